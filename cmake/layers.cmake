@@ -1,0 +1,62 @@
+# One function per kind of target. Sources are globbed: a new file in a layer's folder belongs to that layer.
+
+# weir_layer(NAME SOURCES dir [DEPS target...] [EXCLUDE file...]): a static library weir_NAME.
+function(weir_layer name)
+  cmake_parse_arguments(ARG "" "SOURCES" "DEPS;EXCLUDE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${ARG_SOURCES}/*.c")
+  foreach(file ${ARG_EXCLUDE})
+    list(REMOVE_ITEM sources "${CMAKE_SOURCE_DIR}/${file}")
+  endforeach()
+  add_library(weir_${name} STATIC ${sources})
+  target_link_libraries(weir_${name} PUBLIC weir_flags ${ARG_DEPS} Threads::Threads m)
+  if(name STREQUAL "core")
+    # Core decides and computes: whatever does I/O or waits is out of its reach.
+    target_include_directories(weir_core BEFORE PRIVATE "${CMAKE_SOURCE_DIR}/cmake/out-of-reach")
+  endif()
+endfunction()
+
+# weir_program(NAME main.c layer...)
+function(weir_program name main)
+  add_executable(${name} ${CMAKE_SOURCE_DIR}/${main})
+  target_link_libraries(${name} PRIVATE weir_flags ${ARGN})
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
+endfunction()
+
+# weir_unit_tests(LAYER dir): each test_*.c is a Check program of its own.
+function(weir_unit_tests layer dir)
+  file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/test_*.c")
+  file(GLOB helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/helper_*.c")
+  foreach(test ${tests})
+    get_filename_component(stem ${test} NAME_WE)
+    set(target ${layer}_${stem})
+    add_executable(${target} ${test} ${helpers})
+    target_include_directories(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/unit")
+    target_link_libraries(${target} PRIVATE weir_${layer} weir_dep_check)
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME ${layer}/${stem} COMMAND ${target})
+    set_tests_properties(${layer}/${stem} PROPERTIES TIMEOUT 120)
+  endforeach()
+endfunction()
+
+# weir_fuzzers(dir): each fuzz_*.c is a libFuzzer program.
+function(weir_fuzzers dir)
+  file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/fuzz_*.c")
+  foreach(fuzzer ${fuzzers})
+    get_filename_component(stem ${fuzzer} NAME_WE)
+    add_executable(${stem} ${fuzzer})
+    target_link_libraries(${stem} PRIVATE weir_http)
+    target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  endforeach()
+endfunction()
+
+# weir_tools(dir): each .c is a small program of the bench (build/bench/NAME) that uses no library of ours.
+function(weir_tools dir)
+  file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/*.c")
+  foreach(tool ${tools})
+    get_filename_component(stem ${tool} NAME_WE)
+    add_executable(${stem} ${tool})
+    target_link_libraries(${stem} PRIVATE weir_flags Threads::Threads)
+    set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  endforeach()
+endfunction()

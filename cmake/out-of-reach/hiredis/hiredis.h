@@ -1,0 +1,1 @@
+#error "common/core is pure: it may not include hiredis/hiredis.h"

@@ -1,0 +1,34 @@
+/* Messages from any thread to one: an intrusive lock-free stack that its owner takes whole and reverses, so each sender's
+ * messages arrive in its order. A message is owned by the mailbox from post until its handler is called. */
+#ifndef WEIR_NET_MAILBOX_H
+#define WEIR_NET_MAILBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct weir_message;
+/* Runs on the receiver's thread and owns the message: frees, reuses or re-posts it. */
+typedef void (*weir_message_cb)(struct weir_message *m, void *receiver);
+
+struct weir_message {
+    struct weir_message *next;
+    weir_message_cb handle;
+};
+
+struct weir_mailbox {
+    _Atomic(struct weir_message *) top;
+    uv_async_t wake;
+    void *receiver;
+    void (*closed)(struct weir_mailbox *mb);
+};
+
+/* Errors: WEIR_EIO. */
+int weir_mailbox_init(struct weir_mailbox *mb, uv_loop_t *loop, void *receiver);
+/* Any thread. Wakes the receiver only when the mailbox was empty. */
+void weir_mailbox_post(struct weir_mailbox *mb, struct weir_message *m);
+/* The receiver's thread: handles all that has arrived; done by the wake-up too. */
+void weir_mailbox_drain(struct weir_mailbox *mb);
+void weir_mailbox_close(struct weir_mailbox *mb, void (*closed)(struct weir_mailbox *mb));
+
+#endif

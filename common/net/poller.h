@@ -1,0 +1,67 @@
+/* Readiness of many sockets with one registration each: a private edge-triggered epoll set, itself watched by the
+ * libuv loop of its thread.
+ *
+ * A source is added once (in, out, rdhup, edge-triggered) and never modified. Readiness is remembered in `ready` until
+ * whoever reads or writes sees EAGAIN, so work may be put off (no credit, budget spent) without losing an edge. Sources with
+ * something left to do stand in the run queue; the loop does not sleep while it is not empty.
+ *
+ * A turn: every event of one epoll_wait is first noted in its source's `ready`, then the sources are run; so whoever
+ * takes an idle connection off a shelf in this turn can see that its peer has already hung up. */
+#ifndef WEIR_NET_POLLER_H
+#define WEIR_NET_POLLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/list.h"
+
+/* Events taken per epoll_wait; the rest wait for the next turn, so that timers and mailboxes get theirs. */
+#define WEIR_POLLER_BATCH 256
+
+enum weir_ready {
+    WEIR_READY_IN = 1u << 0,
+    WEIR_READY_OUT = 1u << 1,
+    WEIR_READY_HUP = 1u << 2, /* the peer ended its direction (RDHUP) or both (HUP), or an error is pending */
+};
+
+struct weir_source;
+typedef void (*weir_source_cb)(struct weir_source *src);
+
+struct weir_poller {
+    uv_loop_t *loop;
+    int epoll_fd;
+    uv_poll_t watch;  /* the epoll set as one handle of the loop */
+    uv_check_t after; /* runs the queue after the loop's poll phase */
+    uv_idle_t busy;   /* started while the queue is not empty: keeps the loop from sleeping */
+    struct weir_list queue;
+    uint64_t turns;
+    unsigned open_handles;
+    void (*turn_end)(void *arg); /* after each pass over the queue: what gathers output flushes here */
+    void *turn_arg;
+    void (*turn_start)(void *arg); /* before the first source of a turn runs: refreshes the clock */
+    void (*closed)(struct weir_poller *p);
+    bool closing;
+};
+
+struct weir_source {
+    struct weir_list queued; /* in the poller's queue, or alone */
+    weir_source_cb run;      /* looks at `ready`, does a bounded piece of work */
+    int fd;                  /* -1: no descriptor (tests) */
+    uint8_t ready;           /* weir_ready, sticky; cleared by whoever meets EAGAIN */
+};
+
+/* Errors: WEIR_EIO with errno kept (no epoll, no descriptor). */
+int weir_poller_init(struct weir_poller *p, uv_loop_t *loop);
+/* Asynchronous; `closed` is called once when the handles are gone. No source may be left. */
+void weir_poller_close(struct weir_poller *p, void (*closed)(struct weir_poller *p));
+
+void weir_source_init(struct weir_source *src, int fd, weir_source_cb run);
+/* Registers src->fd. Errors: WEIR_EIO, WEIR_ELIMIT. On failure the caller still owns all. */
+int weir_poller_add(struct weir_poller *p, struct weir_source *src);
+/* Unregisters and leaves the queue; the descriptor stays open and with the caller. Legal inside src->run of any source. */
+void weir_poller_remove(struct weir_poller *p, struct weir_source *src);
+/* Runs src once more in this turn or the next, without an event. Cheap when it is queued already. */
+void weir_poller_again(struct weir_poller *p, struct weir_source *src);
+
+#endif
