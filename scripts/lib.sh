@@ -1,0 +1,32 @@
+# Shared by the scripts beside it: `. scripts/lib.sh` from the top of the tree. Not a program.
+# shellcheck shell=bash
+
+SCRIPT=$(basename "$0")
+# Debian's own Python has Debian's pytest, whatever else PATH offers.
+export PYTHON=/usr/bin/python3
+
+say() { printf '%s: %s\n' "$SCRIPT" "$*"; }
+die() {
+    printf '%s: %s\n' "$SCRIPT" "$*" >&2
+    exit 1
+}
+
+# build PRESET [TARGET...]: configures and builds. On a terminal it shows its progress, elsewhere only what failed.
+build() {
+    local preset=$1 log targets=()
+    shift
+    [ $# = 0 ] || targets=(--target "$@")
+    mkdir -p build
+    log=build/$preset.log
+    say "building ($preset${*:+: $*})"
+    cmake --preset "$preset" >"$log" 2>&1 || {
+        cat "$log"
+        return 1
+    }
+    if [ -t 1 ]; then
+        cmake --build --preset "$preset" -j "$(nproc)" "${targets[@]}"
+    elif ! cmake --build --preset "$preset" -j "$(nproc)" "${targets[@]}" >"$log" 2>&1; then
+        grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking)' "$log" | tail -n 100
+        return 1
+    fi
+}
