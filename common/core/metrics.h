@@ -1,0 +1,284 @@
+/* Every number weir keeps: the tables that name each one once, and the counter sets that workers write and control
+ * reads.
+ *
+ * A set has one writer, the thread that owns it: an addition is a load, an add and a store, without a lock prefix.
+ * Readers sum the sets of all threads and see each cell whole, not all cells of one instant. Sets are aligned to cache
+ * lines, so that no two writers share one: allocate them with aligned_alloc(alignof(type), ...). A set starts as all
+ * zero bytes. */
+#ifndef WEIR_CORE_METRICS_H
+#define WEIR_CORE_METRICS_H
+
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum weir_metric_kind { WEIR_KIND_COUNTER, WEIR_KIND_GAUGE, WEIR_KIND_HISTOGRAM };
+/* How the cell is kept; US is shown in seconds. */
+enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
+
+/* All tables: X(id, family, labels, kind, unit, help). Rows of one family stand together and share kind, unit and help;
+ * `labels` tells them apart. A gauge goes down by weir_*_sub; its sum over the threads is what counts, so what one
+ * thread added another one may take away. */
+
+/* Scope: the node. */
+#define WEIR_NODE_COUNTER_MAP(X)                                                                                       \
+    X(REQUESTS_2XX, "weir_requests_total", "class=\"2xx\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                        \
+    X(REQUESTS_3XX, "weir_requests_total", "class=\"3xx\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                        \
+    X(REQUESTS_4XX, "weir_requests_total", "class=\"4xx\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                        \
+    X(REQUESTS_5XX, "weir_requests_total", "class=\"5xx\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                        \
+    X(REQUESTS_NONE, "weir_requests_total", "class=\"none\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                      \
+    X(REQUESTS_ACTIVE, "weir_requests_active", "", GAUGE, COUNT, "Requests in progress.")                              \
+    X(DOWN_ACCEPTED, "weir_downstream_connections_accepted_total", "", COUNTER, COUNT, "Client connections accepted.") \
+    X(DOWN_CLOSED, "weir_downstream_connections_closed_total", "", COUNTER, COUNT, "Client connections closed.")       \
+    X(DOWN_REFUSED, "weir_downstream_connections_refused_total", "", COUNTER, COUNT,                                   \
+      "Client connections closed at once because a limit was reached.")                                                \
+    X(DOWN_ACTIVE, "weir_downstream_connections", "state=\"active\"", GAUGE, COUNT, WEIR_HELP_DOWN)                    \
+    X(DOWN_IDLE, "weir_downstream_connections", "state=\"idle\"", GAUGE, COUNT, WEIR_HELP_DOWN)                        \
+    X(DOWN_RECEIVED, "weir_downstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from clients.")       \
+    X(DOWN_SENT, "weir_downstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to clients.")                     \
+    X(FD_HANDED_OVER, "weir_accepted_handed_over_total", "", COUNTER, COUNT,                                           \
+      "Accepted descriptors handed to a less loaded worker.")                                                          \
+    X(ACCEPT_FAILED, "weir_accept_failures_total", "", COUNTER, COUNT, "accept() calls that failed.")                  \
+    X(ABORT_REQUEST, "weir_client_aborts_total", "phase=\"request\"", COUNTER, COUNT, WEIR_HELP_ABORT)                 \
+    X(ABORT_QUEUE, "weir_client_aborts_total", "phase=\"queue\"", COUNTER, COUNT, WEIR_HELP_ABORT)                     \
+    X(ABORT_CONNECT, "weir_client_aborts_total", "phase=\"connect\"", COUNTER, COUNT, WEIR_HELP_ABORT)                 \
+    X(ABORT_WAIT, "weir_client_aborts_total", "phase=\"wait\"", COUNTER, COUNT, WEIR_HELP_ABORT)                       \
+    X(ABORT_STREAM, "weir_client_aborts_total", "phase=\"stream\"", COUNTER, COUNT, WEIR_HELP_ABORT)                   \
+    X(BAD_REQUEST_LINE, "weir_malformed_requests_total", "code=\"request_line\"", COUNTER, COUNT, WEIR_HELP_BAD)       \
+    X(BAD_HEADER, "weir_malformed_requests_total", "code=\"header\"", COUNTER, COUNT, WEIR_HELP_BAD)                   \
+    X(BAD_HOST, "weir_malformed_requests_total", "code=\"host\"", COUNTER, COUNT, WEIR_HELP_BAD)                       \
+    X(BAD_FRAMING, "weir_malformed_requests_total", "code=\"framing\"", COUNTER, COUNT, WEIR_HELP_BAD)                 \
+    X(BAD_CHUNK, "weir_malformed_requests_total", "code=\"chunk\"", COUNTER, COUNT, WEIR_HELP_BAD)                     \
+    X(BAD_VERSION, "weir_malformed_requests_total", "code=\"version\"", COUNTER, COUNT, WEIR_HELP_BAD)                 \
+    X(BAD_HEAD_SIZE, "weir_malformed_requests_total", "code=\"head_size\"", COUNTER, COUNT, WEIR_HELP_BAD)             \
+    X(BAD_BODY_SIZE, "weir_malformed_requests_total", "code=\"body_size\"", COUNTER, COUNT, WEIR_HELP_BAD)             \
+    X(BAD_PROXY, "weir_malformed_requests_total", "code=\"proxy_protocol\"", COUNTER, COUNT, WEIR_HELP_BAD)            \
+    X(BAD_OTHER, "weir_malformed_requests_total", "code=\"other\"", COUNTER, COUNT, WEIR_HELP_BAD)                     \
+    X(TIMEOUT_HEAD, "weir_downstream_timeouts_total", "clock=\"head\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
+    X(TIMEOUT_IDLE, "weir_downstream_timeouts_total", "clock=\"idle\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
+    X(TIMEOUT_WRITE, "weir_downstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)      \
+    X(STREAM_BACKLOG, "weir_stream_backlog_bytes", "", GAUGE, BYTES, "Bytes taken from a sender and not yet written.") \
+    X(RELOADS_OK, "weir_reloads_total", "result=\"ok\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                            \
+    X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)
+
+#define WEIR_HELP_REQUESTS     "Requests ended, by the class of the status that the client was sent."
+#define WEIR_HELP_DOWN         "Client connections that are open, with and without a request in progress."
+#define WEIR_HELP_ABORT        "Requests whose client went away, by what they were doing."
+#define WEIR_HELP_BAD          "Requests refused as malformed or over a limit."
+#define WEIR_HELP_DOWN_TIMEOUT "Client connections closed by a clock."
+#define WEIR_HELP_RELOADS      "Configuration reloads."
+
+/* Scope: the node. Values that control reads off the process when it takes a snapshot; X as above. */
+#define WEIR_NODE_GAUGE_MAP(X)                                                                               \
+    X(UPTIME_US, "weir_uptime_seconds", "", GAUGE, US, "Time since the process started to serve.")           \
+    X(RESIDENT, "weir_process_resident_memory_bytes", "", GAUGE, BYTES, "Resident memory.")                  \
+    X(MEMORY_LIMIT, "weir_process_memory_limit_bytes", "", GAUGE, BYTES,                                     \
+      "Memory that the process may use: its control group's limit or the machine's memory.")                 \
+    X(FDS_OPEN, "weir_process_open_descriptors", "", GAUGE, COUNT, "Open file descriptors.")                 \
+    X(FDS_LIMIT, "weir_process_descriptors_limit", "", GAUGE, COUNT, "File descriptors that may be open.")   \
+    X(CPU_US, "weir_process_cpu_seconds_total", "", COUNTER, US, "CPU time used, user and system.")          \
+    X(LAG_CONTROL_US, "weir_loop_lag_seconds", "thread=\"control\"", GAUGE, US, WEIR_HELP_LAG)               \
+    X(LAG_WORKER_US, "weir_loop_lag_seconds", "thread=\"worker\"", GAUGE, US, WEIR_HELP_LAG)                 \
+    X(VIEW_GENERATION, "weir_view_generation", "", GAUGE, COUNT, "Generation of the view that is in force.") \
+    X(DRAINING, "weir_draining", "", GAUGE, COUNT, "1 while the node drains.")                               \
+    X(WORKERS, "weir_workers", "", GAUGE, COUNT, "Worker threads.")                                          \
+    X(LOG_DROPPED, "weir_log_lines_dropped_total", "", COUNTER, COUNT, "Log lines dropped rather than waited for.")
+
+#define WEIR_HELP_LAG "How late the event loop ran a timer: the worst of its kind since the last snapshot."
+
+/* Scope: a provider; what has no endpoint yet. */
+#define WEIR_PROVIDER_COUNTER_MAP(X)                                                                                \
+    X(REQUESTS, "weir_provider_requests_total", "", COUNTER, COUNT, "Client requests routed to the provider.")      \
+    X(RETRIES, "weir_retries_total", "", COUNTER, COUNT, "Tries after the first one, free replacements apart.")     \
+    X(QUEUED, "weir_pool_queued_total", "", COUNTER, COUNT, "Requests that had to wait for a connection.")          \
+    X(QUEUE_TIMEOUT, "weir_pool_queue_timeouts_total", "", COUNTER, COUNT,                                          \
+      "Requests whose wait ran out (pool clock).")                                                                  \
+    X(QUEUE_FULL, "weir_pool_queue_full_total", "", COUNTER, COUNT, "Requests refused because the queue was full.") \
+    X(QUEUE_CANCEL, "weir_pool_queue_cancels_total", "", COUNTER, COUNT, "Requests whose client left the queue.")   \
+    X(NO_ENDPOINT, "weir_provider_no_endpoint_total", "", COUNTER, COUNT,                                           \
+      "Requests refused because no endpoint could be used.")
+
+/* Scope: an endpoint. An event is counted by exactly one row, but for TRIES and TRIES_FAILED, which count the try. */
+#define WEIR_ENDPOINT_COUNTER_MAP(X)                                                                                   \
+    X(TRIES, "weir_upstream_tries_total", "", COUNTER, COUNT,                                                          \
+      "Tries begun: retries count again, the free replacement of a stale connection does not.")                        \
+    X(TRIES_FAILED, "weir_upstream_tries_failed_total", "", COUNTER, COUNT, "Tries that brought no answer.")           \
+    X(EXCHANGES, "weir_upstream_exchanges_total", "", COUNTER, COUNT, "Answers received to their end.")                \
+    X(EXCHANGE_US, "weir_upstream_exchange_seconds_total", "", COUNTER, US,                                            \
+      "Time of the answers received to their end, from sending to the last byte.")                                     \
+    X(RESPONSES_2XX, "weir_upstream_responses_total", "class=\"2xx\"", COUNTER, COUNT, WEIR_HELP_RESPONSES)            \
+    X(RESPONSES_3XX, "weir_upstream_responses_total", "class=\"3xx\"", COUNTER, COUNT, WEIR_HELP_RESPONSES)            \
+    X(RESPONSES_4XX, "weir_upstream_responses_total", "class=\"4xx\"", COUNTER, COUNT, WEIR_HELP_RESPONSES)            \
+    X(RESPONSES_5XX, "weir_upstream_responses_total", "class=\"5xx\"", COUNTER, COUNT, WEIR_HELP_RESPONSES)            \
+    X(LEASES_NEW, "weir_pool_leases_total", "connection=\"new\"", COUNTER, COUNT, WEIR_HELP_LEASES)                    \
+    X(LEASES_REUSED, "weir_pool_leases_total", "connection=\"reused\"", COUNTER, COUNT, WEIR_HELP_LEASES)              \
+    X(LEASE_WAIT_US, "weir_pool_lease_wait_seconds_total", "", COUNTER, US,                                            \
+      "Time that requests waited for a usable connection: queue, connect, or nothing when one was idle.")              \
+    X(CREATED, "weir_pool_connections_created_total", "", COUNTER, COUNT, "Connections that became usable.")           \
+    X(CLOSED_EXPIRED, "weir_pool_connections_closed_total", "reason=\"expired\"", COUNTER, COUNT, WEIR_HELP_CLOSED)    \
+    X(CLOSED_SURPLUS, "weir_pool_connections_closed_total", "reason=\"surplus\"", COUNTER, COUNT, WEIR_HELP_CLOSED)    \
+    X(CLOSED_LIFETIME, "weir_pool_connections_closed_total", "reason=\"lifetime\"", COUNTER, COUNT, WEIR_HELP_CLOSED)  \
+    X(CLOSED_IDLE_PEER, "weir_pool_connections_closed_total", "reason=\"idle_peer\"", COUNTER, COUNT,                  \
+      WEIR_HELP_CLOSED) /* while idle it became readable, or the peer closed it */                                     \
+    X(CLOSED_ASKED, "weir_pool_connections_closed_total", "reason=\"asked\"", COUNTER, COUNT,                          \
+      WEIR_HELP_CLOSED) /* Connection: close, HTTP/1.0, connection_reuse: false */                                     \
+    X(CLOSED_FAILED, "weir_pool_connections_closed_total", "reason=\"failed\"", COUNTER, COUNT,                        \
+      WEIR_HELP_CLOSED) /* an error or clock in use; also framing in doubt */                                          \
+    X(CLOSED_CANCEL, "weir_pool_connections_closed_total", "reason=\"cancel\"", COUNTER, COUNT, WEIR_HELP_CLOSED)      \
+    X(CLOSED_CONFIG, "weir_pool_connections_closed_total", "reason=\"config\"", COUNTER, COUNT,                        \
+      WEIR_HELP_CLOSED) /* reload, drain, shutdown */                                                                  \
+    X(EVICTIONS, "weir_pool_evictions_total", "", COUNTER, COUNT,                                                      \
+      "Idle connections closed to make room for another endpoint's.")                                                  \
+    X(STALE_REPLACED, "weir_pool_stale_replacements_total", "", COUNTER, COUNT,                                        \
+      "Reused connections that died without an answer and were replaced at once.")                                     \
+    X(HANDED_OVER, "weir_pool_handovers_total", "", COUNTER, COUNT,                                                    \
+      "Idle connections handed to a worker whose request waited.")                                                     \
+    X(CANCELS, "weir_upstream_cancels_total", "", COUNTER, COUNT, "Tries cancelled because the client went away.")     \
+    X(CONNECT_DNS, "weir_connect_failures_total", "reason=\"dns\"", COUNTER, COUNT, WEIR_HELP_CONNECT)                 \
+    X(CONNECT_REFUSED, "weir_connect_failures_total", "reason=\"refused\"", COUNTER, COUNT, WEIR_HELP_CONNECT)         \
+    X(CONNECT_UNREACHABLE, "weir_connect_failures_total", "reason=\"unreachable\"", COUNTER, COUNT, WEIR_HELP_CONNECT) \
+    X(CONNECT_RESET, "weir_connect_failures_total", "reason=\"reset\"", COUNTER, COUNT, WEIR_HELP_CONNECT)             \
+    X(CONNECT_TLS, "weir_connect_failures_total", "reason=\"tls\"", COUNTER, COUNT, WEIR_HELP_CONNECT)                 \
+    X(CONNECT_RESOURCES, "weir_connect_failures_total", "reason=\"resources\"", COUNTER, COUNT, WEIR_HELP_CONNECT)     \
+    X(CONNECT_OTHER, "weir_connect_failures_total", "reason=\"other\"", COUNTER, COUNT, WEIR_HELP_CONNECT)             \
+    X(TIMEOUT_CONNECT, "weir_upstream_timeouts_total", "clock=\"connect\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)        \
+    X(TIMEOUT_WRITE, "weir_upstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)            \
+    X(TIMEOUT_READ, "weir_upstream_timeouts_total", "clock=\"read\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)              \
+    X(TIMEOUT_TOTAL, "weir_upstream_timeouts_total", "clock=\"total\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)            \
+    X(LOST_CLOSED, "weir_upstream_lost_total", "reason=\"closed\"", COUNTER, COUNT, WEIR_HELP_LOST)                    \
+    X(LOST_RESET, "weir_upstream_lost_total", "reason=\"reset\"", COUNTER, COUNT, WEIR_HELP_LOST)                      \
+    X(LOST_PROTOCOL, "weir_upstream_lost_total", "reason=\"protocol\"", COUNTER, COUNT, WEIR_HELP_LOST)                \
+    X(SENT, "weir_upstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to the endpoint.")                       \
+    X(RECEIVED, "weir_upstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from the endpoint.")
+
+#define WEIR_HELP_RESPONSES "Response heads received, by class of status."
+#define WEIR_HELP_LEASES    "Connections given to requests, by whether they had served one before."
+#define WEIR_HELP_CLOSED    "Connections closed after they had become usable, evictions apart."
+#define WEIR_HELP_CONNECT   "Connects that failed other than by the connect clock."
+#define WEIR_HELP_TIMEOUTS  "Tries ended by a clock."
+#define WEIR_HELP_LOST      "Connections lost in use other than by a clock; a stale one replaced at once is not among them."
+
+/* Scope: a provider. X(id, family, help); microseconds, shown in seconds. */
+#define WEIR_HIST_MAP(X)                                                                                          \
+    X(REQUEST, "weir_request_duration_seconds", "Whole request, from its head to the last byte of the answer.")   \
+    X(FIRST_BYTE, "weir_first_byte_duration_seconds", "From the request's head to the first byte of the answer.") \
+    X(CONNECT, "weir_connect_duration_seconds", "Connects that succeeded, TLS handshake included.")               \
+    X(QUEUE, "weir_queue_duration_seconds", "Wait in the pool's queue, of the requests that had to.")
+
+#define WEIR_METRIC_ENUM_NC(id, ...) WEIR_NC_##id,
+#define WEIR_METRIC_ENUM_NG(id, ...) WEIR_NG_##id,
+#define WEIR_METRIC_ENUM_PC(id, ...) WEIR_PC_##id,
+#define WEIR_METRIC_ENUM_EC(id, ...) WEIR_EC_##id,
+#define WEIR_METRIC_ENUM_H(id, ...)  WEIR_H_##id,
+enum weir_node_counter { WEIR_NODE_COUNTER_MAP(WEIR_METRIC_ENUM_NC) WEIR_NC_COUNT };
+enum weir_node_gauge { WEIR_NODE_GAUGE_MAP(WEIR_METRIC_ENUM_NG) WEIR_NG_COUNT };
+enum weir_provider_counter { WEIR_PROVIDER_COUNTER_MAP(WEIR_METRIC_ENUM_PC) WEIR_PC_COUNT };
+enum weir_endpoint_counter { WEIR_ENDPOINT_COUNTER_MAP(WEIR_METRIC_ENUM_EC) WEIR_EC_COUNT };
+enum weir_hist_id { WEIR_HIST_MAP(WEIR_METRIC_ENUM_H) WEIR_H_COUNT };
+#undef WEIR_METRIC_ENUM_NC
+#undef WEIR_METRIC_ENUM_NG
+#undef WEIR_METRIC_ENUM_PC
+#undef WEIR_METRIC_ENUM_EC
+#undef WEIR_METRIC_ENUM_H
+
+/* One row of a table, for whoever renders it. */
+struct weir_metric {
+    const char *name, *labels, *help;
+    enum weir_metric_kind kind;
+    enum weir_metric_unit unit;
+};
+extern const struct weir_metric weir_node_counter_table[WEIR_NC_COUNT];
+extern const struct weir_metric weir_node_gauge_table[WEIR_NG_COUNT];
+extern const struct weir_metric weir_provider_counter_table[WEIR_PC_COUNT];
+extern const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT];
+extern const struct weir_metric weir_hist_table[WEIR_H_COUNT];
+
+/* 1, 2, 3, 5 of each decade from 100 us, then 100, 200 and 300 s: four a decade keep a quantile within 35 % of the
+ * truth, and the usual time-outs (5, 10, 30 s) are bounds themselves. The last bucket has no bound. */
+#define WEIR_HIST_BOUNDS 27
+extern const uint64_t weir_hist_bound_us[WEIR_HIST_BOUNDS];
+
+#define WEIR_CACHE_LINE 64
+
+struct weir_hist {
+    uint64_t bucket[WEIR_HIST_BOUNDS + 1]; /* not cumulative */
+    uint64_t sum_us;
+};
+
+struct weir_node_counters {
+    alignas(WEIR_CACHE_LINE) uint64_t at[WEIR_NC_COUNT];
+};
+struct weir_provider_counters {
+    alignas(WEIR_CACHE_LINE) uint64_t at[WEIR_PC_COUNT];
+    struct weir_hist hist[WEIR_H_COUNT];
+};
+struct weir_endpoint_counters {
+    alignas(WEIR_CACHE_LINE) uint64_t at[WEIR_EC_COUNT];
+};
+
+static inline uint64_t weir_cell_read(const uint64_t *cell)
+{
+    return __atomic_load_n(cell, __ATOMIC_RELAXED);
+}
+
+/* Only the thread that owns the cell. */
+static inline void weir_cell_add(uint64_t *cell, uint64_t n)
+{
+    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline void weir_node_add(struct weir_node_counters *c, enum weir_node_counter id, uint64_t n)
+{
+    weir_cell_add(&c->at[id], n);
+}
+/* Gauges only. */
+static inline void weir_node_sub(struct weir_node_counters *c, enum weir_node_counter id, uint64_t n)
+{
+    weir_cell_add(&c->at[id], 0 - n);
+}
+static inline void weir_provider_add(struct weir_provider_counters *c, enum weir_provider_counter id, uint64_t n)
+{
+    weir_cell_add(&c->at[id], n);
+}
+static inline void weir_endpoint_add(struct weir_endpoint_counters *c, enum weir_endpoint_counter id, uint64_t n)
+{
+    weir_cell_add(&c->at[id], n);
+}
+
+/* Index of the bucket that us falls into: the first whose bound is not below it. */
+static inline unsigned weir_hist_bucket_of(uint64_t us)
+{
+    unsigned low = 0;
+    for (unsigned step = 16; step > 0; step /= 2)
+        if (low + step <= WEIR_HIST_BOUNDS && weir_hist_bound_us[low + step - 1] < us)
+            low += step;
+    return low;
+}
+static inline void weir_hist_observe(struct weir_provider_counters *c, enum weir_hist_id id, uint64_t us)
+{
+    weir_cell_add(&c->hist[id].bucket[weir_hist_bucket_of(us)], 1);
+    weir_cell_add(&c->hist[id].sum_us, us);
+}
+
+/* The row of a status: 2XX ... 5XX of its table; anything else is the row NONE of the node's, and 5XX of an endpoint's.
+ */
+static inline enum weir_node_counter weir_node_class(unsigned status)
+{
+    return status >= 200 && status < 600 ? (enum weir_node_counter)(WEIR_NC_REQUESTS_2XX + status / 100 - 2)
+                                         : WEIR_NC_REQUESTS_NONE;
+}
+static inline enum weir_endpoint_counter weir_endpoint_class(unsigned status)
+{
+    return status >= 200 && status < 600 ? (enum weir_endpoint_counter)(WEIR_EC_RESPONSES_2XX + status / 100 - 2)
+                                         : WEIR_EC_RESPONSES_5XX;
+}
+
+/* Adds all cells of src, which another thread may be writing, to dst, which is the caller's. */
+void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_node_counters *src);
+void weir_provider_counters_sum(struct weir_provider_counters *dst, const struct weir_provider_counters *src);
+void weir_endpoint_counters_sum(struct weir_endpoint_counters *dst, const struct weir_endpoint_counters *src);
+
+/* Observations in all buckets. */
+uint64_t weir_hist_count(const struct weir_hist *h);
+
+#endif
