@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Measures weir-node beside HAProxy, nginx and a bare relay, on one core each. See README.md in this folder."""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+import tempfile
+
+import procs
+import report
+import row_cpu
+import row_latency
+import row_memory
+import row_pooling
+from proxies import Starter
+from wire import Wire
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROWS = ("cpu", "latency", "idle", "streams", "pooling", "delay")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"), help="build folder")
+    parser.add_argument("--json", help="where the results go (default: BUILD/bench/results.json)")
+    parser.add_argument("--only", default=",".join(ROWS), help=f"rows to measure, of {','.join(ROWS)}")
+    parser.add_argument("--proxies", default="nginx,haproxy,weir", help="proxies to measure")
+    parser.add_argument("--clients", default="32,128", help="clients of each of a pair, one table for each number")
+    parser.add_argument("--logs", choices=("off", "on", "both"), default="both", help="access logs in the cpu row")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=3, help="length of a round")
+    parser.add_argument("--rate", type=int, default=100, help="requests a second of each of 32 clients, for latency")
+    parser.add_argument("--idle-clients", type=int, default=4000)
+    parser.add_argument("--stream-clients", type=int, default=2000)
+    parser.add_argument("--proxy-core", type=int, default=procs.Core.proxy)
+    parser.add_argument("--load-core", type=int, default=procs.Core.load)
+    parser.add_argument("--quick", action="store_true",
+                        help="two short rounds and few clients: shows that all works, proves no figure")
+    args = parser.parse_args()
+    args.only = args.only.split(",")
+    args.proxies = args.proxies.split(",")
+    args.clients = [int(n) for n in args.clients.split(",")]
+    for row in args.only:
+        if row not in ROWS:
+            parser.error(f"no such row: {row}; there are {', '.join(ROWS)}")
+    if args.quick:
+        args.clients, args.logs, args.rounds, args.seconds = args.clients[:1], "off", 2, 1
+        args.idle_clients, args.stream_clients = 500, 300
+    args.json = args.json or os.path.join(args.build, "bench", "results.json")
+    return args
+
+
+def measure(args, starter, names):
+    """Yields (key, result, text) of each row as it is done."""
+    if "cpu" in args.only:
+        logs = {"off": [False], "on": [True], "both": [False, True]}[args.logs]
+        result = row_cpu.run(starter, names, args.clients, args.rounds, args.seconds, logs, say)
+        yield "cpu", result, report.cpu(result)
+    if "latency" in args.only:
+        result = row_latency.run(starter, names, 32, args.rate, args.rounds, args.seconds, say)
+        yield "latency", result, report.latency(result)
+    if "idle" in args.only:
+        result = row_memory.run_idle(starter, names, args.idle_clients, say)
+        yield "idle", result, report.memory(f"Memory of an idle client, {args.idle_clients} held", result)
+    if "streams" in args.only:
+        result = row_memory.run_streams(starter, names, args.stream_clients, say)
+        yield "streams", result, report.memory(f"Memory of an event stream, {args.stream_clients} held", result)
+    if "pooling" in args.only:
+        result = row_pooling.run_reuse(starter, names, 32, args.seconds, say)
+        yield "reuse", result, report.reuse(result)
+        if "weir" in names:
+            with starter.tools.origin() as origin:
+                result = row_pooling.run_guide(starter, origin, 32, 30, args.seconds, say, "origin on loopback")
+            yield "guide", result, report.guide(result)
+    if "delay" in args.only and "weir" in names:
+        with Wire(starter.tools) as wire, wire.far_origin() as origin:
+            result = row_pooling.run_guide(starter, origin, 32, 5, args.seconds, say, "origin 50 ms away")
+        yield "guide_far", result, report.guide(result)
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
+
+
+def main():
+    args = parse_arguments()
+    procs.Core.proxy, procs.Core.load = args.proxy_core, args.load_core
+    results = {"begun": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+               "machine": machine(), "quick": args.quick}
+    try:
+        tools = procs.Tools(args.build)
+        with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
+            starter = Starter(tools, args.build, scratch)
+            here, missing = starter.available()
+            names = [name for name in here if name in args.proxies]
+            for line in missing:
+                say(line)
+            for key, result, text in measure(args, starter, names):
+                results[key] = result
+                print(text, flush=True)
+    except procs.BenchError as error:
+        say(f"bench: {error}")
+        return 1
+    finally:
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump(results, f, indent=1)
+            f.write("\n")
+    found = report.targets(results)
+    if found:
+        print(report.target_table(found))
+    say(f"\nwritten to {args.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

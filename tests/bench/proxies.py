@@ -1,0 +1,204 @@
+"""The proxies under measurement: each one process, one core, the same headers added, limits above the load.
+
+Every configuration is written for the comparison to be fair: connections are reused without a limit on their number
+or requests, idle clients are kept for an hour, and X-Forwarded-For, X-Forwarded-Proto, Via and X-Request-Id are sent
+to the upstream. With access logs on, each writes its own usual line a request to a file, buffered where it can be.
+"""
+
+import json
+import os
+import shutil
+
+from procs import BenchError, Core, Process, free_port, get_json, wait_for_port
+
+CLIENTS_MAX = 8000  # twice what is held at once; each client may have one upstream connection
+HOUR_S = 3600
+
+
+class Proxy:
+    """A running proxy. `port` is where clients connect; `log_path` is where an access log would be."""
+
+    def __init__(self, name, process, port, log_path=None):
+        self.name = name
+        self.process = process
+        self.port = port
+        self.log_path = log_path
+
+    def drop_log(self):
+        """Throw the log away between rounds: minutes of it would fill a small disk."""
+        if self.log_path is not None and os.path.exists(self.log_path):
+            os.truncate(self.log_path, 0)
+
+    def stop(self):
+        self.process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+NGINX = """
+daemon off;
+master_process off;
+worker_rlimit_nofile {descriptors};
+error_log stderr error;
+pid {dir}/nginx.pid;
+events {{ worker_connections {descriptors}; }}
+http {{
+    access_log {access_log};
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    keepalive_timeout {hour}s;
+    keepalive_requests 1000000000;
+    upstream origin {{
+        server {upstream};
+        keepalive {clients};
+        keepalive_requests 1000000000;
+        keepalive_timeout {hour}s;
+    }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        proxy_http_version 1.1;
+        proxy_read_timeout {hour}s;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Request-Id $request_id;
+        proxy_set_header Via "1.1 nginx";
+        location / {{ proxy_pass http://origin; }}
+        location /stream {{ proxy_pass http://origin; proxy_buffering off; }}
+    }}
+}}
+"""
+
+HAPROXY = """
+global
+    maxconn {clients}
+    nbthread 1
+    {log_target}
+defaults
+    mode http
+    timeout connect 5s
+    timeout client {hour}s
+    timeout server {hour}s
+    timeout http-keep-alive {hour}s
+    option http-keep-alive
+    option http-no-delay
+    option forwardfor
+    http-reuse always
+    {log_use}
+frontend clients
+    bind 127.0.0.1:{port} backlog 4096
+    unique-id-format %[uuid()]
+    unique-id-header X-Request-Id
+    http-request set-header X-Forwarded-Proto http
+    http-request add-header Via "1.1 haproxy"
+    default_backend origin
+backend origin
+    server origin {upstream}
+"""
+
+
+class Starter:
+    """Knows where the programs are and which of them are here; starts them in a scratch folder of its own."""
+
+    def __init__(self, tools, build_dir, scratch):
+        self.tools = tools
+        self.scratch = scratch
+        self.weir_path = os.path.join(build_dir, "bin", "weir-node")
+        self._serial = 0
+
+    def available(self):
+        """Names of the proxies that can be measured here, in the table's order, and why others can not."""
+        here, missing = [], []
+        for name, path in (("nginx", shutil.which("nginx")), ("haproxy", shutil.which("haproxy")),
+                           ("weir", self.weir_path)):
+            if path is not None and os.access(path, os.X_OK):
+                here.append(name)
+            else:
+                missing.append(f"{name} is not measured: {path or name} is not there")
+        return here, missing
+
+    def start(self, name, origin, logs=False, **options):
+        return getattr(self, f"_start_{name}")(f"{origin.address}:{origin.port}", logs, **options)
+
+    def _folder(self, name):
+        self._serial += 1
+        path = os.path.join(self.scratch, f"{name}-{self._serial}")
+        os.mkdir(path)
+        return path
+
+    def _start_relay(self, upstream, _logs):
+        process = Process([self.tools.path("relay"), "127.0.0.1:0", upstream], Core.proxy)
+        return Proxy("relay", process, int(process.read_line(5).split()[1]))
+
+    def _launch(self, name, folder, argv, port):
+        """Start with output to files in its folder; what it said comes back if it does not come up."""
+        out_path = os.path.join(folder, "out.log")
+        err_path = os.path.join(folder, "err.log")
+        # Appending: the file may be truncated under the program between rounds.
+        with open(out_path, "a", encoding="utf-8") as out, open(err_path, "a", encoding="utf-8") as err:
+            process = Process(argv, Core.proxy, stdout=out, stderr=err, name=name)
+        try:
+            wait_for_port(port, process)
+        except BenchError as error:
+            process.stop()
+            said = ""
+            for path in (out_path, err_path):
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    said += f.read(2000)
+            raise BenchError(f"{error}\n{said}") from None
+        return Proxy(name, process, port, out_path)
+
+    def _start_nginx(self, upstream, logs):
+        folder = self._folder("nginx")
+        port = free_port()
+        access_path = os.path.join(folder, "access.log")
+        access = f"{access_path} combined buffer=64k flush=1s" if logs else "off"
+        config = os.path.join(folder, "nginx.conf")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(NGINX.format(dir=folder, access_log=access, upstream=upstream, port=port, hour=HOUR_S,
+                                 clients=CLIENTS_MAX, descriptors=2 * CLIENTS_MAX))
+        proxy = self._launch("nginx", folder, ["nginx", "-p", folder, "-e", "stderr", "-c", config], port)
+        proxy.log_path = access_path
+        return proxy
+
+    def _start_haproxy(self, upstream, logs):
+        folder = self._folder("haproxy")
+        port = free_port()
+        config = os.path.join(folder, "haproxy.cfg")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(HAPROXY.format(log_target="log stdout format raw local0 info" if logs else "",
+                                   log_use="log global\n    option httplog" if logs else "",
+                                   upstream=upstream, port=port, hour=HOUR_S, clients=CLIENTS_MAX))
+        return self._launch("haproxy", folder, ["haproxy", "-db", "-f", config], port)
+
+    def _start_weir(self, upstream, logs, reuse=True):
+        folder = self._folder("weir")
+        port = free_port()
+        config = os.path.join(folder, "weir.yaml")
+        model = {
+            "server": {"listen": f"127.0.0.1:{port}", "workers": 1, "max_connections": CLIENTS_MAX,
+                       "idle_timeout": HOUR_S},
+            "logging": {"level": "warning", "access": logs},
+            "http_client": {
+                "pool_limits": {"max_connections": CLIENTS_MAX, "max_keepalive_connections": CLIENTS_MAX,
+                                "keepalive_expiry": HOUR_S},
+                "features": {"connection_reuse": reuse},
+            },
+            "providers": {"origin": {"base_url": f"http://{upstream}"}},
+        }
+        with open(config, "w", encoding="utf-8") as f:
+            json.dump(model, f, indent=1)  # JSON is YAML
+        return self._launch("weir", folder, [self.weir_path, "-c", config], port)
+
+
+def weir_pool_metrics(proxy):
+    """weir's own account of its pool."""
+    return get_json(f"http://127.0.0.1:{proxy.port}/metrics")["connection_pool"]

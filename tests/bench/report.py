@@ -1,0 +1,112 @@
+"""The tables, and how weir stands against the figures it has to reach."""
+
+
+def table(title, header, rows):
+    """Plain columns: the first to the left, the others to the right."""
+    cells = [header] + [[_text(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["", title]
+    for row in cells:
+        lines.append("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))))
+    return "\n".join(lines)
+
+
+def _text(cell):
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:.2f}"
+    return str(cell)
+
+
+def _spread(numbers, digits=3):
+    """Median and quartiles."""
+    if numbers is None:
+        return "-"
+    return f"{numbers['median']:.{digits}f} ({numbers['q1']:.{digits}f}-{numbers['q3']:.{digits}f})"
+
+
+def cpu(results):
+    parts = []
+    for result in results:
+        rows = [[r["proxy"], r["us_per_request"], _spread(r["to_relay"]), _spread(r.get("to_haproxy")),
+                 _spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in result["rows"]]
+        logs = "on" if result["access_logs"] else "off"
+        title = f"CPU per request, 2 x {result['clients']} clients, access logs {logs}: median (quartiles)"
+        text = table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows)
+        if not result["control_ok"]:
+            text += "\nNOT TO BE TRUSTED: the control pair is more than 1 % off. Run it again on a quieter machine."
+        parts.append(text)
+    return "\n".join(parts)
+
+
+def latency(result):
+    rows = [[r["proxy"], _spread(r["p50_ms"]), _spread(r["p99_ms"]), r["errors"]] for r in result["rows"]]
+    title = f"Latency in ms, {result['clients']} clients x {result['rate_per_client']} requests/s: median (quartiles)"
+    return table(title, ["proxy", "p50", "p99", "errors"], rows)
+
+
+def memory(title, result):
+    rows = [[r["proxy"], r["kb_each"], r["base_kb"] / 1024, r["held_kb"] / 1024] for r in result["rows"]]
+    return table(title, ["proxy", "KB each", "MB without", "MB with"], rows)
+
+
+def reuse(result):
+    rows = [[r["proxy"], f"{r['reuse_percent']:.3f}", r["connections_opened"], r["requests"],
+             r.get("reuse_percent_own")] for r in result["rows"]]
+    title = f"Requests on a reused connection after warm-up, {result['clients']} clients"
+    return table(title, ["proxy", "%", "opened", "requests", "own count %"], rows)
+
+
+def guide(result):
+    rows = []
+    for label, key in (("connection time (ms)", "connection_time_ms"), ("response p50 (ms)", "p50_ms"),
+                       ("response p99 (ms)", "p99_ms"), ("memory, peak (KB)", "memory_peak_kb"),
+                       ("CPU (us a request)", "cpu_us_per_request"), ("errors (%)", "error_percent"),
+                       ("connections opened", "connections_opened")):
+        without, with_pool = result["without"][key], result["with"][key]
+        rows.append([label, without, with_pool, _change(without, with_pool)])
+    title = (f"Pooling, {result['where']}, {result['clients']} clients x {result['rate_per_client']} requests/s")
+    return table(title, ["", "without", "with", "change"], rows)
+
+
+def _change(without, with_pool):
+    if not without or with_pool is None:
+        return None
+    return f"{100 * (with_pool - without) / without:+.0f} %"
+
+
+def targets(results):
+    """[(what, reached, limit, ok)] for weir, of what was measured."""
+    found = []
+    for result in results.get("cpu", []):
+        weir = _row(result, "weir")
+        others = [weir[f"to_{o}"]["median"] for o in ("haproxy", "nginx") if f"to_{o}" in weir] if weir else []
+        if others:
+            # The better of the two is the one that weir costs most in terms of.
+            logs = "on" if result["access_logs"] else "off"
+            found.append((f"CPU to the better of the two, 2 x {result['clients']}, logs {logs}", max(others), 1.0,
+                          max(others) <= 1.0))
+    for key, what, limit in (("idle", "KB an idle client", 2.0), ("streams", "KB a stream", 12.0)):
+        weir = _row(results.get(key), "weir")
+        if weir:
+            found.append((what, weir["kb_each"], limit, weir["kb_each"] <= limit))
+    weir = _row(results.get("reuse"), "weir")
+    if weir:
+        found.append(("reuse in %, at least", weir["reuse_percent"], 99.9, weir["reuse_percent"] >= 99.9))
+    for key in ("guide", "guide_far"):
+        if key in results:
+            mb = (results[key]["with"]["memory_peak_kb"] - results[key]["without"]["memory_peak_kb"]) / 1024
+            found.append((f"MB that pooling adds, {results[key]['where']}", mb, 15.0, mb <= 15))
+    return found
+
+
+def target_table(found):
+    rows = [[what, f"{value:.3f}", f"{limit:g}", "reached" if ok else "MISSED"] for what, value, limit, ok in found]
+    return table("weir against its figures", ["figure", "measured", "limit", ""], rows)
+
+
+def _row(result, name):
+    if result is None:
+        return None
+    return next((row for row in result["rows"] if row["proxy"] == name), None)
