@@ -207,7 +207,7 @@ static void open_all(void)
 int main(int argc, char **argv)
 {
     read_options(argc, argv);
-    signal(SIGPIPE, SIG_IGN);
+    tool_ignore_broken_pipe();
     tool_raise_descriptor_limit();
     request_len =
         (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\n\r\n", path);

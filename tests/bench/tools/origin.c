@@ -311,7 +311,7 @@ int main(int argc, char **argv)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     struct sockaddr_in addr = read_options(argc, argv);
-    signal(SIGPIPE, SIG_IGN);
+    tool_ignore_broken_pipe();
     tool_raise_descriptor_limit();
     prepare_texts();
     slot_count = event_ms / TICK_MS;

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
         tool_die("usage: relay LISTEN_ADDRESS:PORT UPSTREAM_ADDRESS:PORT");
     struct sockaddr_in listen_addr = tool_address(argv[1]);
     struct sockaddr_in upstream_addr = tool_address(argv[2]);
-    signal(SIGPIPE, SIG_IGN);
+    tool_ignore_broken_pipe();
     tool_raise_descriptor_limit();
     set = epoll_create1(EPOLL_CLOEXEC);
     int listener = tool_listen(&listen_addr);

@@ -4,8 +4,8 @@
  * The tools use nothing of weir, so that a fault in weir can not hide in what measures it. Each is one file; this
  * header holds the few lines that all of them would repeat.
  */
-#ifndef WEIR_BENCH_TOOL_H
-#define WEIR_BENCH_TOOL_H
+#ifndef WEIR_TESTS_BENCH_TOOLS_TOOL_H
+#define WEIR_TESTS_BENCH_TOOLS_TOOL_H
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -100,6 +100,13 @@ static inline void tool_raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* A peer that went away is an error of write(), not the end of the program. */
+static inline void tool_ignore_broken_pipe(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
 }
 
 static inline uint64_t tool_now_ns(void)
