@@ -7,6 +7,11 @@ function(weir_layer name)
   foreach(file ${ARG_EXCLUDE})
     list(REMOVE_ITEM sources "${CMAKE_SOURCE_DIR}/${file}")
   endforeach()
+  if(NOT sources) # a layer not begun yet
+    add_library(weir_${name} INTERFACE)
+    target_link_libraries(weir_${name} INTERFACE weir_flags ${ARG_DEPS} Threads::Threads m)
+    return()
+  endif()
   add_library(weir_${name} STATIC ${sources})
   target_link_libraries(weir_${name} PUBLIC weir_flags ${ARG_DEPS} Threads::Threads m)
   if(name STREQUAL "core")
@@ -17,15 +22,24 @@ endfunction()
 
 # weir_program(NAME main.c layer...)
 function(weir_program name main)
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${main})
+    return()
+  endif()
   add_executable(${name} ${CMAKE_SOURCE_DIR}/${main})
   target_link_libraries(${name} PRIVATE weir_flags ${ARGN})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
-# weir_unit_tests(LAYER dir): each test_*.c is a Check program of its own.
+# weir_unit_tests(LAYER dir): each test_*.c is a Check program of its own. Helpers of its folder and those in
+# tests/unit/helper that its layer can build (core_*.c everywhere, net_*.c from net up) are linked into each.
 function(weir_unit_tests layer dir)
   file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/test_*.c")
-  file(GLOB helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/helper_*.c")
+  file(GLOB helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/helper_*.c"
+       "${CMAKE_SOURCE_DIR}/tests/unit/helper/core_*.c")
+  if(NOT layer STREQUAL "core")
+    file(GLOB net_helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/helper/net_*.c")
+    list(APPEND helpers ${net_helpers})
+  endif()
   foreach(test ${tests})
     get_filename_component(stem ${test} NAME_WE)
     set(target ${layer}_${stem})
