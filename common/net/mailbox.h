@@ -1,5 +1,5 @@
-/* Messages from any thread to one: an intrusive lock-free stack that its owner takes whole and reverses, so each sender's
- * messages arrive in its order. A message is owned by the mailbox from post until its handler is called. */
+/* Messages from any thread to one: an intrusive lock-free stack that its owner takes whole and reverses, so each
+ * sender's messages arrive in its order. A message is owned by the mailbox from post until its handler is called. */
 #ifndef WEIR_NET_MAILBOX_H
 #define WEIR_NET_MAILBOX_H
 
@@ -20,15 +20,17 @@ struct weir_mailbox {
     _Atomic(struct weir_message *) top;
     uv_async_t wake;
     void *receiver;
+    void (*woken)(struct weir_mailbox *mb); /* in place of draining at the wake-up; NULL: drain */
     void (*closed)(struct weir_mailbox *mb);
 };
 
 /* Errors: WEIR_EIO. */
 int weir_mailbox_init(struct weir_mailbox *mb, uv_loop_t *loop, void *receiver);
-/* Any thread. Wakes the receiver only when the mailbox was empty. */
+/* Any thread, until the receiver has called close. Wakes the receiver only when the mailbox was empty. */
 void weir_mailbox_post(struct weir_mailbox *mb, struct weir_message *m);
-/* The receiver's thread: handles all that has arrived; done by the wake-up too. */
+/* The receiver's thread: handles all that has arrived so far. */
 void weir_mailbox_drain(struct weir_mailbox *mb);
+/* Asynchronous. What has arrived until `closed` is still handled: nobody else would free it. */
 void weir_mailbox_close(struct weir_mailbox *mb, void (*closed)(struct weir_mailbox *mb));
 
 #endif

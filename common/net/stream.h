@@ -2,8 +2,9 @@
  * a descriptor.
  *
  * Life: made (by accept, connect or attach) -> start -> started callback -> read/writev -> close. One owner at a
- * time; the owner's `event` callback runs on the reactor's thread whenever reading or writing may make progress, and after
- * weir_stream_again. `ready` is sticky: only a read or write that meets EAGAIN, or a short read without HUP, clears it.
+ * time; the owner's `event` callback runs on the reactor's thread whenever reading or writing may make progress, and
+ * after weir_stream_again. `ready` is sticky: only a read or write that meets EAGAIN, a short write, or a short read
+ * without HUP, clears it.
  *
  * Between detach and attach a stream belongs to no thread and may be posted to another one's mailbox. */
 #ifndef WEIR_NET_STREAM_H
@@ -21,8 +22,8 @@
 
 struct weir_stream;
 typedef void (*weir_stream_event_cb)(struct weir_stream *s);
-/* code 0: bytes may flow. Else err says which step failed and for whom; the stream must then be closed by its owner. Never
- * called from inside weir_stream_start. */
+/* code 0: bytes may flow. Else err says which step failed and for whom; the stream must then be closed by its owner.
+ * Never called from inside weir_stream_start. */
 typedef void (*weir_stream_started_cb)(struct weir_stream *s, int code, const struct weir_err *err);
 
 #define WEIR_STREAM_AGAIN ((ssize_t)-11) /* -EAGAIN: would block */
@@ -34,7 +35,7 @@ struct weir_stream_ops {
     size_t (*pending)(const struct weir_stream *s);
     void (*detach)(struct weir_stream *s);
     int (*attach)(struct weir_stream *s, struct weir_reactor *r);
-    void (*close)(struct weir_stream *s);
+    void (*close)(struct weir_stream *s, bool reset); /* frees it */
 };
 
 struct weir_stream {
@@ -46,7 +47,8 @@ struct weir_stream {
     void *owner;
 };
 
-/* Begins the set-up (connect, handshake); `started` is called exactly once, unless the stream is closed before. */
+/* Begins the set-up (connect, handshake); `started` is called exactly once, unless the stream is closed before. Set
+ * `event` and `owner` before, or in `started`: what came with the set-up's last edge is announced right after it. */
 void weir_stream_start(struct weir_stream *s, weir_stream_started_cb started);
 
 /* > 0: bytes read; 0: the peer has ended its direction; WEIR_STREAM_AGAIN; else a negative errno. */
@@ -71,9 +73,12 @@ static inline bool weir_stream_disturbed(const struct weir_stream *s)
 }
 /* Have `event` called once more without an edge (credit came back, budget was spent). */
 void weir_stream_again(struct weir_stream *s);
-/* Leaves its thread. Errors of attach: WEIR_EIO; the stream is then still detached and the caller's to close. */
+/* Leaves its thread; the outbox on it must be empty. Legal before start and when started, not in between. `attach`
+ * looks at the socket afresh: what is ready there is announced by `event` in the next turn. Errors of attach: WEIR_EIO;
+ * the stream is then still detached and the caller's to close. */
 void weir_stream_detach(struct weir_stream *s);
-WEIR_MUST_USE int weir_stream_attach(struct weir_stream *s, struct weir_reactor *r, weir_stream_event_cb event, void *owner);
+WEIR_MUST_USE int weir_stream_attach(struct weir_stream *s, struct weir_reactor *r, weir_stream_event_cb event,
+                                     void *owner);
 /* Closes, frees, nulls. Legal in every state and inside its own callbacks (the owner must not touch it afterwards).
  * `reset`: abort (RST) rather than an orderly end. */
 void weir_stream_close(struct weir_stream **s, bool reset);
@@ -81,18 +86,22 @@ void weir_stream_close(struct weir_stream **s, bool reset);
 /* -- plain sockets (net/tcp.c) -- */
 
 struct weir_tcp_opts {
-    bool keepalive;   /* SO_KEEPALIVE: 60 s idle, 10 s between probes, 6 probes */
-    int send_buffer;  /* bytes, 0: the kernel's choice */
+    bool keepalive;  /* SO_KEEPALIVE: 60 s idle, 10 s between probes, 6 probes */
+    int send_buffer; /* bytes, 0: the kernel's choice */
     int recv_buffer;
     int notsent_lowat; /* TCP_NOTSENT_LOWAT, 0: off */
 };
 
-/* Takes over a connected, non-blocking descriptor. Errors: WEIR_ENOMEM, WEIR_EIO; the caller then still owns fd. */
+/* Takes over a connected, non-blocking descriptor, TCP or unix; it must still be started. opts may be NULL. Errors:
+ * WEIR_ENOMEM; the caller then still owns fd. */
 int weir_tcp_adopt(struct weir_stream **out, struct weir_reactor *r, int fd, const struct weir_tcp_opts *opts);
-/* A stream whose start connects to addr. Errors: WEIR_ENOMEM, WEIR_ELIMIT (descriptors), WEIR_EIO. */
+/* A stream whose start connects to addr (copied). opts may be NULL. Errors: WEIR_ENOMEM, WEIR_ELIMIT (descriptors),
+ * WEIR_EIO. `started` then gets WEIR_ETIMEOUT (the kernel gave up) or WEIR_EIO, with the address in the sentence. There
+ * is no clock in here: the owner's deadline closes the stream. */
 int weir_tcp_connect(struct weir_stream **out, struct weir_reactor *r, const struct sockaddr *addr, socklen_t addr_len,
                      const struct weir_tcp_opts *opts, struct weir_err *err);
-/* Bytes the kernel holds that the peer has not acknowledged (SIOCOUTQ); 0 when unknown. For the client's write clock. */
+/* Bytes the kernel holds that the peer has not acknowledged (SIOCOUTQ); 0 when unknown. For the client's write clock.
+ */
 size_t weir_stream_unacked(const struct weir_stream *s);
 /* The descriptor, for handing an accepted connection on before anything was read; -1 when there is none. */
 int weir_stream_fd(const struct weir_stream *s);
