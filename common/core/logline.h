@@ -31,20 +31,30 @@ struct weir_line {
     bool truncated;
 };
 
+/* An empty line, without any field. buf has WEIR_LOG_LINE_MAX bytes. */
+void weir_line_open(struct weir_line *l, char *buf, enum weir_log_format format);
 /* Starts a line: ts (RFC 3339, UTC, milliseconds), level, event, and where not NULL: msg, node. buf has
  * WEIR_LOG_LINE_MAX bytes. */
 void weir_line_begin(struct weir_line *l, char *buf, enum weir_log_format format, uint64_t unix_ms,
                      enum weir_log_level level, const char *event, const char *msg, const char *node);
 void weir_line_str(struct weir_line *l, const char *key, struct weir_str value);
+/* Cut at `max` bytes (at least 4) instead of WEIR_LOG_VALUE_MAX. */
+void weir_line_str_cut(struct weir_line *l, const char *key, struct weir_str value, size_t max);
 /* A NULL text is left out. */
 void weir_line_text(struct weir_line *l, const char *key, const char *text);
 void weir_line_u64(struct weir_line *l, const char *key, uint64_t value);
 void weir_line_i64(struct weir_line *l, const char *key, int64_t value);
-/* Three decimals; not a number and infinities are left out. */
+/* Three decimals; what is not a number, or not below 10^15, is left out. */
 void weir_line_double(struct weir_line *l, const char *key, double value);
 void weir_line_bool(struct weir_line *l, const char *key, bool value);
 /* Microseconds shown as milliseconds with three decimals. */
 void weir_line_us_as_ms(struct weir_line *l, const char *key, uint64_t us);
+/* For who writes keys itself, having seen to the room (l->end - l->at): max + 2, or WEIR_LINE_NUMBER_MAX bytes. A value
+ * alone, in the format's quotes; a number; a number of thousandths with its point. */
+#define WEIR_LINE_NUMBER_MAX 24u
+void weir_line_value(struct weir_line *l, struct weir_str value, size_t max);
+void weir_line_value_u64(struct weir_line *l, uint64_t v);
+void weir_line_value_thousandths(struct weir_line *l, uint64_t v);
 /* Closes the line, newline included; returns its length. */
 size_t weir_line_end(struct weir_line *l);
 

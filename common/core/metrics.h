@@ -2,13 +2,12 @@
  * reads.
  *
  * A set has one writer, the thread that owns it: an addition is a load, an add and a store, without a lock prefix.
- * Readers sum the sets of all threads and see each cell whole, not all cells of one instant. Sets are aligned to cache
- * lines, so that no two writers share one: allocate them with aligned_alloc(alignof(type), ...). A set starts as all
- * zero bytes. */
+ * Readers sum the sets of all threads and see each cell whole, not all cells of one instant. Sets fill whole cache
+ * lines: allocate those that workers write with aligned_alloc(WEIR_CACHE_LINE, ...), so that no two writers share one.
+ * A set starts as all zero bytes. */
 #ifndef WEIR_CORE_METRICS_H
 #define WEIR_CORE_METRICS_H
 
-#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -203,17 +202,20 @@ extern const uint64_t weir_hist_bound_us[WEIR_HIST_BOUNDS];
 struct weir_hist {
     uint64_t bucket[WEIR_HIST_BOUNDS + 1]; /* not cumulative */
     uint64_t sum_us;
+    uint64_t unused[3]; /* to the end of the cache line */
 };
 
+/* The sizes of the sets are rounded up to cache lines; the cells beyond the count stay 0. */
+#define WEIR_CELLS(n) (((n) + 7) / 8 * 8)
 struct weir_node_counters {
-    alignas(WEIR_CACHE_LINE) uint64_t at[WEIR_NC_COUNT];
+    uint64_t at[WEIR_CELLS(WEIR_NC_COUNT)];
 };
 struct weir_provider_counters {
-    alignas(WEIR_CACHE_LINE) uint64_t at[WEIR_PC_COUNT];
+    uint64_t at[WEIR_CELLS(WEIR_PC_COUNT)];
     struct weir_hist hist[WEIR_H_COUNT];
 };
 struct weir_endpoint_counters {
-    alignas(WEIR_CACHE_LINE) uint64_t at[WEIR_EC_COUNT];
+    uint64_t at[WEIR_CELLS(WEIR_EC_COUNT)];
 };
 
 static inline uint64_t weir_cell_read(const uint64_t *cell)
@@ -278,7 +280,9 @@ void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_no
 void weir_provider_counters_sum(struct weir_provider_counters *dst, const struct weir_provider_counters *src);
 void weir_endpoint_counters_sum(struct weir_endpoint_counters *dst, const struct weir_endpoint_counters *src);
 
-/* Observations in all buckets. */
+/* Of a histogram that is the caller's: observations in all buckets, and the q-quantile (0 to 1) in microseconds,
+ * interpolated within its bucket; 0 when nothing was observed, the highest bound when it lies beyond that. */
 uint64_t weir_hist_count(const struct weir_hist *h);
+uint64_t weir_hist_quantile_us(const struct weir_hist *h, double q);
 
 #endif

@@ -19,7 +19,7 @@ WEIR_MUST_USE int weir_render_prometheus(struct weir_textbuf *out, const struct 
 WEIR_MUST_USE int weir_render_metrics_json(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* /api/http-client/pool/stats: all guide names, and .providers.NAME.endpoints.ID. */
 WEIR_MUST_USE int weir_render_pool_stats(struct weir_textbuf *out, const struct weir_snapshot *s);
-/* /health: .status and .checks.{memory,connections,descriptors,event_loop,providers}. */
+/* /health: .status (weir_health_of_node) and .checks.{memory,connections,descriptors,event_loop,providers}. */
 WEIR_MUST_USE int weir_render_health(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* /health/connections: .status, the pool in short, and per provider. */
 WEIR_MUST_USE int weir_render_health_connections(struct weir_textbuf *out, const struct weir_snapshot *s);

@@ -117,6 +117,12 @@ const char *weir_health_text(enum weir_health h); /* "unhealthy", "degraded", "h
  * over. Provider: unhealthy when all its endpoints are, degraded when one is not healthy or its pool is exhausted. */
 enum weir_health weir_health_of_endpoint(const struct weir_endpoint_snapshot *e);
 enum weir_health weir_health_of_provider(const struct weir_provider_snapshot *p);
+/* The pools alone: degraded when one is exhausted. */
+enum weir_health weir_health_of_pools(const struct weir_snapshot *s);
+/* All providers together: unhealthy when all are, degraded when one is not healthy or there is none. */
+enum weir_health weir_health_of_providers(const struct weir_snapshot *s);
+/* Something used up to a limit: degraded above WEIR_RESOURCE_SHARE_HIGH of it; a limit of 0 is not known. */
+enum weir_health weir_health_of_share(uint64_t used, uint64_t limit);
 /* Unhealthy when all providers are; degraded when one is not healthy, there is none, the node drains, or memory or
  * descriptors run out. */
 enum weir_health weir_health_of_node(const struct weir_snapshot *s);

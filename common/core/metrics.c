@@ -1,0 +1,70 @@
+#include "core/metrics.h"
+
+#define ROW(id, family, label, k, u, text) \
+    {.name = family, .labels = label, .help = text, .kind = WEIR_KIND_##k, .unit = WEIR_UNIT_##u},
+const struct weir_metric weir_node_counter_table[WEIR_NC_COUNT] = {WEIR_NODE_COUNTER_MAP(ROW)};
+const struct weir_metric weir_node_gauge_table[WEIR_NG_COUNT] = {WEIR_NODE_GAUGE_MAP(ROW)};
+const struct weir_metric weir_provider_counter_table[WEIR_PC_COUNT] = {WEIR_PROVIDER_COUNTER_MAP(ROW)};
+const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT] = {WEIR_ENDPOINT_COUNTER_MAP(ROW)};
+#undef ROW
+#define ROW(id, family, text) \
+    {.name = family, .labels = "", .help = text, .kind = WEIR_KIND_HISTOGRAM, .unit = WEIR_UNIT_US},
+const struct weir_metric weir_hist_table[WEIR_H_COUNT] = {WEIR_HIST_MAP(ROW)};
+#undef ROW
+
+#define DECADE(us) (us), 2 * (us), 3 * (us), 5 * (us)
+const uint64_t weir_hist_bound_us[WEIR_HIST_BOUNDS] = {
+    DECADE(100),      DECADE(1000), DECADE(10000), DECADE(100000), DECADE(1000000),
+    DECADE(10000000), 100000000,    200000000,     300000000,
+};
+
+static void cells_sum(uint64_t *dst, const uint64_t *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] += weir_cell_read(&src[i]);
+}
+
+void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_node_counters *src)
+{
+    cells_sum(dst->at, src->at, WEIR_NC_COUNT);
+}
+
+void weir_provider_counters_sum(struct weir_provider_counters *dst, const struct weir_provider_counters *src)
+{
+    cells_sum(dst->at, src->at, WEIR_PC_COUNT);
+    for (size_t i = 0; i < WEIR_H_COUNT; i++) {
+        cells_sum(dst->hist[i].bucket, src->hist[i].bucket, WEIR_HIST_BOUNDS + 1);
+        cells_sum(&dst->hist[i].sum_us, &src->hist[i].sum_us, 1);
+    }
+}
+
+void weir_endpoint_counters_sum(struct weir_endpoint_counters *dst, const struct weir_endpoint_counters *src)
+{
+    cells_sum(dst->at, src->at, WEIR_EC_COUNT);
+}
+
+uint64_t weir_hist_count(const struct weir_hist *h)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i <= WEIR_HIST_BOUNDS; i++)
+        count += h->bucket[i];
+    return count;
+}
+
+uint64_t weir_hist_quantile_us(const struct weir_hist *h, double q)
+{
+    uint64_t count = weir_hist_count(h);
+    if (count == 0)
+        return 0;
+    double rank = q * (double)count, below = 0;
+    for (size_t i = 0; i < WEIR_HIST_BOUNDS; i++) {
+        double here = (double)h->bucket[i];
+        if (here > 0 && below + here >= rank) {
+            double low = i == 0 ? 0 : (double)weir_hist_bound_us[i - 1], high = (double)weir_hist_bound_us[i];
+            double share = rank > below ? (rank - below) / here : 0;
+            return (uint64_t)(low + (high - low) * share);
+        }
+        below += here;
+    }
+    return weir_hist_bound_us[WEIR_HIST_BOUNDS - 1];
+}
