@@ -1,12 +1,12 @@
 #include "core/logline.h"
 
-#include <check.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "check_main.h"
 #include "core/access_line.h"
 
 static char buf[WEIR_LOG_LINE_MAX];
@@ -312,26 +312,6 @@ START_TEST(test_access_line_at_its_longest)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *s = suite_create("logline");
-    TCase *tc = tcase_create("all");
-    tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, test_json_line);
-    tcase_add_test(tc, test_logfmt_line);
-    tcase_add_test(tc, test_numbers);
-    tcase_add_test(tc, test_time_of_day);
-    tcase_add_test(tc, test_hostile_values);
-    tcase_add_test(tc, test_any_bytes_parse);
-    tcase_add_test(tc, test_long_values_are_cut);
-    tcase_add_test(tc, test_full_line);
-    tcase_add_test(tc, test_access_line);
-    tcase_add_test(tc, test_access_line_keeps_secrets);
-    tcase_add_test(tc, test_access_line_at_its_longest);
-    suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+CHECK_MAIN("logline", NULL, NULL, test_json_line, test_logfmt_line, test_numbers, test_time_of_day, test_hostile_values,
+           test_any_bytes_parse, test_long_values_are_cut, test_full_line, test_access_line,
+           test_access_line_keeps_secrets, test_access_line_at_its_longest)

@@ -1,8 +1,9 @@
 #include "core/metrics.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "check_main.h"
 
 struct table {
     const struct weir_metric *rows;
@@ -138,21 +139,5 @@ START_TEST(test_quantiles)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *s = suite_create("metrics");
-    TCase *tc = tcase_create("all");
-    tcase_add_test(tc, test_families_stand_together);
-    tcase_add_test(tc, test_units_show_in_names);
-    tcase_add_test(tc, test_classes_of_status);
-    tcase_add_test(tc, test_bucket_search);
-    tcase_add_test(tc, test_sets_are_summed);
-    tcase_add_test(tc, test_sets_fill_cache_lines);
-    tcase_add_test(tc, test_quantiles);
-    suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+CHECK_MAIN("metrics", NULL, NULL, test_families_stand_together, test_units_show_in_names, test_classes_of_status,
+           test_bucket_search, test_sets_are_summed, test_sets_fill_cache_lines, test_quantiles)

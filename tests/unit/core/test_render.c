@@ -1,10 +1,10 @@
 #include "core/render.h"
 
-#include <check.h>
 #include <ctype.h>
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "check_main.h"
 #include "helper_snapshot.h"
 
 static struct helper_snapshot h;
@@ -426,27 +426,7 @@ START_TEST(test_no_providers)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *s = suite_create("render");
-    TCase *tc = tcase_create("all");
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, test_prometheus_samples);
-    tcase_add_test(tc, test_prometheus_histogram);
-    tcase_add_test(tc, test_prometheus_escapes_labels);
-    tcase_add_test(tc, test_prometheus_shows_no_negative_gauge);
-    tcase_add_test(tc, test_prometheus_lints);
-    tcase_add_test(tc, test_bound_is_kept);
-    tcase_add_test(tc, test_metrics_json);
-    tcase_add_test(tc, test_pool_stats);
-    tcase_add_test(tc, test_health);
-    tcase_add_test(tc, test_health_connections);
-    tcase_add_test(tc, test_json_out_of_memory);
-    tcase_add_test(tc, test_no_providers);
-    suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+CHECK_MAIN("render", setup, teardown, test_prometheus_samples, test_prometheus_histogram,
+           test_prometheus_escapes_labels, test_prometheus_shows_no_negative_gauge, test_prometheus_lints,
+           test_bound_is_kept, test_metrics_json, test_pool_stats, test_health, test_health_connections,
+           test_json_out_of_memory, test_no_providers)

@@ -1,9 +1,9 @@
 #include "core/snapshot.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "check_main.h"
 #include "core/monitor.h"
 #include "helper_snapshot.h"
 
@@ -211,25 +211,6 @@ START_TEST(test_monitor_in_trouble)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *s = suite_create("snapshot");
-    TCase *tc = tcase_create("all");
-    tcase_add_checked_fixture(tc, setup, NULL);
-    tcase_add_test(tc, test_values_of_a_provider);
-    tcase_add_test(tc, test_sums_of_rows);
-    tcase_add_test(tc, test_values_of_the_node_add_up);
-    tcase_add_test(tc, test_nothing_yet);
-    tcase_add_test(tc, test_error_rate_without_requests);
-    tcase_add_test(tc, test_health_of_endpoints_and_providers);
-    tcase_add_test(tc, test_health_of_an_exhausted_pool);
-    tcase_add_test(tc, test_health_of_the_node);
-    tcase_add_test(tc, test_monitor_in_peace);
-    tcase_add_test(tc, test_monitor_in_trouble);
-    suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+CHECK_MAIN("snapshot", setup, NULL, test_values_of_a_provider, test_sums_of_rows, test_values_of_the_node_add_up,
+           test_nothing_yet, test_error_rate_without_requests, test_health_of_endpoints_and_providers,
+           test_health_of_an_exhausted_pool, test_health_of_the_node, test_monitor_in_peace, test_monitor_in_trouble)
