@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import random
 import re
 import signal
 import socket
@@ -76,15 +75,9 @@ def wait_until(condition, what, seconds=START_SECONDS):
 
 
 def free_port():
-    """A port that nobody listens on, below those the kernel gives to outgoing connections, so that none takes it."""
-    while True:
-        port = random.randint(11000, 31000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def holder_of(port):

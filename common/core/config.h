@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/arena.h"
+#include "core/cidr.h"
 #include "core/err.h"
 
 /* A file above this is refused unread: a thousand providers with every key written out come to a third of it. */
@@ -24,6 +25,8 @@
 #define WEIR_CONFIG_NODES_MAX 100000u
 /* The schema is at most eight deep. */
 #define WEIR_CONFIG_DEPTH_MAX 32u
+/* All texts with variables together, once these are filled in: a variable may be named many times. */
+#define WEIR_CONFIG_EXPANDED_BYTES_MAX ((size_t)16 << 20)
 /* Problems kept of one run; a file with more is broken in one way many times. */
 #define WEIR_CONFIG_PROBLEMS_MAX 200u
 
@@ -39,15 +42,8 @@ struct weir_config_numbers {
     size_t count;
 };
 
-/* A network as 128 bits; IPv4 stands in its mapped form (::ffff:0:0/96). */
-struct weir_config_net {
-    const char *text; /* as written: "10.0.0.0/8" */
-    uint8_t address[16];
-    uint8_t prefix_bits; /* 0 to 128 */
-};
-
 struct weir_config_nets {
-    const struct weir_config_net *at;
+    const struct weir_net *at;
     size_t count;
 };
 
@@ -269,7 +265,8 @@ struct weir_config_route {
     const char *header_name;  /* NULL: none asked for; lower case */
     const char *header_value; /* NULL: any value will do */
     const char *model;        /* NULL: any; a glob */
-    size_t provider;          /* index into providers */
+    const char *provider_name;
+    size_t provider; /* index into providers */
     bool strip_prefix;
     uint32_t line;
 };
@@ -441,7 +438,7 @@ WEIR_MUST_USE int weir_config_parse(struct weir_config **out, const struct weir_
 /* Frees and nulls. NULL inside is fine. */
 void weir_config_free(struct weir_config **c);
 
-/* True when the 128-bit address (IPv4 mapped) lies in one of the networks. */
+/* Whether the address (16 bytes, IPv4 mapped) lies in one of the networks. */
 bool weir_config_nets_hold(const struct weir_config_nets *nets, const uint8_t address[16]);
 /* "http://host:port" and the rest of an endpoint from a URL; arena text. Returns NULL, or what is wrong with it. */
 const char *weir_config_url_parse(struct weir_config_endpoint *out, struct weir_arena *a, const char *url);

@@ -1,0 +1,38 @@
+/* Checks of a scalar's text that are more than a range; each returns what is wrong, as the end of a sentence that
+ * begins with the value, or NULL. Pure. */
+#ifndef WEIR_CORE_CONFIG_CHECK_H
+#define WEIR_CORE_CONFIG_CHECK_H
+
+#include <stdbool.h>
+
+#include "core/config.h"
+
+/* RFC 9110 section 9.1: a token in capitals. */
+const char *weir_config_check_method(const char *text);
+/* A path that begins with a slash, without query, space or control character. */
+const char *weir_config_check_path(const char *text);
+/* RFC 9110 section 5.1: a token, and none that frames the message or names the hop. */
+const char *weir_config_check_field_name(const char *text);
+/* RFC 9110 section 5.5: no control character, not empty. */
+const char *weir_config_check_field_value(const char *text);
+/* A host, or "*." and one. */
+const char *weir_config_check_host_glob(const char *text);
+/* What can stand in a metric's label and in a path as it is: letters, digits, dot, dash, underscore. */
+const char *weir_config_check_name(const char *text);
+/* redis://, rediss://, redis+sentinel:// or unix: */
+const char *weir_config_check_redis_url(const char *text);
+/* http:// or https:// */
+const char *weir_config_check_http_url(const char *text);
+/* A source of the affinity key: header:NAME, cookie:NAME, json:NAME, api_key, address. */
+const char *weir_config_check_affinity(const char *text);
+/* host:port with a name or an address. */
+const char *weir_config_check_host_port(const char *text);
+/* address:port; a resolver has no name. */
+const char *weir_config_check_address_port(const char *text);
+
+/* "127.0.0.1:8000", "[::1]:8000". What is wrong, or NULL. out->text is text itself. */
+const char *weir_config_listen_parse(struct weir_config_listen *out, struct weir_arena *a, const char *text);
+/* The address is this machine's own, or the name always stands for that (RFC 6761). */
+bool weir_config_host_is_loopback(const char *host);
+
+#endif

@@ -1,0 +1,193 @@
+#include "node/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/config_output.h"
+#include "node/config_file.h"
+
+/* A thousand providers with every key shown take a tenth of it. */
+#define OUTPUT_BYTES_MAX ((size_t)64 << 20)
+
+static const char usage[] = "usage: weir-node -c FILE\n"
+                            "       weir-node --check | --print-config -c FILE\n"
+                            "       weir-node --print-schema | --print-docs | --help | --version\n";
+
+static const char help[] = "\n"
+                           "A proxy node for LLM APIs: pooled connections to the providers, streams without delay.\n"
+                           "\n"
+                           "  -c, --config FILE   the configuration (YAML; docs/configuration.md)\n"
+                           "      --check         say what is wrong with the configuration, and end\n"
+                           "      --print-config  show the effective configuration and where each value came from\n"
+                           "      --print-schema  print the configuration's JSON Schema\n"
+                           "      --print-docs    print the configuration's reference page (markdown)\n"
+                           "  -h, --help          print this\n"
+                           "  -V, --version       print the version\n"
+                           "\n"
+                           "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.\n";
+
+static int usage_error(void)
+{
+    fputs(usage, stderr);
+    return WEIR_EXIT_USAGE;
+}
+
+static bool needs_config(enum weir_cli_mode mode)
+{
+    return mode == WEIR_CLI_RUN || mode == WEIR_CLI_CHECK || mode == WEIR_CLI_PRINT_CONFIG;
+}
+
+static int mode_set(struct weir_cli *cli, enum weir_cli_mode mode)
+{
+    if (cli->mode != WEIR_CLI_RUN && cli->mode != mode) {
+        fputs("weir-node: one of --check, --print-config, --print-schema, --print-docs, --help, --version at a time\n",
+              stderr);
+        return usage_error();
+    }
+    cli->mode = mode;
+    return 0;
+}
+
+static int config_set(struct weir_cli *cli, const char *file)
+{
+    if (cli->config_file != NULL) {
+        fputs("weir-node: --config is given twice\n", stderr);
+        return usage_error();
+    }
+    cli->config_file = file;
+    return 0;
+}
+
+int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv)
+{
+    enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_SCHEMA, OPT_PRINT_DOCS };
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, OPT_CHECK},
+                                            {"print-config", no_argument, NULL, OPT_PRINT_CONFIG},
+                                            {"print-schema", no_argument, NULL, OPT_PRINT_SCHEMA},
+                                            {"print-docs", no_argument, NULL, OPT_PRINT_DOCS},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
+    *cli = (struct weir_cli){0};
+    int code = 0, opt;
+    optind = 0; /* glibc: begin anew, also when an earlier call stopped half-way */
+    while (code == 0 && (opt = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+        switch (opt) {
+        case 'c':
+            code = config_set(cli, optarg);
+            break;
+        case OPT_CHECK:
+            code = mode_set(cli, WEIR_CLI_CHECK);
+            break;
+        case OPT_PRINT_CONFIG:
+            code = mode_set(cli, WEIR_CLI_PRINT_CONFIG);
+            break;
+        case OPT_PRINT_SCHEMA:
+            code = mode_set(cli, WEIR_CLI_PRINT_SCHEMA);
+            break;
+        case OPT_PRINT_DOCS:
+            code = mode_set(cli, WEIR_CLI_PRINT_DOCS);
+            break;
+        case 'h':
+            code = mode_set(cli, WEIR_CLI_HELP);
+            break;
+        case 'V':
+            code = mode_set(cli, WEIR_CLI_VERSION);
+            break;
+        default: /* getopt_long has said why */
+            code = usage_error();
+        }
+    }
+    if (code != 0)
+        return code;
+    if (optind < argc) {
+        fprintf(stderr, "weir-node: unexpected argument '%s'\n", argv[optind]);
+        return usage_error();
+    }
+    if (needs_config(cli->mode) && cli->config_file == NULL) {
+        fputs("weir-node: no configuration: -c FILE\n", stderr);
+        return usage_error();
+    }
+    return 0;
+}
+
+void weir_cli_problems_print(const struct weir_config_problems *problems)
+{
+    char line[1024];
+    for (size_t i = 0; i < problems->count; i++) {
+        weir_config_problem_text(&problems->at[i], line, sizeof line);
+        fprintf(stderr, "%s\n", line);
+    }
+    if (problems->dropped_count > 0)
+        fprintf(stderr, "%zu more are not shown\n", problems->dropped_count);
+    if (problems->out_of_memory)
+        fputs("weir-node: out of memory\n", stderr);
+    if (problems->error_count > 0)
+        fprintf(stderr, "%zu error%s in the configuration\n", problems->error_count,
+                problems->error_count == 1 ? "" : "s");
+}
+
+/* Writes the text to standard output, and closes the buffer. */
+static int text_put(struct weir_textbuf *text)
+{
+    int code = WEIR_EXIT_DONE;
+    if (text->failed) {
+        fputs("weir-node: out of memory\n", stderr);
+        code = WEIR_EXIT_FAILED;
+    } else if (fwrite(text->ptr, 1, text->len, stdout) != text->len || fflush(stdout) != 0) {
+        fprintf(stderr, "weir-node: cannot write: %s\n", strerror(errno));
+        code = WEIR_EXIT_FAILED;
+    }
+    weir_textbuf_close(text);
+    return code;
+}
+
+static int run_check(const struct weir_cli *cli)
+{
+    struct weir_config *c = NULL;
+    struct weir_config_problems problems = {0};
+    int code = weir_config_file_load(&c, cli->config_file, &problems);
+    weir_cli_problems_print(&problems);
+    weir_config_problems_reset(&problems);
+    if (code != WEIR_OK)
+        return code == WEIR_EINVAL ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;
+    if (cli->mode == WEIR_CLI_PRINT_CONFIG) {
+        struct weir_textbuf text;
+        weir_textbuf_init(&text, OUTPUT_BYTES_MAX);
+        weir_config_print(c, &text);
+        code = text_put(&text);
+    } else {
+        printf("%s is valid\n", cli->config_file);
+    }
+    weir_config_free(&c);
+    return code;
+}
+
+int weir_cli_run_offline(const struct weir_cli *cli)
+{
+    struct weir_textbuf text;
+    weir_textbuf_init(&text, OUTPUT_BYTES_MAX);
+    switch (cli->mode) {
+    case WEIR_CLI_RUN:
+        return -1;
+    case WEIR_CLI_CHECK:
+    case WEIR_CLI_PRINT_CONFIG:
+        return run_check(cli);
+    case WEIR_CLI_PRINT_SCHEMA:
+        text.failed = !weir_config_print_schema(&text);
+        return text_put(&text);
+    case WEIR_CLI_PRINT_DOCS:
+        weir_config_print_docs(&text);
+        return text_put(&text);
+    case WEIR_CLI_HELP:
+        weir_textbuf_str(&text, usage);
+        weir_textbuf_str(&text, help);
+        return text_put(&text);
+    default:
+        weir_textbuf_str(&text, "weir-node " WEIR_VERSION "\n");
+        return text_put(&text);
+    }
+}
