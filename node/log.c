@@ -263,13 +263,15 @@ uint64_t weir_log_dropped(const struct weir_log *log)
     return sum;
 }
 
-/* Tells the log's reader that something is missing. */
-static void notice_drops(struct weir_log *log, bool last)
+/* Tells the log's reader that something is missing; true: not yet. */
+static bool notice_drops(struct weir_log *log, bool last)
 {
     uint64_t dropped = weir_log_dropped(log), now = clock_ms(CLOCK_MONOTONIC);
     bool early = log->notice_ms != 0 && now - log->notice_ms < NOTICE_INTERVAL_MS;
-    if (dropped == log->noticed || (early && !last))
-        return;
+    if (dropped == log->noticed)
+        return false;
+    if (early && !last)
+        return true;
     char buf[WEIR_LOG_LINE_MAX];
     struct weir_line l;
     weir_line_begin(&l, buf, (enum weir_log_format)atomic_load(&log->format), clock_ms(CLOCK_REALTIME), WEIR_LOG_WARN,
@@ -279,6 +281,7 @@ static void notice_drops(struct weir_log *log, bool last)
     log->noticed = dropped;
     log->notice_ms = now;
     write_all(log, buf, weir_line_end(&l));
+    return false;
 }
 
 static void sleep_until_woken(struct weir_log *log, int timeout_ms)
@@ -295,7 +298,7 @@ static void *write_lines(void *arg)
     struct weir_log *log = arg;
     for (;;) {
         bool stopping = atomic_load(&log->stop_ms) != 0, any = drain(log);
-        notice_drops(log, stopping);
+        bool owing = notice_drops(log, stopping);
         if (stopping && !any)
             break;
         if (stopping)
@@ -306,7 +309,7 @@ static void *write_lines(void *arg)
             continue;
         }
         if (atomic_load(&log->stop_ms) == 0)
-            sleep_until_woken(log, any ? WEIR_LOG_BATCH_MS : -1);
+            sleep_until_woken(log, any ? WEIR_LOG_BATCH_MS : owing ? NOTICE_INTERVAL_MS : -1);
     }
     eventfd_write(log->done, 1);
     return NULL;

@@ -10,7 +10,7 @@ enum {
     STRINGS_MAX =
         METHOD_MAX + CLIENT_MAX + REQUEST_ID_MAX + NODE_MAX + PROVIDER_MAX + ENDPOINT_MAX + 2 * WORD_MAX + TARGET_MAX
 };
-enum { FIELDS = 20, NUMBERS = 8, KEY_MAX = 20 };
+enum { FIELDS = 21, NUMBERS = 8, KEY_MAX = 20 };
 static_assert(STRINGS_MAX + NUMBERS * WEIR_LINE_NUMBER_MAX + FIELDS * KEY_MAX < WEIR_LOG_LINE_MAX - 32,
               "a line of full fields fits");
 

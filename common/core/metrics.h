@@ -155,7 +155,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_CLOSED    "Connections closed after they had become usable, evictions apart."
 #define WEIR_HELP_CONNECT   "Connects that failed other than by the connect clock."
 #define WEIR_HELP_TIMEOUTS  "Tries ended by a clock."
-#define WEIR_HELP_LOST      "Connections lost in use other than by a clock; a stale one replaced at once is not among them."
+#define WEIR_HELP_LOST      "Connections lost in use other than by a clock, replaced stale ones apart."
 
 /* Scope: a provider. X(id, family, help); microseconds, shown in seconds. */
 #define WEIR_HIST_MAP(X)                                                                                          \

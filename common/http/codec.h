@@ -1,5 +1,5 @@
-/* A codec turns the bytes of one connection into exchanges and back. It owns no socket: weir_http_conn feeds it what the
- * stream gave and it hands its output to an outbox. One interface for HTTP/1.1 and HTTP/2, server and client. */
+/* A codec turns the bytes of one connection into exchanges and back. It owns no socket: weir_http_conn feeds it what
+ * the stream gave and it hands its output to an outbox. One interface for HTTP/1.1 and HTTP/2, server and client. */
 #ifndef WEIR_HTTP_CODEC_H
 #define WEIR_HTTP_CODEC_H
 
@@ -9,41 +9,46 @@
 struct weir_codec;
 
 struct weir_http_limits {
-    size_t head_bytes_max;  /* start line and fields of one head (431; trailers count as a head of their own) */
-    size_t fields_max;      /* 431 */
+    size_t head_bytes_max;   /* start line and fields of one head (431; trailers count as a head of their own) */
+    size_t fields_max;       /* 431 */
     uint64_t body_bytes_max; /* request bodies (413); 0: no limit */
 };
 
 /* Why a request head or its framing was not taken: the status to answer, a code for x-weir-error, a sentence. */
 struct weir_malformed {
-    uint16_t status; /* 400, 413, 431, 501, 505 */
+    uint16_t status;  /* 400, 413, 431, 501, 505 */
     const char *code; /* "malformed_framing", "head_too_large", ... static */
     const char *message;
 };
 
 /* What a connection tells its owner. */
 struct weir_codec_events {
-    /* Server: a request begins. The owner sets x->events, x->user and x->arena; `head` follows. False: no resources, the
-     * connection is to be closed. */
+    /* Server: a request begins. The owner sets x->events, x->user and x->arena; `head` follows. False: no resources,
+     * the connection is to be closed. */
     bool (*accept)(struct weir_codec *c, struct weir_exchange *x);
-    /* Server: instead of `head` (or after it, when the body's framing turns out bad): answer why->status on x (send_head,
-     * send_body, send_end) or reset it; the codec closes the connection afterwards. x->events may have been told `head`
-     * already (after_head), and is not told `reset`. */
+    /* Server: instead of `head` (or after it, when the body's framing turns out bad): answer why->status on x
+     * (send_head, send_body, send_end) or reset it; the codec closes the connection afterwards. x->events may have been
+     * told `head` already (after_head), and is not told `reset`. */
     void (*malformed)(struct weir_codec *c, struct weir_exchange *x, const struct weir_malformed *why, bool after_head);
-    /* An exchange is over and the connection has none left: park it or start an idle clock. Client side: `reusable` says
-     * whether another request may be sent on it (framing was clean, nobody said close). Server side: `reusable` false means
-     * it closes once its output is out. */
+    /* An exchange is over (not by reset) and the connection has none left: park it or start an idle clock. Client side:
+     * `reusable` says whether another request may be sent on it (framing was clean, nobody said close). Server side:
+     * `reusable` false means it closes once its output is out. May come from inside send_end or feed; the owner may
+     * close, open the next one or, on the client side, detach the connection and post it to another thread: nothing
+     * here touches it afterwards. */
     void (*idle)(struct weir_codec *c, bool reusable);
     /* Server: the first byte of the next request has come (ends the idle clock, starts the header clock). */
     void (*busy)(struct weir_codec *c);
-    /* The connection is over: error, orderly close, or asked for by close(). After this call the owner frees the conn. */
+    /* The connection is over: error, orderly close, or an exchange that was reset. Never called from inside a downcall:
+     * after reset() it comes later in the same turn. `why` is never NULL. The owner frees the conn, in this call or
+     * after it. */
     void (*closed)(struct weir_codec *c, const struct weir_reset *why);
 };
 
 struct weir_codec_ops {
     /* Bytes it is willing to take now: reads are at most this long. 0: paused (no credit, answer pending). */
     size_t (*want)(const struct weir_codec *c);
-    /* Eats all n <= want() bytes; what lies behind a message's end is copied. */
+    /* Eats all n <= want() bytes; what lies behind a message's end is copied. n 0: go on with what was kept and with
+     * what became due meanwhile; the connection's driver calls it so at the start of each of its turns. */
     void (*feed)(struct weir_codec *c, const uint8_t *p, size_t n);
     /* The peer ended its direction (error 0) or the stream failed (negative errno). */
     void (*eof)(struct weir_codec *c, int error);
@@ -66,6 +71,7 @@ struct weir_codec {
     struct weir_outbox *out;
     uint64_t bytes_in;
     uint32_t exchanges_total;
+    uint32_t exchanges_open;    /* server: whose response has not ended; client: that were opened and are not over */
     uint32_t peer_keepalive_ms; /* client: the peer's `Keep-Alive: timeout=`, 0: none said */
 };
 

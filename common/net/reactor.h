@@ -35,8 +35,9 @@ struct weir_reactor {
     uint64_t turn_ms;         /* when the turn began, by the loop's clock */
     struct weir_list dirty;   /* weir_outbox.dirty of every sender to flush at the end of the turn */
     struct weir_outbox_pool *outbox_pool;
-    uint8_t *read_buffer; /* WEIR_READ_BUFFER_BYTES; content is valid inside one source's turn */
-    uint64_t now_ms;      /* CLOCK_MONOTONIC, as of the start of the turn */
+    uint8_t *read_buffer;  /* WEIR_READ_BUFFER_BYTES; content is valid inside one source's turn */
+    bool read_buffer_lent; /* a dirty outbox refers to it: settled by whoever reads next, or ends its run */
+    uint64_t now_ms;       /* CLOCK_MONOTONIC, as of the start of the turn */
     uint64_t now_us;
     uint64_t lag_ms_max; /* longest turn since it was last read and zeroed */
     void *user;          /* the worker, for callbacks that hold only the reactor */

@@ -1,0 +1,162 @@
+#include "http/conn.h"
+
+#include <assert.h>
+
+/* Whoever was handed a slice of the shared buffer writes it out, or keeps what the kernel does not take. */
+static void reclaim_buffer(struct weir_reactor *r)
+{
+    if (!r->read_buffer_lent)
+        return;
+    r->read_buffer_lent = false;
+    WEIR_LIST_EACH(l, &r->dirty)
+    {
+        weir_outbox_settle(WEIR_CONTAINER(l, struct weir_outbox, dirty));
+    }
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Reads until short, until the codec wants no more, or until the turn's share is used up. Every call of the codec may
+ * close the conn. */
+static void read_all(struct weir_http_conn *c, const bool *gone)
+{
+    struct weir_stream *s = c->stream;
+    struct weir_codec *codec = c->codec;
+    size_t budget = WEIR_CONN_TURN_BYTES;
+    for (;;) {
+        unsigned ready = s->source.ready;
+        bool at_once = c->watch_idle || (c->server && codec->exchanges_open > 0);
+        if (at_once && (ready & WEIR_READY_HUP) != 0) {
+            codec->ops->eof(codec, 0);
+            return;
+        }
+        if ((ready & WEIR_READY_IN) == 0 && weir_stream_pending(s) == 0)
+            break;
+        size_t want = smaller(codec->ops->want(codec), WEIR_READ_BUFFER_BYTES);
+        if (want == 0)
+            return;
+        if (budget == 0) {
+            weir_stream_again(s);
+            return;
+        }
+        struct weir_reactor *r = s->reactor;
+        reclaim_buffer(r);
+        ssize_t n = weir_stream_read(s, r->read_buffer, smaller(want, budget));
+        if (n == WEIR_STREAM_AGAIN) {
+            codec->ops->feed(codec, NULL, 0); /* what looked like input was none */
+            if (*gone)
+                return;
+            break;
+        }
+        if (n <= 0) {
+            codec->ops->eof(codec, (int)n);
+            return;
+        }
+        c->last_read_us = r->now_us;
+        budget -= (size_t)n;
+        codec->ops->feed(codec, r->read_buffer, (size_t)n);
+        if (*gone)
+            return;
+    }
+    if (c->write_error != 0)
+        codec->ops->eof(codec, c->write_error);
+}
+
+static void on_event(struct weir_stream *s)
+{
+    struct weir_http_conn *c = s->owner;
+    struct weir_reactor *r = s->reactor;
+    bool gone = false;
+    c->gone = &gone;
+    if ((s->source.ready & WEIR_READY_OUT) != 0)
+        weir_outbox_writable(&c->out);
+    c->codec->ops->feed(c->codec, NULL, 0);
+    if (!gone)
+        read_all(c, &gone);
+    reclaim_buffer(r);
+    if (!gone)
+        c->gone = NULL;
+}
+
+static void on_flushed(struct weir_outbox *o, int error)
+{
+    struct weir_http_conn *c = o->owner;
+    if (o->bytes_total != c->written) {
+        c->written = o->bytes_total;
+        c->last_write_us = o->reactor->now_us;
+    }
+    if (error == 0) {
+        c->codec->ops->writable(c->codec);
+    } else if (c->server) {
+        c->codec->ops->eof(c->codec, error);
+    } else {
+        c->write_error = error;
+        weir_stream_again(c->stream);
+    }
+}
+
+void weir_http_conn_init(struct weir_http_conn *c, struct weir_stream *stream, bool server)
+{
+    *c = (struct weir_http_conn){.stream = stream, .server = server};
+    c->last_read_us = c->last_write_us = stream->reactor->now_us;
+    weir_outbox_init(&c->out, stream->reactor, stream, on_flushed, c);
+}
+
+void weir_http_conn_run(struct weir_http_conn *c, struct weir_codec *codec, const uint8_t *early, size_t early_len)
+{
+    c->codec = codec;
+    c->stream->owner = c;
+    c->stream->event = on_event;
+    weir_stream_again(c->stream);
+    if (early_len == 0)
+        return;
+    assert(early_len <= codec->ops->want(codec));
+    codec->ops->feed(codec, early, early_len); /* may close the conn */
+}
+
+void weir_http_conn_kick(struct weir_http_conn *c)
+{
+    if (!c->closing)
+        weir_stream_again(c->stream);
+}
+
+void weir_http_conn_detach(struct weir_http_conn *c)
+{
+    assert(weir_outbox_unsent(&c->out) == 0 && c->codec->exchanges_open == 0);
+    if (c->gone != NULL) { /* its driver must not touch a stream that may soon be another thread's */
+        *c->gone = true;
+        c->gone = NULL;
+    }
+    weir_outbox_move(&c->out, c->out.reactor); /* out of the old thread's list of senders */
+    weir_stream_detach(c->stream);
+}
+
+int weir_http_conn_attach(struct weir_http_conn *c, struct weir_reactor *r)
+{
+    int rv = weir_stream_attach(c->stream, r, on_event, c);
+    if (rv != WEIR_OK)
+        return rv;
+    weir_outbox_move(&c->out, r);
+    c->last_read_us = c->last_write_us = r->now_us;
+    return WEIR_OK;
+}
+
+void weir_http_conn_close(struct weir_http_conn *c, bool reset)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    if (c->gone != NULL) {
+        *c->gone = true;
+        c->gone = NULL;
+    }
+    if (c->codec != NULL)
+        c->codec->ops->free(c->codec);
+    if (!reset && c->stream->reactor != NULL)
+        weir_outbox_flush(&c->out);
+    weir_outbox_close(&c->out);
+    weir_stream_close(&c->stream, reset);
+}

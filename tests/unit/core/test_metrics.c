@@ -1,0 +1,143 @@
+#include "core/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_main.h"
+
+struct table {
+    const struct weir_metric *rows;
+    size_t count;
+};
+static const struct table tables[] = {
+    {weir_node_counter_table, WEIR_NC_COUNT},
+    {weir_node_gauge_table, WEIR_NG_COUNT},
+    {weir_provider_counter_table, WEIR_PC_COUNT},
+    {weir_endpoint_counter_table, WEIR_EC_COUNT},
+    {weir_hist_table, WEIR_H_COUNT},
+};
+#define TABLES (sizeof tables / sizeof tables[0])
+
+/* Renderers write a family's head when the name changes: rows of one family must stand together, in one table. */
+START_TEST(test_families_stand_together)
+{
+    const char *seen[512];
+    size_t count = 0;
+    for (size_t t = 0; t < TABLES; t++)
+        for (size_t i = 0; i < tables[t].count; i++) {
+            const struct weir_metric *m = &tables[t].rows[i];
+            if (i > 0 && strcmp(m->name, m[-1].name) == 0) {
+                ck_assert_str_eq(m->help, m[-1].help);
+                ck_assert_int_eq(m->kind, m[-1].kind);
+                ck_assert_int_eq(m->unit, m[-1].unit);
+                ck_assert_str_ne(m->labels, m[-1].labels);
+                ck_assert_str_ne(m->labels, "");
+                continue;
+            }
+            for (size_t k = 0; k < count; k++)
+                ck_assert_str_ne(m->name, seen[k]);
+            seen[count++] = m->name;
+        }
+    ck_assert_uint_gt(count, 40);
+}
+END_TEST
+
+START_TEST(test_units_show_in_names)
+{
+    for (size_t t = 0; t < TABLES; t++)
+        for (size_t i = 0; i < tables[t].count; i++) {
+            const struct weir_metric *m = &tables[t].rows[i];
+            ck_assert_int_eq(strncmp(m->name, "weir_", 5), 0);
+            ck_assert_msg((strstr(m->name, "_seconds") != NULL) == (m->unit == WEIR_UNIT_US), "%s", m->name);
+            ck_assert_msg((strstr(m->name, "_bytes") != NULL) == (m->unit == WEIR_UNIT_BYTES), "%s", m->name);
+            const char *end = m->name + strlen(m->name) - 6;
+            ck_assert_msg((strcmp(end, "_total") == 0) == (m->kind == WEIR_KIND_COUNTER), "%s", m->name);
+        }
+}
+END_TEST
+
+START_TEST(test_classes_of_status)
+{
+    ck_assert_int_eq(weir_node_class(200), WEIR_NC_REQUESTS_2XX);
+    ck_assert_int_eq(weir_node_class(304), WEIR_NC_REQUESTS_3XX);
+    ck_assert_int_eq(weir_node_class(499), WEIR_NC_REQUESTS_4XX);
+    ck_assert_int_eq(weir_node_class(599), WEIR_NC_REQUESTS_5XX);
+    ck_assert_int_eq(weir_node_class(0), WEIR_NC_REQUESTS_NONE);
+    ck_assert_int_eq(weir_node_class(600), WEIR_NC_REQUESTS_NONE);
+    ck_assert_int_eq(weir_endpoint_class(204), WEIR_EC_RESPONSES_2XX);
+    ck_assert_int_eq(weir_endpoint_class(502), WEIR_EC_RESPONSES_5XX);
+    ck_assert_int_eq(weir_endpoint_class(999), WEIR_EC_RESPONSES_5XX);
+}
+END_TEST
+
+/* The bucket of a value is the first whose bound is not below it, whatever way it is found. */
+START_TEST(test_bucket_search)
+{
+    for (size_t i = 1; i < WEIR_HIST_BOUNDS; i++)
+        ck_assert_uint_lt(weir_hist_bound_us[i - 1], weir_hist_bound_us[i]);
+    ck_assert_uint_eq(weir_hist_bucket_of(0), 0);
+    for (unsigned i = 0; i < WEIR_HIST_BOUNDS; i++) {
+        ck_assert_uint_eq(weir_hist_bucket_of(weir_hist_bound_us[i]), i);
+        ck_assert_uint_eq(weir_hist_bucket_of(weir_hist_bound_us[i] + 1), i + 1);
+    }
+    ck_assert_uint_eq(weir_hist_bucket_of(UINT64_MAX), WEIR_HIST_BOUNDS);
+}
+END_TEST
+
+START_TEST(test_sets_are_summed)
+{
+    static struct weir_node_counters n[2], nodes;
+    static struct weir_endpoint_counters e[2], endpoints;
+    static struct weir_provider_counters p[2], providers;
+    weir_node_add(&n[0], WEIR_NC_DOWN_ACCEPTED, 3);
+    weir_node_add(&n[1], WEIR_NC_DOWN_ACCEPTED, 4);
+    weir_node_add(&n[0], WEIR_NC_DOWN_ACTIVE, 1); /* a connection that moves from one worker to the other */
+    weir_node_sub(&n[1], WEIR_NC_DOWN_ACTIVE, 1);
+    weir_endpoint_add(&e[0], WEIR_EC_RECEIVED, 10);
+    weir_endpoint_add(&e[1], WEIR_EC_RECEIVED, 20);
+    weir_provider_add(&p[0], WEIR_PC_NO_ENDPOINT, 1);
+    weir_hist_observe(&p[0], WEIR_H_QUEUE, 50);
+    weir_hist_observe(&p[1], WEIR_H_QUEUE, 400000000);
+    for (size_t i = 0; i < 2; i++) {
+        weir_node_counters_sum(&nodes, &n[i]);
+        weir_endpoint_counters_sum(&endpoints, &e[i]);
+        weir_provider_counters_sum(&providers, &p[i]);
+    }
+    ck_assert_uint_eq(nodes.at[WEIR_NC_DOWN_ACCEPTED], 7);
+    ck_assert_uint_eq(nodes.at[WEIR_NC_DOWN_ACTIVE], 0);
+    ck_assert_uint_eq(endpoints.at[WEIR_EC_RECEIVED], 30);
+    ck_assert_uint_eq(providers.at[WEIR_PC_NO_ENDPOINT], 1);
+    ck_assert_uint_eq(providers.hist[WEIR_H_QUEUE].bucket[0], 1);
+    ck_assert_uint_eq(providers.hist[WEIR_H_QUEUE].bucket[WEIR_HIST_BOUNDS], 1);
+    ck_assert_uint_eq(providers.hist[WEIR_H_QUEUE].sum_us, 400000050);
+    ck_assert_uint_eq(weir_hist_count(&providers.hist[WEIR_H_QUEUE]), 2);
+    ck_assert_uint_eq(weir_hist_count(&providers.hist[WEIR_H_CONNECT]), 0);
+}
+END_TEST
+
+START_TEST(test_sets_fill_cache_lines)
+{
+    ck_assert_uint_eq(sizeof(struct weir_node_counters) % WEIR_CACHE_LINE, 0);
+    ck_assert_uint_eq(sizeof(struct weir_endpoint_counters) % WEIR_CACHE_LINE, 0);
+    ck_assert_uint_eq(sizeof(struct weir_provider_counters) % WEIR_CACHE_LINE, 0);
+}
+END_TEST
+
+START_TEST(test_quantiles)
+{
+    static struct weir_provider_counters c;
+    struct weir_hist *h = &c.hist[WEIR_H_REQUEST];
+    ck_assert_uint_eq(weir_hist_quantile_us(h, 0.5), 0);
+    for (unsigned i = 0; i < 100; i++) /* all in (1000, 2000] */
+        weir_hist_observe(&c, WEIR_H_REQUEST, 1500);
+    ck_assert_uint_eq(weir_hist_quantile_us(h, 0.5), 1500);
+    ck_assert_uint_eq(weir_hist_quantile_us(h, 1), 2000);
+    for (unsigned i = 0; i < 100; i++)
+        weir_hist_observe(&c, WEIR_H_REQUEST, UINT64_C(1000000000));
+    ck_assert_uint_eq(weir_hist_quantile_us(h, 0.25), 1500);
+    ck_assert_uint_eq(weir_hist_quantile_us(h, 0.99), 300000000);
+}
+END_TEST
+
+CHECK_MAIN("metrics", NULL, NULL, test_families_stand_together, test_units_show_in_names, test_classes_of_status,
+           test_bucket_search, test_sets_are_summed, test_sets_fill_cache_lines, test_quantiles)
