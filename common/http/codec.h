@@ -64,6 +64,11 @@ struct weir_codec_ops {
     void (*free)(struct weir_codec *c);
 };
 
+/* How long a server goes on reading, and dropping, what a client still sends after the answer that ends the connection:
+ * closing over unread bytes makes the kernel reset the connection, and the answer may be lost with it (RFC 9112 9.6).
+ */
+#define WEIR_CODEC_LINGER_MS 2000
+
 struct weir_codec {
     const struct weir_codec_ops *ops;
     const struct weir_codec_events *events;
@@ -71,7 +76,9 @@ struct weir_codec {
     struct weir_outbox *out;
     uint64_t bytes_in;
     uint32_t exchanges_total;
-    uint32_t exchanges_open;    /* server: whose response has not ended; client: that were opened and are not over */
+    uint32_t exchanges_open; /* server: whose response has not ended; client: that were opened and are not over */
+    bool lingering; /* server: everything is out; the driver ends our direction and calls eof when WEIR_CODEC_LINGER_MS
+                       have passed */
     uint32_t peer_keepalive_ms; /* client: the peer's `Keep-Alive: timeout=`, 0: none said */
 };
 

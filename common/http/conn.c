@@ -65,6 +65,23 @@ static void read_all(struct weir_http_conn *c, const bool *gone)
         codec->ops->eof(codec, c->write_error);
 }
 
+static void on_linger(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_http_conn *c = WEIR_CONTAINER(d, struct weir_http_conn, linger);
+    (void)now_ms;
+    c->codec->ops->eof(c->codec, 0);
+}
+
+static void begin_linger(struct weir_http_conn *c)
+{
+    struct weir_reactor *r = c->stream->reactor;
+    if (!c->codec->lingering || c->linger.due_ms != WEIR_NEVER)
+        return;
+    weir_stream_finish(c->stream);
+    weir_reactor_deadline(r, &c->linger, r->now_ms + WEIR_CODEC_LINGER_MS);
+    weir_stream_again(c->stream);
+}
+
 static void on_event(struct weir_stream *s)
 {
     struct weir_http_conn *c = s->owner;
@@ -77,8 +94,10 @@ static void on_event(struct weir_stream *s)
     if (!gone)
         read_all(c, &gone);
     reclaim_buffer(r);
-    if (!gone)
-        c->gone = NULL;
+    if (gone)
+        return;
+    c->gone = NULL;
+    begin_linger(c);
 }
 
 static void on_flushed(struct weir_outbox *o, int error)
@@ -89,7 +108,13 @@ static void on_flushed(struct weir_outbox *o, int error)
         c->last_write_us = o->reactor->now_us;
     }
     if (error == 0) {
+        bool gone = false;
+        c->gone = &gone;
         c->codec->ops->writable(c->codec);
+        if (gone)
+            return;
+        c->gone = NULL;
+        begin_linger(c);
     } else if (c->server) {
         c->codec->ops->eof(c->codec, error);
     } else {
@@ -103,6 +128,7 @@ void weir_http_conn_init(struct weir_http_conn *c, struct weir_stream *stream, b
     *c = (struct weir_http_conn){.stream = stream, .server = server};
     c->last_read_us = c->last_write_us = stream->reactor->now_us;
     weir_outbox_init(&c->out, stream->reactor, stream, on_flushed, c);
+    weir_deadline_init(&c->linger, on_linger);
 }
 
 void weir_http_conn_run(struct weir_http_conn *c, struct weir_codec *codec, const uint8_t *early, size_t early_len)
@@ -155,6 +181,8 @@ void weir_http_conn_close(struct weir_http_conn *c, bool reset)
     }
     if (c->codec != NULL)
         c->codec->ops->free(c->codec);
+    if (c->stream->reactor != NULL)
+        weir_deadline_drop(&c->stream->reactor->wheel, &c->linger);
     if (!reset && c->stream->reactor != NULL)
         weir_outbox_flush(&c->out);
     weir_outbox_close(&c->out);

@@ -389,7 +389,7 @@ size_t weir_h1_check_line(struct weir_h1 *h, const uint8_t *p, size_t n, const s
             if (c == ' ' && h->line_at > 0) {
                 h->line++;
                 h->line_at = 0;
-            } else if (c <= ' ') {
+            } else if (c == ' ' || c == '\r' || c == '\n') {
                 *bad = &weir_h1_bad_start_line;
                 return i;
             } else {

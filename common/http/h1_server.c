@@ -170,6 +170,16 @@ static size_t eat(struct weir_h1 *h, const uint8_t *p, size_t n)
     return used;
 }
 
+/* Everything is out. A client that may still be sending is given time to read the answer. */
+static void finish(struct weir_h1 *h)
+{
+    bool may_send = h->refused || h->abandoned || weir_stream_disturbed(h->codec.out->stream);
+    if (may_send && !h->eof && !h->codec.out->failed)
+        h->codec.lingering = true;
+    else
+        weir_h1_closed(h, WEIR_RESET_CANCEL, 0, "done");
+}
+
 /* What had to wait until nobody's callback is on the stack. */
 static void settle(struct weir_h1 *h)
 {
@@ -187,7 +197,7 @@ static void settle(struct weir_h1 *h)
     if (h->draining && h->phase == WEIR_H1_IDLE && h->kept_len == 0 && !weir_stream_disturbed(h->codec.out->stream))
         weir_h1_closed(h, WEIR_RESET_CANCEL, 0, "drained");
     else if (h->phase == WEIR_H1_CLOSING && weir_outbox_unsent(h->codec.out) == 0)
-        weir_h1_closed(h, WEIR_RESET_CANCEL, 0, "done");
+        finish(h);
 }
 
 /* -- of the codec -- */
@@ -195,7 +205,11 @@ static void settle(struct weir_h1 *h)
 static size_t server_want(const struct weir_codec *c)
 {
     const struct weir_h1 *h = WEIR_CONTAINER(c, const struct weir_h1, codec);
-    if (h->kept_len > 0 || h->aborted || h->abandoned || h->broken || h->closed)
+    if (h->kept_len > 0 || h->aborted || h->broken || h->closed)
+        return 0;
+    if (h->phase == WEIR_H1_CLOSING)
+        return c->lingering ? WEIR_H1_READ_BYTES : 0;
+    if (h->abandoned)
         return 0;
     switch (h->phase) {
     case WEIR_H1_IDLE:
@@ -226,6 +240,8 @@ static void server_eof(struct weir_codec *c, int error)
     weir_h1_enter(h);
     bool answered = !h->open || h->sent;
     h->eof = true;
+    if (c->lingering)
+        weir_h1_closed(h, WEIR_RESET_CANCEL, error, "done");
     if (h->open)
         weir_h1_fail(h, reason, error, NULL);
     if (!h->dead && answered && error == 0 && weir_outbox_unsent(c->out) > 0)

@@ -36,6 +36,7 @@ struct weir_stream_ops {
     void (*detach)(struct weir_stream *s);
     int (*attach)(struct weir_stream *s, struct weir_reactor *r);
     void (*close)(struct weir_stream *s, bool reset); /* frees it */
+    void (*finish)(struct weir_stream *s);            /* NULL: there is no half-close */
 };
 
 struct weir_stream {
@@ -79,6 +80,12 @@ void weir_stream_again(struct weir_stream *s);
 void weir_stream_detach(struct weir_stream *s);
 WEIR_MUST_USE int weir_stream_attach(struct weir_stream *s, struct weir_reactor *r, weir_stream_event_cb event,
                                      void *owner);
+/* Ends our direction, once everything was written: the peer reads the end, and we still read what it sends. */
+static inline void weir_stream_finish(struct weir_stream *s)
+{
+    if (s->ops->finish != NULL)
+        s->ops->finish(s);
+}
 /* Closes, frees, nulls. Legal in every state and inside its own callbacks (the owner must not touch it afterwards).
  * `reset`: abort (RST) rather than an orderly end. */
 void weir_stream_close(struct weir_stream **s, bool reset);

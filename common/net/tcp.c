@@ -224,6 +224,11 @@ static void tcp_close(struct weir_stream *s, bool reset)
     free(t);
 }
 
+static void tcp_finish(struct weir_stream *s)
+{
+    (void)shutdown(s->source.fd, SHUT_WR);
+}
+
 static const struct weir_stream_ops TCP_OPS = {
     .start = tcp_start,
     .read = tcp_read,
@@ -232,6 +237,7 @@ static const struct weir_stream_ops TCP_OPS = {
     .detach = tcp_detach,
     .attach = tcp_attach,
     .close = tcp_close,
+    .finish = tcp_finish,
 };
 
 static struct tcp *new_tcp(struct weir_reactor *r, int fd)

@@ -291,13 +291,19 @@ static void compare(const char *what, const char *got, const char *expected)
     ck_assert_msg(strcmp(got, expected) == 0, "%s:\n--- expected\n%s\n--- got\n%s\n---", what, expected, got);
 }
 
+void h1_forget(struct h1 *t)
+{
+    t->record_len = 0;
+    t->record[0] = '\0';
+    t->in_body = false;
+}
+
 void h1_expect(struct h1 *t, const char *record)
 {
     if (t->in_body)
         say(t, "%s", "");
     compare("events", t->record, record);
-    t->record_len = 0;
-    t->record[0] = '\0';
+    h1_forget(t);
 }
 
 const char *h1_wrote(const struct h1 *t)

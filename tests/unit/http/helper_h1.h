@@ -66,6 +66,8 @@ void h1_send_end(struct h1 *t, const struct weir_fields *trailers);
 
 /* Fails the test with both texts when they differ; empties what was compared. */
 void h1_expect(struct h1 *t, const char *record);
+/* Forgets the events so far. */
+void h1_forget(struct h1 *t);
 void h1_expect_wrote(struct h1 *t, const char *text);
 const char *h1_wrote(const struct h1 *t);
 
