@@ -9,8 +9,6 @@
     X(WEIR_ELIMIT, "limit reached")                                                                                    \
     X(WEIR_ETIMEOUT, "timed out")                                                                                      \
     X(WEIR_ECLOSED, "closed")                                                                                          \
-    X(WEIR_EREFUSED, "connection refused")                                                                             \
-    X(WEIR_EUNREACHABLE, "network or host unreachable")                                                                \
     X(WEIR_EPROTO, "protocol violated")                                                                                \
     X(WEIR_EBUSY, "in use")                                                                                            \
     X(WEIR_EIO, "I/O error")

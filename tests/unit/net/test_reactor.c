@@ -1,0 +1,274 @@
+#include "net/outbox.h"
+#include "net/reactor.h"
+
+#include "check_main.h"
+#include "helper/core_failmalloc.h"
+#include "helper/net_run.h"
+#include "helper/net_test_stream.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct {
+    struct weir_reactor r;
+    struct weir_deadline d, second;
+    unsigned fired, second_fired;
+    uint64_t fired_at, now_in_fire;
+    struct test_stream *ts;
+    struct weir_outbox out;
+    char steps[16];
+    unsigned step_count;
+} f;
+
+static void step(char c)
+{
+    f.steps[f.step_count++ % 15] = c;
+}
+
+static void on_fire(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)d;
+    f.fired++;
+    f.fired_at = now_ms;
+    f.now_in_fire = f.r.now_ms;
+    step('d');
+    if (f.ts != NULL)
+        weir_outbox_copy(&f.out, "late", 4);
+}
+
+static void on_second(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)d;
+    (void)now_ms;
+    f.second_fired++;
+}
+
+static void setup(void)
+{
+    memset(&f, 0, sizeof f);
+    reactor_open(&f.r);
+    weir_deadline_init(&f.d, on_fire);
+    weir_deadline_init(&f.second, on_second);
+}
+
+static void teardown(void)
+{
+    weir_deadline_drop(&f.r.wheel, &f.d);
+    weir_deadline_drop(&f.r.wheel, &f.second);
+    if (f.ts != NULL)
+        weir_outbox_close(&f.out);
+    test_stream_free(f.ts);
+    weir_reactor_close(&f.r);
+}
+
+START_TEST(test_a_deadline_wakes_the_loop)
+{
+    uint64_t due = f.r.now_ms + 20;
+    weir_reactor_deadline(&f.r, &f.d, due);
+    RUN_UNTIL(&f.r, f.fired > 0);
+    ck_assert_uint_ge(f.fired_at, due);
+    ck_assert_uint_eq(f.fired_at, f.now_in_fire);
+    ck_assert_uint_le(f.fired_at, weir_clock_us() / 1000);
+}
+END_TEST
+
+START_TEST(test_an_earlier_deadline_moves_the_timer)
+{
+    weir_reactor_deadline(&f.r, &f.second, f.r.now_ms + 3600000);
+    weir_reactor_deadline(&f.r, &f.d, f.r.now_ms + 10);
+    RUN_UNTIL(&f.r, f.fired > 0);
+    ck_assert_uint_eq(f.second_fired, 0);
+}
+END_TEST
+
+/* One set while the timer has just fired must not hide one that is due before it. */
+static void set_far(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)d;
+    f.second_fired++;
+    weir_reactor_deadline(&f.r, &f.second, now_ms + 3600000);
+}
+
+START_TEST(test_a_far_deadline_set_while_firing_hides_no_near_one)
+{
+    weir_deadline_init(&f.second, set_far);
+    weir_reactor_deadline(&f.r, &f.second, f.r.now_ms + 8);
+    weir_reactor_deadline(&f.r, &f.d, f.r.now_ms + 40);
+    RUN_UNTIL(&f.r, f.fired > 0);
+    ck_assert_uint_eq(f.second_fired, 1);
+}
+END_TEST
+
+START_TEST(test_moved_and_cleared_deadlines_cost_no_wake_ups)
+{
+    uint64_t start = f.r.now_ms;
+    for (int i = 0; i < 100; i++)
+        weir_reactor_deadline(&f.r, &f.second, start + 40 + (uint64_t)i * 1000);
+    weir_reactor_deadline(&f.r, &f.d, start + 150);
+    uint64_t turns = f.r.poller.turns;
+    RUN_UNTIL(&f.r, f.fired > 0);
+    /* The timer that was armed to the first place of `second`, and the one that fires d: each is a turn. */
+    ck_assert_uint_le(f.r.poller.turns - turns, 4);
+    ck_assert_uint_eq(f.second_fired, 0);
+}
+END_TEST
+
+static void on_message(struct weir_message *m, void *receiver)
+{
+    (void)m;
+    ck_assert_ptr_eq(receiver, &f.r);
+    step('m');
+}
+
+static void on_event(struct weir_stream *s)
+{
+    (void)s;
+    step('s');
+}
+
+static void on_flushed(struct weir_outbox *o, int error)
+{
+    (void)o;
+    ck_assert_int_eq(error, 0);
+    step('f');
+}
+
+/* A turn's order: messages, sources, deadlines, output; what a deadline sends goes out in its turn. */
+START_TEST(test_order_within_a_turn)
+{
+    struct weir_message m = {.handle = on_message};
+    f.ts = test_stream_new(&f.r);
+    f.ts->base.event = on_event;
+    weir_outbox_init(&f.out, &f.r, &f.ts->base, on_flushed, NULL);
+    weir_reactor_deadline(&f.r, &f.d, f.r.now_ms);
+    uint64_t before = f.r.now_ms;
+    while (weir_clock_us() / 1000 < before + 10)
+        ; /* by the next turn it is due */
+    test_stream_feed_text(f.ts, "x");
+    weir_mailbox_post(&f.r.mailbox, &m);
+    uv_run(&f.r.loop, UV_RUN_ONCE);
+    ck_assert_str_eq(f.steps, "msdf");
+    ck_assert_str_eq(f.ts->wrote, "late");
+}
+END_TEST
+
+static void on_stop(struct weir_message *m, void *receiver)
+{
+    (void)m;
+    weir_reactor_stop(receiver);
+}
+
+static void *post_stop(void *arg)
+{
+    static struct weir_message m = {.handle = on_stop};
+    weir_mailbox_post(&((struct weir_reactor *)arg)->mailbox, &m);
+    return NULL;
+}
+
+START_TEST(test_runs_until_a_message_stops_it)
+{
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, post_stop, &f.r), 0);
+    weir_reactor_run(&f.r);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
+static void dawdle(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    m->handle = NULL;
+    uint64_t until = weir_clock_us() + 30000;
+    while (weir_clock_us() < until)
+        ;
+}
+
+START_TEST(test_a_long_turn_shows_as_lag)
+{
+    struct weir_message m = {.handle = dawdle};
+    weir_mailbox_post(&f.r.mailbox, &m);
+    RUN_UNTIL(&f.r, m.handle == NULL);
+    run_idle(&f.r);
+    ck_assert_uint_ge(f.r.lag_ms_max, 29);
+}
+END_TEST
+
+/* A busy machine may hold up any one turn for so long, but not every one of them. */
+START_TEST(test_sleep_is_no_lag)
+{
+    const uint64_t sleep_ms = 50;
+    int tries = 0;
+    do {
+        ck_assert_int_lt(tries++, 20);
+        f.fired = 0;
+        f.r.lag_ms_max = 0;
+        weir_reactor_deadline(&f.r, &f.d, f.r.now_ms + sleep_ms);
+        RUN_UNTIL(&f.r, f.fired > 0);
+        run_idle(&f.r);
+    } while (f.r.lag_ms_max >= sleep_ms - 2);
+}
+END_TEST
+
+START_TEST(test_out_of_memory_leaves_nothing)
+{
+    struct weir_reactor r;
+    struct weir_err err;
+    bool failed = true;
+    for (unsigned long n = 1; failed; n++) {
+        failmalloc_begin(n);
+        int rv = weir_reactor_init(&r, &err);
+        if (rv == WEIR_OK)
+            weir_reactor_close(&r);
+        long left = failmalloc_end(&failed);
+        ck_assert_int_eq(rv, failed ? WEIR_ENOMEM : WEIR_OK);
+        ck_assert_int_eq(left, 0);
+    }
+}
+END_TEST
+
+static int lowest_free_fd(void)
+{
+    int fd = dup(0);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    return fd;
+}
+
+static int init_with_spare_fds(struct weir_reactor *r, int spare, struct weir_err *err)
+{
+    struct rlimit before, limit;
+    getrlimit(RLIMIT_NOFILE, &before);
+    limit = before;
+    limit.rlim_cur = (rlim_t)(lowest_free_fd() + spare);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    int rv = weir_reactor_init(r, err);
+    setrlimit(RLIMIT_NOFILE, &before);
+    return rv;
+}
+
+START_TEST(test_out_of_descriptors_leaves_none)
+{
+    struct weir_reactor r;
+    struct weir_err err = {0};
+    int spare = 0, failures = 0;
+    /* libuv's own part first: uv_loop_init is known to keep some when it fails half way (1.44). */
+    while (init_with_spare_fds(&r, spare, &err) == WEIR_EIO && strncmp(err.msg, "event loop", 10) == 0)
+        spare++;
+    int lowest = lowest_free_fd();
+    for (int rv; (rv = init_with_spare_fds(&r, spare, &err)) != WEIR_OK; spare++) {
+        ck_assert_int_eq(rv, WEIR_EIO);
+        ck_assert_int_eq(lowest_free_fd(), lowest);
+        failures++;
+    }
+    ck_assert_int_gt(failures, 0);
+    weir_reactor_close(&r);
+    ck_assert_int_eq(lowest_free_fd(), lowest);
+}
+END_TEST
+
+CHECK_MAIN("reactor", setup, teardown, test_a_deadline_wakes_the_loop, test_an_earlier_deadline_moves_the_timer,
+           test_a_far_deadline_set_while_firing_hides_no_near_one, test_moved_and_cleared_deadlines_cost_no_wake_ups,
+           test_order_within_a_turn, test_runs_until_a_message_stops_it, test_a_long_turn_shows_as_lag,
+           test_sleep_is_no_lag, test_out_of_memory_leaves_nothing, test_out_of_descriptors_leaves_none)
