@@ -14,8 +14,8 @@ struct weir_arena_block;
 
 struct weir_arena {
     struct weir_arena_block *head;
-    char *at;  /* next free byte of the newest block */
-    char *end; /* one past its last */
+    char *at;           /* next free byte of the newest block */
+    char *end;          /* one past its last */
     size_t bytes_total; /* taken from the heap, headers of blocks included */
 };
 

@@ -34,8 +34,8 @@ const char *weir_err_text(int code)
     switch (code) {
     case WEIR_OK:
         return "no error";
-#define WEIR_ERR_CASE(name, text)                                                                                      \
-    case name:                                                                                                         \
+#define WEIR_ERR_CASE(name, text) \
+    case name:                    \
         return text;
         WEIR_ERR_MAP(WEIR_ERR_CASE)
 #undef WEIR_ERR_CASE

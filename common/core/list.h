@@ -10,11 +10,11 @@ struct weir_list {
     struct weir_list *next, *prev;
 };
 
-#define WEIR_CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define WEIR_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Any member but the current one may be removed in the body; to remove the current one use WEIR_LIST_EACH_SAFE. */
 #define WEIR_LIST_EACH(at, list) for (struct weir_list *at = (list)->next; at != (list); at = at->next)
-#define WEIR_LIST_EACH_SAFE(at, list)                                                                                  \
+#define WEIR_LIST_EACH_SAFE(at, list) \
     for (struct weir_list *at = (list)->next, *at##_next = at->next; at != (list); at = at##_next, at##_next = at->next)
 
 static inline void weir_list_init(struct weir_list *l)
