@@ -79,23 +79,22 @@ static bool to_u32(struct weir_str s, uint32_t max, uint32_t *out)
     return true;
 }
 
-/* "0.25" as 250. */
+/* "0.25" as 250; "1", "0" and ".5" too. Digits after the third make no difference. */
 static bool to_permille(struct weir_str s, uint32_t *out)
 {
     uint32_t n = 0, scale = 100;
     size_t i = 0;
-    for (; i < s.len && s.ptr[i] != '.'; i++) {
-        if (s.ptr[i] != '0' && s.ptr[i] != '1')
-            return false;
-        n = n * 10 + (uint32_t)(s.ptr[i] - '0') * 1000;
-    }
-    for (i++; i < s.len; i++, scale /= 10) {
+    if (s.len > 0 && (s.ptr[0] == '0' || s.ptr[0] == '1'))
+        n = (uint32_t)(s.ptr[i++] - '0') * 1000;
+    if (s.len == 0 || (i < s.len && s.ptr[i++] != '.'))
+        return false;
+    for (; i < s.len; i++, scale /= 10) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9')
             return false;
         n += (uint32_t)(s.ptr[i] - '0') * scale;
     }
     *out = n;
-    return s.len > 0 && n <= 1000;
+    return n <= 1000;
 }
 
 static bool to_bool(struct weir_str s, bool *out)
