@@ -96,7 +96,9 @@ static void answer_embeddings(struct mock_request *rq)
 /* What is not UTF-8 is shown as Latin-1. */
 static json_t *text_json(struct weir_str s)
 {
-    json_t *j = json_stringn(s.ptr != NULL ? s.ptr : "", s.len);
+    if (s.ptr == NULL)
+        s = WEIR_STR("");
+    json_t *j = json_stringn(s.ptr, s.len);
     if (j != NULL)
         return j;
     char *wide = malloc(2 * s.len);
