@@ -101,7 +101,7 @@ static json_t *text_json(struct weir_str s)
     json_t *j = json_stringn(s.ptr, s.len);
     if (j != NULL)
         return j;
-    char *wide = malloc(2 * s.len);
+    char *wide = malloc(2 * s.len + 1);
     size_t n = 0;
     if (wide == NULL)
         return NULL;
