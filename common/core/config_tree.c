@@ -319,13 +319,23 @@ static bool on_event(struct builder *b, const yaml_event_t *e)
     }
 }
 
+/* The reader works ahead of the parser, so the parser's mark is not where its errors are. */
+static uint32_t line_of_byte(const yaml_parser_t *p, size_t offset)
+{
+    uint32_t line = 1;
+    const unsigned char *end = p->input.string.end;
+    for (const unsigned char *at = p->input.string.start; at < end && offset > 0; at++, offset--)
+        line += *at == '\n';
+    return line;
+}
+
 static bool yaml_failed(struct builder *b, const yaml_parser_t *p)
 {
     if (p->error == YAML_MEMORY_ERROR)
         return no_memory(b);
     const char *problem = p->problem != NULL ? p->problem : "not YAML";
     if (p->error == YAML_READER_ERROR)
-        return fail(b, line_of(p->mark), "not YAML: %s at byte %zu", problem, p->problem_offset);
+        return fail(b, line_of_byte(p, p->problem_offset), "not YAML: %s at byte %zu", problem, p->problem_offset);
     uint32_t line = line_of(p->problem_mark);
     size_t column = p->problem_mark.column + 1;
     if (p->context != NULL)
