@@ -1,6 +1,9 @@
+#include <signal.h>
 #include <stdio.h>
 
 #include "node/cli.h"
+#include "node/config_file.h"
+#include "node/control.h"
 
 int main(int argc, char **argv)
 {
@@ -11,6 +14,19 @@ int main(int argc, char **argv)
     code = weir_cli_run_offline(&cli);
     if (code >= 0)
         return code;
-    fputs("weir-node: this build answers about its configuration only\n", stderr);
-    return WEIR_EXIT_FAILED;
+
+    struct weir_config_problems problems = {0};
+    struct weir_control_opts opts = {.config_path = cli.config_file, .warnings = &problems};
+    if (weir_config_file_load(&opts.config, cli.config_file, &problems) != WEIR_OK) {
+        weir_cli_problems_print(&problems);
+        weir_config_problems_reset(&problems);
+        return WEIR_EXIT_USAGE;
+    }
+    struct weir_err err = {0};
+    signal(SIGPIPE, SIG_IGN); /* a client or a log reader that goes away is an error of one write, not of the node */
+    code = weir_control_run(&opts, &err);
+    if (err.code != 0)
+        fprintf(stderr, "weir-node: %s\n", err.msg);
+    weir_config_problems_reset(&problems);
+    return code;
 }

@@ -103,7 +103,8 @@ struct weir_tcp_opts {
  * WEIR_ENOMEM; the caller then still owns fd. */
 int weir_tcp_adopt(struct weir_stream **out, struct weir_reactor *r, int fd, const struct weir_tcp_opts *opts);
 /* A stream whose start connects to addr (copied). opts may be NULL. Errors: WEIR_ENOMEM, WEIR_ELIMIT (descriptors),
- * WEIR_EIO. `started` then gets WEIR_ETIMEOUT (the kernel gave up) or WEIR_EIO, with the address in the sentence. There
+ * WEIR_EIO. `started` then gets WEIR_EREFUSED, WEIR_EUNREACHABLE, WEIR_ECLOSED (reset),
+ * WEIR_ETIMEOUT (the kernel gave up) or WEIR_EIO, with the address in the sentence. There
  * is no clock in here: the owner's deadline closes the stream. */
 int weir_tcp_connect(struct weir_stream **out, struct weir_reactor *r, const struct sockaddr *addr, socklen_t addr_len,
                      const struct weir_tcp_opts *opts, struct weir_err *err);

@@ -92,6 +92,23 @@ static void tcp_start(struct weir_stream *s)
         weir_stream_again(s);
 }
 
+static int start_error_code(int error)
+{
+    switch (error) {
+    case ETIMEDOUT:
+        return WEIR_ETIMEOUT;
+    case ECONNREFUSED:
+        return WEIR_EREFUSED;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+        return WEIR_EUNREACHABLE;
+    case ECONNRESET:
+        return WEIR_ECLOSED;
+    default:
+        return WEIR_EIO;
+    }
+}
+
 static void tell_failure(struct tcp *t)
 {
     struct weir_err err;
@@ -99,7 +116,7 @@ static void tell_failure(struct tcp *t)
     if (t->dial != NULL)
         weir_sockaddr_text((struct sockaddr *)&t->dial->addr, t->dial->len, text);
     const char *why = strerrordesc_np(t->start_error);
-    int code = t->start_error == ETIMEDOUT ? WEIR_ETIMEOUT : WEIR_EIO;
+    int code = start_error_code(t->start_error);
     weir_err_set(&err, code, "connect to %s: %s", text, why != NULL ? why : "unknown error");
     t->state = TCP_FAILED;
     t->base.started(&t->base, code, &err);

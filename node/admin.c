@@ -1,0 +1,161 @@
+#include "node/admin.h"
+
+#include <stdlib.h>
+
+#include "core/render.h"
+#include "node/node.h"
+
+static const struct {
+    const char *path;
+    bool open;
+} pages[] = {
+#define PAGE(id, path, open) {path, open},
+    WEIR_ADMIN_MAP(PAGE)
+#undef PAGE
+};
+
+static enum weir_admin_page page_of(struct weir_str path)
+{
+    if (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    for (unsigned i = 0; i < WEIR_ADMIN_NONE; i++)
+        if (weir_str_eq(path, weir_str_of(pages[i].path)))
+            return (enum weir_admin_page)i;
+    return WEIR_ADMIN_NONE;
+}
+
+/* Takes as long whatever the bytes are: the token cannot be guessed byte by byte. */
+static bool same_secret(struct weir_str a, struct weir_str b)
+{
+    unsigned char differ = a.len != b.len;
+    for (size_t i = 0; i < a.len && b.len > 0; i++)
+        differ |= (unsigned char)(a.ptr[i] ^ b.ptr[i % b.len]);
+    return differ == 0 && a.len > 0;
+}
+
+static bool allowed(const struct weir_request *r)
+{
+    const struct weir_config_server *s = &r->hold->view->config->server;
+    if (r->address_certain && weir_config_nets_hold(&s->admin.allow, r->address.bytes))
+        return true;
+    const struct weir_field *f = weir_fields_get(&r->head->fields, WEIR_FIELD_AUTHORIZATION);
+    if (s->admin.token == NULL || f == NULL || f->value.len < 7)
+        return false;
+    struct weir_str scheme = {f->value.ptr, 7}, token = {f->value.ptr + 7, f->value.len - 7};
+    return weir_str_eq_nocase(scheme, WEIR_STR("bearer ")) && same_secret(token, weir_str_of(s->admin.token));
+}
+
+static void answer_here(struct weir_request *r, enum weir_admin_page page)
+{
+    static const char alive[] = "{\"status\":\"alive\"}\n", ready[] = "{\"status\":\"ready\"}\n",
+                      draining[] = "{\"status\":\"draining\"}\n", starting[] = "{\"status\":\"starting\"}\n";
+    const struct weir_node *n = r->worker->node;
+    if (page == WEIR_ADMIN_LIVE)
+        weir_request_answer(r, 200, "application/json", alive, sizeof alive - 1);
+    else if (atomic_load(&n->draining))
+        weir_request_answer(r, 503, "application/json", draining, sizeof draining - 1);
+    else if (!atomic_load(&n->ready))
+        weir_request_answer(r, 503, "application/json", starting, sizeof starting - 1);
+    else
+        weir_request_answer(r, 200, "application/json", ready, sizeof ready - 1);
+}
+
+static void free_call(struct weir_admin_call *call)
+{
+    weir_textbuf_close(&call->text);
+    free(call);
+}
+
+static void answered(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    struct weir_admin_call *call = (struct weir_admin_call *)m;
+    struct weir_request *r = call->request;
+    if (r != NULL) {
+        r->admin = NULL;
+        if (call->text.failed)
+            weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
+        else
+            weir_request_answer(r, call->status, call->content_type, call->text.ptr, call->text.len);
+    }
+    free_call(call);
+}
+
+static void ask_control(struct weir_request *r, enum weir_admin_page page)
+{
+    struct weir_admin_call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
+        return;
+    }
+    call->message.handle = r->worker->node->admin_call;
+    call->worker = r->worker;
+    call->request = r;
+    call->page = page;
+    weir_textbuf_init(&call->text, WEIR_RENDER_BYTES_MAX);
+    r->admin = call;
+    weir_mailbox_post(r->worker->node->control_mailbox, &call->message);
+}
+
+void weir_admin_forget(struct weir_admin_call *call)
+{
+    call->request = NULL;
+}
+
+bool weir_admin_take(struct weir_request *r)
+{
+    enum weir_admin_page page = page_of(weir_route_path(r->head->target));
+    if (page == WEIR_ADMIN_NONE)
+        return false;
+    r->step = WEIR_STEP_LOCAL;
+    bool get = weir_str_eq(r->head->method, WEIR_STR("GET")) || weir_str_eq(r->head->method, WEIR_STR("HEAD"));
+    if (!get)
+        weir_request_fail(r, 405, "method_not_allowed", "This page is only there to be read: use GET.");
+    else if (!pages[page].open && !allowed(r))
+        weir_request_fail(r, 401, "admin_token_required",
+                          "This page asks for the admin token (server.admin.token) as a bearer token, or for a client "
+                          "address in server.admin.allow.");
+    else if (page == WEIR_ADMIN_LIVE || page == WEIR_ADMIN_READY)
+        answer_here(r, page);
+    else
+        ask_control(r, page);
+    return true;
+}
+
+void weir_admin_render(struct weir_admin_call *call, const struct weir_snapshot *s)
+{
+    int rv = 0;
+    call->status = 200;
+    call->content_type = "application/json";
+    switch (call->page) {
+    case WEIR_ADMIN_HEALTH:
+        rv = weir_render_health(&call->text, s);
+        if (weir_health_of_node(s) == WEIR_UNHEALTHY)
+            call->status = 503;
+        break;
+    case WEIR_ADMIN_CONNECTIONS:
+        rv = weir_render_health_connections(&call->text, s);
+        break;
+    case WEIR_ADMIN_METRICS:
+        rv = weir_render_metrics_json(&call->text, s);
+        break;
+    case WEIR_ADMIN_PROMETHEUS:
+        call->content_type = WEIR_PROMETHEUS_CONTENT_TYPE;
+        rv = weir_render_prometheus(&call->text, s);
+        break;
+    case WEIR_ADMIN_POOL_STATS:
+        rv = weir_render_pool_stats(&call->text, s);
+        break;
+    case WEIR_ADMIN_LIVE:
+    case WEIR_ADMIN_READY:
+    case WEIR_ADMIN_NONE:
+        break;
+    }
+    call->text.failed = call->text.failed || rv != 0;
+}
+
+void weir_admin_return(struct weir_admin_call *call)
+{
+    call->message.handle = answered;
+    weir_mailbox_post(&call->worker->reactor.mailbox, &call->message);
+}

@@ -1,0 +1,41 @@
+/* weir's own paths. Workers answer whether the node lives and is ready; everything else goes to control as a message
+ * and comes back as a finished text. /health and what is below it is for everybody, the rest for whoever has the admin
+ * token or comes from a network in server.admin.allow. */
+#ifndef WEIR_NODE_ADMIN_H
+#define WEIR_NODE_ADMIN_H
+
+#include "core/snapshot.h"
+#include "core/textbuf.h"
+#include "node/request.h"
+
+/* X(id, path, open to everybody) */
+#define WEIR_ADMIN_MAP(X)                       \
+    X(LIVE, "/health/live", true)               \
+    X(READY, "/health/ready", true)             \
+    X(HEALTH, "/health", true)                  \
+    X(CONNECTIONS, "/health/connections", true) \
+    X(METRICS, "/metrics", false)               \
+    X(PROMETHEUS, "/metrics/prometheus", false) \
+    X(POOL_STATS, "/api/http-client/pool/stats", false)
+
+#define WEIR_ADMIN_ENUM(id, path, open) WEIR_ADMIN_##id,
+enum weir_admin_page { WEIR_ADMIN_MAP(WEIR_ADMIN_ENUM) WEIR_ADMIN_NONE };
+#undef WEIR_ADMIN_ENUM
+
+/* A question to control; the same message brings the answer back. */
+struct weir_admin_call {
+    struct weir_message message; /* first */
+    struct weir_worker *worker;
+    struct weir_request *request; /* the worker's; NULL: it has gone away. Control does not look at it */
+    enum weir_admin_page page;
+    unsigned status;
+    const char *content_type;
+    struct weir_textbuf text;
+};
+
+/* On control: fills in the answer from a snapshot; then weir_admin_return. */
+void weir_admin_render(struct weir_admin_call *call, const struct weir_snapshot *s);
+/* On control: sends it back to its worker, which owns it again. */
+void weir_admin_return(struct weir_admin_call *call);
+
+#endif

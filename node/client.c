@@ -1,0 +1,311 @@
+#include "node/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/proxy_protocol.h"
+#include "node/node.h"
+#include "node/request.h"
+
+/* A connection that makes no progress is looked at this often per clock: it is ended at most a quarter late. */
+#define LOOKS_PER_CLOCK 4u
+
+static void free_client(struct weir_client *c)
+{
+    struct weir_worker *w = c->worker;
+    weir_deadline_drop(&w->reactor.wheel, &c->deadline);
+    weir_list_remove(&c->link);
+    free(c->proxy_header);
+    free(c);
+    w->client_count--;
+    atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->node->clients, 1, memory_order_relaxed);
+    weir_node_add(w->counters, WEIR_NC_DOWN_CLOSED, 1);
+    weir_worker_ended_something(w);
+}
+
+static void count_phase(struct weir_client *c, enum weir_client_phase phase, bool entered)
+{
+    enum weir_node_counter id = phase == WEIR_CLIENT_BUSY ? WEIR_NC_DOWN_ACTIVE : WEIR_NC_DOWN_IDLE;
+    if (entered)
+        weir_node_add(c->worker->counters, id, 1);
+    else
+        weir_node_sub(c->worker->counters, id, 1);
+}
+
+static void count_bytes(struct weir_client *c)
+{
+    if (c->conn.codec == NULL)
+        return;
+    weir_node_add(c->worker->counters, WEIR_NC_DOWN_RECEIVED, c->conn.codec->bytes_in);
+    weir_node_add(c->worker->counters, WEIR_NC_DOWN_SENT, c->conn.out.bytes_total);
+}
+
+/* Closes the connection; no callback follows. */
+static void end(struct weir_client *c, bool reset)
+{
+    count_phase(c, c->phase, false);
+    count_bytes(c);
+    if (c->stream != NULL)
+        weir_stream_close(&c->stream, reset);
+    else if (c->conn.codec != NULL)
+        weir_http_conn_close(&c->conn, reset);
+    free_client(c);
+}
+
+void weir_client_abort(struct weir_client *c, const char *reason)
+{
+    c->close_reason = reason;
+    if (c->conn.codec != NULL)
+        c->conn.codec->ops->eof(c->conn.codec, -ECONNABORTED); /* tells its requests, then `closed` */
+    else
+        end(c, true);
+}
+
+/* -- clocks -- */
+
+static uint64_t phase_limit_ms(const struct weir_client *c)
+{
+    const struct weir_config_server *s = &c->worker->hold->view->config->server;
+    switch (c->phase) {
+    case WEIR_CLIENT_PROXY_HEADER:
+    case WEIR_CLIENT_HEAD:
+        return s->header_timeout_ms;
+    case WEIR_CLIENT_IDLE:
+        return s->idle_timeout_ms;
+    case WEIR_CLIENT_BUSY:
+        return s->write_timeout_ms;
+    }
+    return 0;
+}
+
+void weir_client_set_phase(struct weir_client *c, enum weir_client_phase phase)
+{
+    if (c->phase != phase) {
+        count_phase(c, c->phase, false);
+        count_phase(c, phase, true);
+    }
+    c->phase = phase;
+    c->phase_ms = c->worker->reactor.now_ms;
+    uint64_t limit = phase_limit_ms(c);
+    if (phase == WEIR_CLIENT_BUSY)
+        limit /= LOOKS_PER_CLOCK;
+    if (limit == 0)
+        weir_deadline_clear(&c->deadline);
+    else
+        weir_reactor_deadline(&c->worker->reactor, &c->deadline, c->phase_ms + limit);
+}
+
+/* Busy: a client that neither takes what is sent to it nor sends what is expected of it. Acknowledged bytes count, not
+ * bytes that the kernel holds, so a slow reader with a large socket buffer is seen for what it is. */
+static void look_at_progress(struct weir_client *c, uint64_t now_ms)
+{
+    uint64_t limit = phase_limit_ms(c);
+    uint64_t unacked = weir_stream_unacked(c->conn.stream);
+    uint64_t acked = c->conn.out.bytes_total - unacked;
+    uint64_t heard = c->conn.codec->bytes_in;
+    bool owes = unacked > 0 || weir_outbox_unsent(&c->conn.out) > 0;
+    if (acked != c->acked || heard != c->heard || !owes)
+        c->phase_ms = now_ms;
+    c->acked = acked;
+    c->heard = heard;
+    if (now_ms - c->phase_ms >= limit) {
+        weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_WRITE, 1);
+        weir_client_abort(c, "write_timeout");
+        return;
+    }
+    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + limit / LOOKS_PER_CLOCK);
+}
+
+static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_client *c = WEIR_CONTAINER(d, struct weir_client, deadline);
+    switch (c->phase) {
+    case WEIR_CLIENT_PROXY_HEADER:
+        weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
+        end(c, true);
+        return;
+    case WEIR_CLIENT_IDLE:
+        weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_IDLE, 1);
+        end(c, false);
+        return;
+    case WEIR_CLIENT_HEAD:
+        weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
+        weir_request_head_timeout(c);
+        return;
+    case WEIR_CLIENT_BUSY:
+        look_at_progress(c, now_ms);
+        return;
+    }
+}
+
+/* -- what the codec tells -- */
+
+static bool accept_request(struct weir_codec *codec, struct weir_exchange *x)
+{
+    struct weir_client *c = codec->owner;
+    if (c->phase == WEIR_CLIENT_IDLE)
+        weir_client_set_phase(c, WEIR_CLIENT_HEAD);
+    return weir_request_begin(c, x);
+}
+
+static void malformed(struct weir_codec *codec, struct weir_exchange *x, const struct weir_malformed *why,
+                      bool after_head)
+{
+    weir_request_malformed(codec->owner, x, why, after_head);
+}
+
+static void idle(struct weir_codec *codec, bool reusable)
+{
+    struct weir_client *c = codec->owner;
+    (void)reusable;
+    weir_client_set_phase(c, WEIR_CLIENT_IDLE);
+    if (c->worker->draining)
+        codec->ops->drain(codec);
+}
+
+static void busy(struct weir_codec *codec)
+{
+    weir_client_set_phase(codec->owner, WEIR_CLIENT_HEAD);
+}
+
+static void closed(struct weir_codec *codec, const struct weir_reset *why)
+{
+    end(codec->owner, why->reason == WEIR_RESET_INTERNAL);
+}
+
+static const struct weir_codec_events codec_events = {
+    .accept = accept_request,
+    .malformed = malformed,
+    .idle = idle,
+    .busy = busy,
+    .closed = closed,
+};
+
+static void begin_http(struct weir_client *c, const uint8_t *early, size_t early_len)
+{
+    struct weir_stream *s = c->stream;
+    weir_http_conn_init(&c->conn, s, true);
+    struct weir_codec *codec = weir_h1_server_new(&c->worker->limits, &codec_events, c, &c->conn.out);
+    if (codec == NULL) {
+        weir_outbox_close(&c->conn.out);
+        end(c, true);
+        return;
+    }
+    c->stream = NULL;
+    weir_client_set_phase(c, WEIR_CLIENT_IDLE);
+    weir_http_conn_run(&c->conn, codec, early, early_len);
+}
+
+/* -- PROXY protocol -- */
+
+static void refuse_proxy_header(struct weir_client *c)
+{
+    weir_node_add(c->worker->counters, WEIR_NC_BAD_PROXY, 1);
+    end(c, true);
+}
+
+static bool keep_proxy_bytes(struct weir_client *c, const uint8_t *p, size_t n)
+{
+    if (c->proxy_header == NULL)
+        c->proxy_header = malloc(WEIR_PROXY_HEADER_MAX);
+    if (c->proxy_header == NULL || c->proxy_header_len + n > WEIR_PROXY_HEADER_MAX)
+        return false;
+    memcpy(c->proxy_header + c->proxy_header_len, p, n);
+    c->proxy_header_len += n;
+    return true;
+}
+
+static void proxy_event(struct weir_stream *s)
+{
+    struct weir_client *c = s->owner;
+    uint8_t *buffer = c->worker->reactor.read_buffer;
+    /* What does not belong to the header any more is the client's first request: at most one full read of it. */
+    ssize_t n = weir_stream_read(s, buffer + WEIR_PROXY_HEADER_MAX, WEIR_PROXY_HEADER_MAX);
+    if (n == WEIR_STREAM_AGAIN)
+        return;
+    if (n <= 0) {
+        end(c, false);
+        return;
+    }
+    const uint8_t *bytes = buffer + WEIR_PROXY_HEADER_MAX;
+    size_t len = (size_t)n;
+    if (c->proxy_header_len > 0) {
+        memmove(buffer + c->proxy_header_len, bytes, len);
+        memcpy(buffer, c->proxy_header, c->proxy_header_len);
+        bytes = buffer;
+        len += c->proxy_header_len;
+    }
+    struct weir_proxy_header header;
+    switch (weir_proxy_parse(&header, (struct weir_str){(const char *)bytes, len})) {
+    case WEIR_PROXY_MORE:
+        if (!keep_proxy_bytes(c, buffer + WEIR_PROXY_HEADER_MAX, (size_t)n))
+            refuse_proxy_header(c);
+        return;
+    case WEIR_PROXY_OK:
+        if (header.has_addrs)
+            c->peer = header.source;
+        free(c->proxy_header);
+        c->proxy_header = NULL;
+        begin_http(c, bytes + header.len, len - header.len);
+        return;
+    default:
+        refuse_proxy_header(c);
+    }
+}
+
+/* -- begin and drain -- */
+
+static void started(struct weir_stream *s, int code, const struct weir_err *err)
+{
+    struct weir_client *c = s->owner;
+    (void)err;
+    if (code != 0) {
+        end(c, true);
+        return;
+    }
+    if (c->proxy_protocol)
+        weir_client_set_phase(c, WEIR_CLIENT_PROXY_HEADER);
+    else
+        begin_http(c, NULL, 0);
+}
+
+void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener *l, int fd,
+                       const struct weir_addr *peer)
+{
+    struct weir_tcp_opts opts = {.keepalive = true, .notsent_lowat = (int)WEIR_STREAM_BACKLOG_MAX};
+    struct weir_client *c = malloc(sizeof *c);
+    struct weir_stream *s = NULL;
+    if (c == NULL || weir_tcp_adopt(&s, &w->reactor, fd, &opts) != 0) {
+        free(c);
+        close(fd);
+        atomic_fetch_sub_explicit(&w->node->clients, 1, memory_order_relaxed);
+        weir_node_add(w->counters, WEIR_NC_DOWN_REFUSED, 1);
+        return;
+    }
+    *c = (struct weir_client){.worker = w,
+                              .stream = s,
+                              .peer = weir_addr_ip(peer),
+                              .phase = WEIR_CLIENT_IDLE,
+                              .proxy_protocol = l->proxy_protocol,
+                              .serves_admin = l->serves_admin,
+                              .serves_proxy = l->serves_proxy};
+    weir_deadline_init(&c->deadline, deadline_passed);
+    weir_list_push_back(&w->clients, &c->link);
+    w->client_count++;
+    atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
+    weir_node_add(w->counters, WEIR_NC_DOWN_ACCEPTED, 1);
+    count_phase(c, c->phase, true);
+    s->owner = c;
+    s->event = proxy_event;
+    weir_stream_start(s, started);
+}
+
+void weir_client_drain(struct weir_client *c)
+{
+    if (c->conn.codec != NULL)
+        c->conn.codec->ops->drain(c->conn.codec);
+    else
+        end(c, false);
+}

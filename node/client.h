@@ -1,0 +1,42 @@
+/* A client's connection: PROXY header, HTTP, its clocks, and the requests that come over it. */
+#ifndef WEIR_NODE_CLIENT_H
+#define WEIR_NODE_CLIENT_H
+
+#include "core/cidr.h"
+#include "node/worker.h"
+
+/* What a clock that runs on a client means. */
+enum weir_client_phase { WEIR_CLIENT_PROXY_HEADER, WEIR_CLIENT_IDLE, WEIR_CLIENT_HEAD, WEIR_CLIENT_BUSY };
+
+struct weir_request;
+
+struct weir_client {
+    struct weir_list link; /* in the worker's clients */
+    struct weir_worker *worker;
+    struct weir_stream *stream; /* until HTTP runs on it */
+    struct weir_http_conn conn;
+    struct weir_deadline deadline;
+    struct weir_ip peer; /* who the connection is from: the socket's, or the PROXY header's */
+    enum weir_client_phase phase;
+    bool proxy_protocol, serves_admin, serves_proxy;
+    uint64_t phase_ms; /* when the phase began; BUSY: when the peer last acknowledged or sent something */
+    uint64_t acked;    /* bytes that it has acknowledged, when last looked at */
+    uint64_t heard;    /* bytes that it has sent, when last looked at */
+    uint32_t requests;
+    struct weir_request *awaited; /* whose head is still coming */
+    const char *close_reason;     /* for the access log; NULL: it lives on */
+    uint8_t *proxy_header;        /* an incomplete PROXY header; NULL most of the time */
+    size_t proxy_header_len;
+};
+
+/* Takes over fd, whatever happens. */
+void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener *l, int fd,
+                       const struct weir_addr *peer);
+/* Draining: an idle one closes, a busy one does after its answer. */
+void weir_client_drain(struct weir_client *c);
+/* Ends it now, its requests with it. */
+void weir_client_abort(struct weir_client *c, const char *reason);
+/* A request has begun to wait for the client's head, or has it. */
+void weir_client_set_phase(struct weir_client *c, enum weir_client_phase phase);
+
+#endif

@@ -1,0 +1,104 @@
+/* The connection pool of one node: exact limits over all workers, idle connections that go to the worker that needs
+ * one.
+ *
+ * It pools anything that a connector can open and close; it knows no HTTP. Each worker calls it for itself; workers
+ * talk through messages. The ledger (weir_provider: total, idle, waiting) is atomic, and two orders make it lose no
+ * wake-up: who waits publishes itself and then looks at the counts again; who releases publishes the connection or slot
+ * and then looks for waiters again (both sequentially consistent).
+ *
+ * A slot is the right to have one connection open: taken before a dial, given back when the connection is closed. A
+ * slot or a connection in transit to another worker still counts in `total`, so the limit holds at every instant. A
+ * waiter is not bound to the dial that it caused: whatever becomes usable first goes to whoever has waited longest. */
+#ifndef WEIR_NODE_POOL_H
+#define WEIR_NODE_POOL_H
+
+#include "net/mailbox.h"
+#include "node/runtime.h"
+
+struct weir_pool;
+
+/* The pool's part of a connection; the connector's object embeds it. */
+struct weir_pool_conn {
+    struct weir_message message; /* for the trip to another worker; first, so the handler can find it */
+    struct weir_pool_item item;
+    struct weir_endpoint *endpoint; /* one reference */
+    struct weir_pool *pool;         /* of the worker that holds it; NULL in transit */
+    uint64_t opened_ms;             /* 0: still being opened */
+    uint64_t offered;               /* workers where it found no taker in this round, a bit each */
+    uint32_t leases;                /* requests that it has carried */
+    bool parked;
+};
+
+struct weir_connector {
+    /* Begins to open a connection on this worker; on success the pool has it at once, and hears of the end by
+     * weir_pool_opened or weir_pool_open_failed, later. NULL: could not even begin (*why says so). `target` is the
+     * waiter's. */
+    struct weir_pool_conn *(*open)(void *arg, struct weir_endpoint *e, const void *target, struct weir_err *why);
+    /* Ends and frees it, wherever it is in its life. The pool has taken it off its books before. */
+    void (*close)(void *arg, struct weir_pool_conn *c);
+    /* Parked and no longer to be trusted: closed by its peer, or bytes came that nobody asked for. */
+    bool (*disturbed)(const struct weir_pool_conn *c);
+    /* It is parked now, for at most expiry_ms (0: no limit): watch it, and call weir_pool_discard when it ends. */
+    void (*parked)(void *arg, struct weir_pool_conn *c, uint32_t expiry_ms);
+    /* It is leased, or about to leave this worker: stop watching. */
+    void (*unparked)(void *arg, struct weir_pool_conn *c);
+    void (*detach)(void *arg, struct weir_pool_conn *c);
+    /* Non-zero: it cannot live here and is to be closed. */
+    int (*attach)(void *arg, struct weir_pool_conn *c);
+    uint64_t (*now_ms)(void *arg);
+    uint64_t (*now_us)(void *arg);
+};
+
+/* One request's wish. The caller owns it, and may not move or free it while it waits. */
+struct weir_pool_waiter {
+    struct weir_pool_place place; /* endpoints and fresh are set by the caller */
+    struct weir_provider *provider;
+    struct weir_endpoint *wanted;
+    const void *target;   /* given to connector->open, e.g. the addresses; must live as long as it waits */
+    uint64_t asked;       /* workers asked for a connection, a bit each */
+    uint64_t asked_evict; /* workers asked to make room */
+    bool waiting;
+    struct weir_err *acquire_err; /* the pool's own: set while acquire runs */
+    /* Exactly one of the two ends a wait, never from inside acquire. The connection is leased to the receiver; of a
+     * failure err is valid during the call only. */
+    void (*granted)(struct weir_pool_waiter *w, struct weir_pool_conn *c);
+    void (*failed)(struct weir_pool_waiter *w, const struct weir_err *err);
+};
+
+/* One worker's access to all pools: who it is and how to reach the others. */
+struct weir_pool {
+    unsigned worker;
+    unsigned worker_count;
+    struct weir_pool **peers;     /* by worker; peers[worker] is this one */
+    struct weir_mailbox *mailbox; /* of this worker: what others post */
+    const struct weir_connector *connector;
+    void *arg; /* of the connector: the worker */
+};
+
+enum weir_pool_result { WEIR_POOL_GRANTED, WEIR_POOL_WAITING, WEIR_POOL_REFUSED, WEIR_POOL_FAILED };
+
+/* GRANTED: *c is leased to the caller. WAITING: granted or failed will be called. REFUSED: the queue is full. FAILED:
+ * the connector could not even begin, err says why. */
+enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_waiter *w, struct weir_pool_conn **c,
+                                        struct weir_err *err);
+/* The wish is withdrawn (deadline, client gone). Legal when it does not wait. */
+void weir_pool_cancel(struct weir_pool *p, struct weir_pool_waiter *w);
+/* An open dial is under way for this one or for one that came later: the wait is the network's, not the pool's. */
+bool weir_pool_covered(const struct weir_pool *p, const struct weir_pool_waiter *w);
+/* Gives a leased connection back, to be used again. */
+void weir_pool_release(struct weir_pool *p, struct weir_pool_conn *c);
+/* A leased or parked connection is no good any more: closes it, counting `reason` (WEIR_EC_CLOSED_*); its slot goes to
+ * whoever waits. */
+void weir_pool_discard(struct weir_pool *p, struct weir_pool_conn *c, enum weir_endpoint_counter reason);
+/* Limits have changed: looks at this worker's waiters again. */
+void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr);
+
+/* From the connector: an open ended. open_failed closes the connection. */
+void weir_pool_opened(struct weir_pool *p, struct weir_pool_conn *c);
+void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const struct weir_err *err);
+
+/* Closes this worker's parked connections to a provider: those of retired endpoints, or (all) every one. Returns how
+ * many. */
+unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all);
+
+#endif

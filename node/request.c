@@ -1,0 +1,481 @@
+#include "node/request.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "node/access_log.h"
+#include "node/node.h"
+
+/* A message of weir's own errors, JSON around it included. */
+#define ERROR_BODY_MAX 1024
+
+static void deadline_passed(struct weir_deadline *d, uint64_t now_ms);
+
+bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
+{
+    struct weir_worker *w = c->worker;
+    struct weir_request *r = malloc(sizeof *r);
+    if (r == NULL)
+        return false;
+    *r = (struct weir_request){.client = c, .worker = w, .down = down};
+    r->hold = weir_hold_use(w->hold);
+    r->start_us = weir_worker_now_us(w);
+    r->pool_due_ms = r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
+    r->address = c->peer;
+    weir_deadline_init(&r->deadline, deadline_passed);
+    down->events = &weir_request_down_events;
+    down->user = r;
+    down->arena = &r->arena;
+    w->request_count++;
+    c->requests++;
+    c->awaited = r;
+    weir_node_add(w->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
+    return true;
+}
+
+/* -- its end -- */
+
+static uint64_t unix_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+static void log_access(struct weir_request *r)
+{
+    struct weir_access_record a = {
+        .unix_ms = unix_ms(),
+        .status = r->status,
+        .bytes_in = r->bytes_in,
+        .bytes_out = r->bytes_out,
+        .total_us = weir_worker_now_us(r->worker) - r->start_us,
+        .queue_us = r->wait_us == 0      ? WEIR_ACCESS_NONE
+                    : r->granted_us == 0 ? weir_worker_now_us(r->worker) - r->wait_us
+                                         : r->granted_us - r->wait_us,
+        .connect_us = r->connect_us == 0 ? WEIR_ACCESS_NONE : r->connect_us,
+        .first_byte_us = r->first_byte_us == 0 ? WEIR_ACCESS_NONE : r->first_byte_us - r->start_us,
+        .provider = r->provider != NULL ? r->provider->config->name : NULL,
+        .endpoint = r->endpoint != NULL ? r->endpoint->config->id : NULL,
+        .reused = r->reused,
+        .attempts = r->attempts,
+        .close_reason = r->client->close_reason,
+        .error = r->error,
+    };
+    char address[WEIR_IP_TEXT_MAX];
+    a.client = (struct weir_str){address, weir_ip_format(&r->address, address)};
+    if (r->note != NULL) {
+        a.request_id = r->note->request_id;
+        a.method = r->note->method;
+        a.target = r->note->target;
+    } else if (r->head != NULL) {
+        a.request_id = weir_request_id(r);
+        a.method = r->head->method;
+        a.target = r->head->target;
+    }
+    weir_access_log(r->worker->log, &a);
+}
+
+static void count_end(struct weir_request *r)
+{
+    weir_node_add(r->worker->counters, weir_node_class(r->status), 1);
+    weir_node_sub(r->worker->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
+    if (r->provider == NULL)
+        return;
+    struct weir_provider_counters *c = &r->provider->rt->local[r->worker->index].counters;
+    weir_hist_observe(c, WEIR_H_REQUEST, weir_worker_now_us(r->worker) - r->start_us);
+}
+
+void weir_request_end_if_over(struct weir_request *r)
+{
+    if (r->down != NULL && r->body_ended && r->answer_ended)
+        r->down = NULL;
+    if (r->down != NULL || r->up != NULL || r->pins > 0 || r->step == WEIR_STEP_OVER)
+        return;
+    struct weir_worker *w = r->worker;
+    r->step = WEIR_STEP_OVER;
+    if (r->client->awaited == r)
+        r->client->awaited = NULL;
+    assert(!r->waiter.waiting);
+    count_end(r);
+    if (r->hold->view->config->logging.access)
+        log_access(r);
+    if (r->admin != NULL)
+        weir_admin_forget(r->admin);
+    weir_deadline_drop(&w->reactor.wheel, &r->deadline);
+    weir_arena_reset(&r->arena);
+    free(r->replay.bytes);
+    free(r->note);
+    weir_hold_drop(r->hold);
+    free(r);
+    w->request_count--;
+    weir_worker_ended_something(w);
+}
+
+void weir_request_unpin(struct weir_request *r)
+{
+    r->pins--;
+    weir_request_end_if_over(r);
+}
+
+void weir_request_shrink(struct weir_request *r)
+{
+    if (!r->body_ended || !r->end_sent_up || r->head == NULL)
+        return;
+    if (r->hold->view->config->logging.access) {
+        struct weir_str id = weir_request_id(r), method = r->head->method, target = weir_route_path(r->head->target);
+        target.len = target.len < WEIR_LOG_VALUE_MAX ? target.len : WEIR_LOG_VALUE_MAX;
+        struct weir_request_note *n = malloc(sizeof *n + id.len + method.len + target.len);
+        if (n == NULL)
+            return;
+        char *at = n->text;
+        n->request_id = (struct weir_str){memcpy(at, id.ptr, id.len), id.len};
+        n->method = (struct weir_str){memcpy(at + id.len, method.ptr, method.len), method.len};
+        n->target = (struct weir_str){memcpy(at + id.len + method.len, target.ptr, target.len), target.len};
+        r->note = n;
+    }
+    r->head = NULL;
+    r->trailers = NULL;
+    weir_arena_reset(&r->arena);
+}
+
+void weir_request_answer_ended(struct weir_request *r)
+{
+    r->answer_ended = true;
+    r->total_due_ms = r->read_due_ms = WEIR_NEVER;
+    weir_request_arm(r);
+}
+
+/* -- weir's own answers -- */
+
+static const char *error_type(unsigned status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return "authentication_error";
+    case 404:
+        return "not_found_error";
+    case 429:
+        return "rate_limit_error";
+    default:
+        return status < 500 ? "invalid_request_error" : "api_error";
+    }
+}
+
+static bool add_own_fields(struct weir_request *r, struct weir_head *h, const char *content_type)
+{
+    struct weir_arena *a = &r->arena;
+    bool ok =
+        content_type == NULL || weir_fields_add_id(&h->fields, a, WEIR_FIELD_CONTENT_TYPE, weir_str_of(content_type));
+    if (r->error != NULL)
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("x-weir-error"), weir_str_of(r->error));
+    if (h->status == 503 || h->status == 429)
+        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_RETRY_AFTER, WEIR_STR("1"));
+    if (h->status == 401)
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("www-authenticate"), WEIR_STR("Bearer realm=\"weir\""));
+    if (r->head != NULL)
+        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r));
+    return ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store"));
+}
+
+void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
+                         size_t len)
+{
+    struct weir_head head = {.status = (uint16_t)status, .content_length = (int64_t)len, .has_body = len > 0};
+    bool head_only = r->head != NULL && weir_str_eq(r->head->method, WEIR_STR("HEAD"));
+    bool end = len == 0 || head_only;
+    r->step = WEIR_STEP_LOCAL;
+    r->status = (uint16_t)status;
+    r->answer_begun = true;
+    if (!add_own_fields(r, &head, content_type)) {
+        struct weir_exchange *down = r->down;
+        r->down = NULL;
+        down->ops->reset(down, WEIR_RESET_INTERNAL);
+        weir_request_end_if_over(r);
+        return;
+    }
+    head.close = r->head == NULL || atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
+    if (head_only)
+        head.has_body = false;
+    weir_request_answer_ended(r);
+    struct weir_exchange *down = r->down;
+    weir_request_pin(r);
+    if (r->body_ended)
+        r->down = NULL; /* the codec forgets it inside the last send */
+    down->ops->send_head(down, &head, end);
+    if (!end) {
+        r->bytes_out = len;
+        down->ops->send_body(down, body, len);
+        down->ops->send_end(down, NULL);
+    }
+    weir_request_unpin(r);
+}
+
+static size_t json_escape(char *out, size_t cap, const char *text)
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 2 < cap; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            out[n++] = '\\';
+        out[n++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
+    }
+    out[n] = '\0';
+    return n;
+}
+
+void weir_request_fail(struct weir_request *r, unsigned status, const char *code, const char *fmt, ...)
+{
+    weir_request_let_go(r, WEIR_EC_CLOSED_FAILED);
+    if (r->down == NULL || r->answer_ended) {
+        weir_request_end_if_over(r);
+        return;
+    }
+    r->error = code;
+    if (r->answer_begun) {
+        struct weir_exchange *down = r->down;
+        r->down = NULL;
+        r->client->close_reason = code;
+        down->ops->reset(down, WEIR_RESET_CANCEL);
+        weir_request_end_if_over(r);
+        return;
+    }
+    char message[ERROR_BODY_MAX / 2], escaped[ERROR_BODY_MAX / 2 + 64], body[ERROR_BODY_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    json_escape(escaped, sizeof escaped, message);
+    int len =
+        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
+                 escaped, error_type(status), code);
+    weir_request_answer(r, status, "application/json", body, (size_t)len);
+}
+
+static enum weir_node_counter malformed_class(const struct weir_malformed *why)
+{
+    switch (why->status) {
+    case 413:
+        return WEIR_NC_BAD_BODY_SIZE;
+    case 431:
+        return WEIR_NC_BAD_HEAD_SIZE;
+    case 505:
+        return WEIR_NC_BAD_VERSION;
+    default:
+        break;
+    }
+    static const struct {
+        const char *part;
+        enum weir_node_counter id;
+    } parts[] = {{"host", WEIR_NC_BAD_HOST},
+                 {"chunk", WEIR_NC_BAD_CHUNK},
+                 {"framing", WEIR_NC_BAD_FRAMING},
+                 {"header", WEIR_NC_BAD_HEADER},
+                 {"request_line", WEIR_NC_BAD_REQUEST_LINE}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strstr(why->code, parts[i].part) != NULL)
+            return parts[i].id;
+    return WEIR_NC_BAD_OTHER;
+}
+
+void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, const struct weir_malformed *why,
+                            bool after_head)
+{
+    struct weir_request *r = down->user;
+    (void)after_head;
+    weir_node_add(c->worker->counters, malformed_class(why), 1);
+    c->close_reason = why->code;
+    weir_deadline_clear(&c->deadline);
+    r->body_ended = true; /* nothing more of it will come */
+    weir_request_fail(r, why->status, why->code, "%s", why->message);
+}
+
+void weir_request_head_timeout(struct weir_client *c)
+{
+    struct weir_request *r = c->awaited;
+    c->close_reason = "header_timeout";
+    if (r == NULL) {
+        weir_client_abort(c, "header_timeout");
+        return;
+    }
+    c->conn.codec->ops->drain(c->conn.codec);
+    weir_request_fail(r, 408, "header_timeout", "The request's head did not arrive in time.");
+}
+
+/* -- the client's side -- */
+
+static void route(struct weir_request *r)
+{
+    const struct weir_view *v = r->hold->view;
+    struct weir_route_query q = {weir_route_path(r->head->target), r->head->authority, &r->head->fields};
+    r->route = weir_route_find(&v->routes, &q);
+    if (r->route == NULL) {
+        if (v->provider_count == 0)
+            weir_request_fail(r, 503, "no_provider", "No provider is configured.");
+        else
+            weir_request_fail(r, 404, "no_route", "No route matches this request.");
+        return;
+    }
+    r->provider = &v->providers[r->route->provider];
+    weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_REQUESTS, 1);
+    r->replay.max = r->provider->config->http.retry.replay_buffer_bytes;
+    if (r->head->has_body) {
+        r->fresh = r->head->content_length < 0 || (uint64_t)r->head->content_length > r->replay.max;
+        if (r->head->expect_continue && r->head->version >= 11) {
+            struct weir_head go_on = {.status = 100, .content_length = WEIR_LENGTH_UNKNOWN};
+            r->down->ops->send_head(r->down, &go_on, false);
+        }
+        r->credit_down = r->replay.max > WEIR_STREAM_BACKLOG_MAX ? r->replay.max : WEIR_STREAM_BACKLOG_MAX;
+        r->down->ops->grant(r->down, r->credit_down);
+    }
+    weir_request_try(r);
+}
+
+static void down_head(struct weir_exchange *x, struct weir_head *head)
+{
+    struct weir_request *r = x->user;
+    r->head = head;
+    r->step = WEIR_STEP_ENDPOINT;
+    r->client->awaited = NULL;
+    weir_client_set_phase(r->client, WEIR_CLIENT_BUSY);
+    weir_request_find_address(r);
+    if (r->client->serves_admin && weir_admin_take(r))
+        return;
+    if (!r->client->serves_proxy)
+        weir_request_fail(r, 404, "not_found", "There is no such page on this port.");
+    else
+        route(r);
+}
+
+static void down_body(struct weir_exchange *x, const uint8_t *p, size_t n)
+{
+    struct weir_request *r = x->user;
+    r->bytes_in += n;
+    r->credit_down -= n < r->credit_down ? n : r->credit_down;
+    if (r->step != WEIR_STEP_LOCAL && !r->answer_ended)
+        weir_request_push_body(r, p, n);
+}
+
+static void down_end(struct weir_exchange *x, const struct weir_fields *trailers)
+{
+    struct weir_request *r = x->user;
+    r->body_ended = true;
+    if (r->step != WEIR_STEP_LOCAL && !r->answer_ended) {
+        r->trailers = trailers;
+        weir_request_push_end(r);
+    } else {
+        weir_request_end_if_over(r);
+    }
+}
+
+static enum weir_node_counter abort_phase(const struct weir_request *r)
+{
+    switch (r->step) {
+    case WEIR_STEP_POOL:
+        return weir_pool_covered(&r->worker->pool, &r->waiter) ? WEIR_NC_ABORT_CONNECT : WEIR_NC_ABORT_QUEUE;
+    case WEIR_STEP_SEND:
+        return WEIR_NC_ABORT_WAIT;
+    case WEIR_STEP_ANSWER:
+        return WEIR_NC_ABORT_STREAM;
+    default:
+        return WEIR_NC_ABORT_REQUEST;
+    }
+}
+
+static void down_reset(struct weir_exchange *x, const struct weir_reset *why)
+{
+    struct weir_request *r = x->user;
+    (void)why;
+    r->down = NULL;
+    if (!r->answer_ended) {
+        weir_node_add(r->worker->counters, abort_phase(r), 1);
+        if (r->error == NULL)
+            r->error = "client_closed";
+        if (r->client->close_reason == NULL)
+            r->client->close_reason = "client_closed";
+        if (r->waiter.waiting)
+            weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_QUEUE_CANCEL, 1);
+        if (r->up != NULL)
+            weir_endpoint_add(&r->endpoint->rt->local[r->worker->index].counters, WEIR_EC_CANCELS, 1);
+    }
+    weir_request_let_go(r, WEIR_EC_CLOSED_CANCEL);
+    weir_request_end_if_over(r);
+}
+
+static void down_room(struct weir_exchange *x, size_t room)
+{
+    weir_request_pull(x->user, room);
+}
+
+const struct weir_exchange_events weir_request_down_events = {
+    .head = down_head,
+    .body = down_body,
+    .end = down_end,
+    .reset = down_reset,
+    .room = down_room,
+};
+
+/* -- clocks -- */
+
+void weir_request_arm(struct weir_request *r)
+{
+    uint64_t due = r->pool_due_ms;
+    if (r->read_due_ms < due)
+        due = r->read_due_ms;
+    if (r->write_due_ms < due)
+        due = r->write_due_ms;
+    if (r->total_due_ms < due)
+        due = r->total_due_ms;
+    if (due == WEIR_NEVER)
+        weir_deadline_clear(&r->deadline);
+    else if (due != r->deadline.due_ms)
+        weir_reactor_deadline(&r->worker->reactor, &r->deadline, due);
+}
+
+/* A request that a dial covers waits for the network, not for the pool: look again after this long. */
+#define COVERED_RECHECK_MS 20u
+
+static void pool_clock(struct weir_request *r, uint64_t now_ms)
+{
+    if (weir_pool_covered(&r->worker->pool, &r->waiter)) {
+        r->pool_due_ms = now_ms + COVERED_RECHECK_MS;
+        weir_request_arm(r);
+        return;
+    }
+    weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_QUEUE_TIMEOUT, 1);
+    weir_request_fail(r, 503, "pool_timeout", "No connection to %s became free within %llu ms.",
+                      r->provider->config->name, (unsigned long long)r->provider->config->http.pool.block_timeout_ms);
+}
+
+static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_request *r = WEIR_CONTAINER(d, struct weir_request, deadline);
+    const struct {
+        uint64_t due_ms;
+        enum weir_endpoint_counter counter;
+        const char *code, *what;
+    } clocks[] = {
+        {r->total_due_ms, WEIR_EC_TIMEOUT_TOTAL, "timeout_total", "did not complete its answer"},
+        {r->write_due_ms, WEIR_EC_TIMEOUT_WRITE, "timeout_write", "did not take the request"},
+        {r->read_due_ms, WEIR_EC_TIMEOUT_READ, "timeout_read", "sent nothing"},
+    };
+    if (r->pool_due_ms <= now_ms) {
+        pool_clock(r, now_ms);
+        return;
+    }
+    for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
+        if (clocks[i].due_ms > now_ms)
+            continue;
+        struct weir_endpoint_counters *c = &r->endpoint->rt->local[r->worker->index].counters;
+        weir_endpoint_add(c, clocks[i].counter, 1);
+        weir_endpoint_add(c, WEIR_EC_TRIES_FAILED, 1);
+        weir_request_fail(r, 504, clocks[i].code, "The endpoint %s %s in time.", r->endpoint->config->id,
+                          clocks[i].what);
+        return;
+    }
+    weir_request_arm(r);
+}

@@ -1,0 +1,236 @@
+/* What a proxy changes in heads (RFC 9110 section 7.6, W3C Trace Context): the codec has already taken out what belongs
+ * to one hop. */
+#include "node/node.h"
+#include "node/request.h"
+
+/* Longer ids are replaced: the log and the providers are to be spared them. */
+#define REQUEST_ID_MAX 128u
+/* X-Forwarded-For entries that are looked at from the right: proxies in a row that somebody trusts. */
+#define FORWARDED_HOPS_MAX 16u
+
+/* -- who the client is -- */
+
+static bool is_trusted_proxy(const struct weir_request *r, const struct weir_ip *ip)
+{
+    return weir_config_nets_hold(&r->hold->view->config->server.trusted_proxies, ip->bytes);
+}
+
+/* The last element of a comma-separated list, taken off its end. */
+static struct weir_str pop_last(struct weir_str *list)
+{
+    const char *comma = list->len > 0 ? memrchr(list->ptr, ',', list->len) : NULL;
+    size_t start = comma != NULL ? (size_t)(comma - list->ptr) + 1 : 0;
+    struct weir_str item = weir_str_trim((struct weir_str){list->ptr + start, list->len - start});
+    list->len = comma != NULL ? start - 1 : 0;
+    return item;
+}
+
+void weir_request_find_address(struct weir_request *r)
+{
+    const struct weir_field *xff = weir_fields_get(&r->head->fields, WEIR_FIELD_X_FORWARDED_FOR);
+    bool forwarded = xff != NULL || weir_fields_get(&r->head->fields, WEIR_FIELD_FORWARDED) != NULL;
+    r->address = r->client->peer;
+    r->address_certain = true;
+    if (!forwarded)
+        return;
+    if (!is_trusted_proxy(r, &r->address) || xff == NULL) {
+        r->address_certain = false;
+        return;
+    }
+    struct weir_str list = xff->value;
+    for (unsigned i = 0; i < FORWARDED_HOPS_MAX && list.len > 0; i++) {
+        struct weir_ip hop;
+        if (!weir_ip_parse(&hop, pop_last(&list))) {
+            r->address_certain = false;
+            return;
+        }
+        r->address = hop;
+        if (!is_trusted_proxy(r, &hop))
+            return;
+    }
+}
+
+/* -- ids -- */
+
+static bool is_fit_id(struct weir_str id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (id.ptr[i] <= ' ' || id.ptr[i] >= 0x7f)
+            return false;
+    return id.len > 0 && id.len <= REQUEST_ID_MAX;
+}
+
+struct weir_str weir_request_id(struct weir_request *r)
+{
+    const struct weir_field *f = weir_fields_get(&r->head->fields, WEIR_FIELD_X_REQUEST_ID);
+    if (f != NULL && is_fit_id(f->value))
+        return f->value;
+    char *id = weir_arena_bytes(&r->arena, 32);
+    if (id == NULL)
+        return WEIR_STR("-");
+    weir_hex64(id, weir_rng_next(&r->worker->rng));
+    weir_hex64(id + 16, weir_rng_next(&r->worker->rng));
+    if (!weir_fields_set(&r->head->fields, &r->arena, WEIR_FIELD_X_REQUEST_ID, (struct weir_str){id, 32}))
+        return WEIR_STR("-");
+    return (struct weir_str){id, 32};
+}
+
+static bool begin_trace(struct weir_request *r)
+{
+    if (weir_fields_get(&r->head->fields, WEIR_FIELD_TRACEPARENT) != NULL)
+        return true;
+    /* version 00, trace id, parent id, flags: not sampled, since nobody here records spans */
+    char *t = weir_arena_bytes(&r->arena, 55);
+    if (t == NULL)
+        return false;
+    memcpy(t, "00-", 3);
+    weir_hex64(t + 3, weir_rng_next(&r->worker->rng) | 1); /* all zero is not a valid id */
+    weir_hex64(t + 19, weir_rng_next(&r->worker->rng));
+    t[35] = '-';
+    weir_hex64(t + 36, weir_rng_next(&r->worker->rng) | 1);
+    memcpy(t + 52, "-00", 3);
+    return weir_fields_add_id(&r->head->fields, &r->arena, WEIR_FIELD_TRACEPARENT, (struct weir_str){t, 55});
+}
+
+/* -- forwarding -- */
+
+static bool is_private(const struct weir_ip *ip)
+{
+    const uint8_t *b = ip->bytes;
+    if (weir_ip_is_loopback(ip))
+        return true;
+    if (weir_ip_is_v4(ip))
+        return b[12] == 10 || (b[12] == 172 && (b[13] & 0xf0) == 16) || (b[12] == 192 && b[13] == 168) ||
+               (b[12] == 169 && b[13] == 254);
+    return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+}
+
+/* A provider somewhere on the internet has no business with the addresses of weir's clients. */
+static bool tells_addresses(const struct weir_request *r)
+{
+    switch (r->provider->config->forwarded_headers) {
+    case WEIR_CONFIG_ON:
+        return true;
+    case WEIR_CONFIG_OFF:
+        return false;
+    default:
+        break;
+    }
+    const struct weir_view_endpoint *e = r->endpoint;
+    if (!e->config->tls)
+        return true;
+    struct weir_ip ip = {{0}};
+    if (e->address_count > 0)
+        ip = weir_addr_ip(&e->addresses[0]);
+    return e->address_count > 0 && is_private(&ip);
+}
+
+/* Appends to a list field, or begins it. */
+static bool append(struct weir_request *r, enum weir_field_id id, struct weir_str value)
+{
+    const struct weir_field *f = weir_fields_get(&r->head->fields, id);
+    if (f == NULL)
+        return weir_fields_add_id(&r->head->fields, &r->arena, id, value);
+    struct weir_str parts[3] = {f->value, WEIR_STR(", "), value};
+    struct weir_str joined = weir_arena_join(&r->arena, parts, 3);
+    return joined.ptr != NULL && weir_fields_set(&r->head->fields, &r->arena, id, joined);
+}
+
+static bool add_forwarded(struct weir_request *r)
+{
+    struct weir_fields *f = &r->head->fields;
+    char *address = weir_arena_bytes(&r->arena, WEIR_IP_TEXT_MAX);
+    if (address == NULL)
+        return false;
+    struct weir_str peer = {address, weir_ip_format(&r->client->peer, address)};
+    if (!append(r, WEIR_FIELD_X_FORWARDED_FOR, peer))
+        return false;
+    if (weir_fields_get(f, WEIR_FIELD_X_FORWARDED_PROTO) == NULL || !is_trusted_proxy(r, &r->client->peer))
+        if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO, WEIR_STR("http")))
+            return false;
+    return append(r, WEIR_FIELD_VIA, r->head->version >= 11 ? WEIR_STR("1.1 weir") : WEIR_STR("1.0 weir"));
+}
+
+static bool add_configured(struct weir_request *r)
+{
+    const struct weir_view_provider *p = r->provider;
+    struct weir_fields *f = &r->head->fields;
+    if (p->credential.len > 0) {
+        weir_fields_drop(f, WEIR_FIELD_AUTHORIZATION);
+        weir_fields_drop_name(f, p->credential_name);
+        if (!weir_fields_add(f, &r->arena, p->credential_name, p->credential))
+            return false;
+    }
+    for (size_t i = 0; i < p->config->headers.count; i++) {
+        struct weir_str name = weir_str_of(p->config->headers.at[i].name);
+        weir_fields_drop_name(f, name);
+        if (!weir_fields_add(f, &r->arena, name, weir_str_of(p->config->headers.at[i].value)))
+            return false;
+    }
+    return true;
+}
+
+/* Done once: a second try changes nothing but the endpoint. */
+static bool prepare(struct weir_request *r)
+{
+    struct weir_fields *f = &r->head->fields;
+    weir_fields_drop(f, WEIR_FIELD_EXPECT); /* answered by weir */
+    if (!r->provider->config->http.features.compression)
+        weir_fields_drop(f, WEIR_FIELD_ACCEPT_ENCODING);
+    weir_request_id(r);
+    if (tells_addresses(r)) {
+        if (!add_forwarded(r))
+            return false;
+    } else {
+        weir_fields_drop(f, WEIR_FIELD_X_FORWARDED_FOR);
+        weir_fields_drop(f, WEIR_FIELD_X_FORWARDED_PROTO);
+        weir_fields_drop(f, WEIR_FIELD_FORWARDED);
+        weir_fields_drop(f, WEIR_FIELD_VIA);
+    }
+    return begin_trace(r) && add_configured(r);
+}
+
+bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
+{
+    if (!r->head_prepared && !prepare(r))
+        return false;
+    r->head_prepared = true;
+    struct weir_str target = r->head->target;
+    if (r->route->strip_prefix) {
+        char *scratch = weir_arena_bytes(&r->arena, target.len + 1);
+        if (scratch == NULL)
+            return false;
+        target = weir_route_target(r->route, target, scratch);
+    }
+    if (r->endpoint->config->path_prefix[0] != '\0' && target.ptr[0] == '/') {
+        struct weir_str parts[2] = {weir_str_of(r->endpoint->config->path_prefix), target};
+        target = weir_arena_join(&r->arena, parts, 2);
+        if (target.ptr == NULL)
+            return false;
+    }
+    *out = (struct weir_head){
+        .method = r->head->method,
+        .target = target,
+        .authority = weir_str_of(r->endpoint->config->authority),
+        .content_length = r->head->content_length,
+        .has_body = r->head->has_body,
+        .fields = r->head->fields,
+        .close = !r->provider->config->connection_reuse,
+    };
+    return true;
+}
+
+bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct weir_head *out)
+{
+    if (weir_fields_get(&in->fields, WEIR_FIELD_X_REQUEST_ID) == NULL &&
+        !weir_fields_add_id(&in->fields, &r->arena, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r)))
+        return false;
+    *out = (struct weir_head){
+        .status = in->status,
+        .content_length = in->content_length,
+        .has_body = in->has_body && !weir_str_eq(r->head->method, WEIR_STR("HEAD")),
+        .fields = in->fields,
+        .close = atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed),
+    };
+    return true;
+}

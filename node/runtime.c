@@ -1,0 +1,106 @@
+#include "node/runtime.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *aligned_zeroed(size_t n)
+{
+    size_t whole = (n + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
+    void *p = aligned_alloc(WEIR_CACHE_LINE, whole);
+    if (p != NULL)
+        memset(p, 0, whole);
+    return p;
+}
+
+struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
+{
+    assert(worker_count > 0 && worker_count <= WEIR_WORKERS_MAX);
+    struct weir_provider *p = aligned_zeroed(sizeof *p + worker_count * sizeof p->local[0]);
+    if (p == NULL)
+        return NULL;
+    p->name = strdup(name);
+    if (p->name == NULL) {
+        free(p);
+        return NULL;
+    }
+    p->refs = 1;
+    p->worker_count = worker_count;
+    for (unsigned w = 0; w < worker_count; w++) {
+        weir_pool_shelf_init(&p->local[w].shelf);
+        p->local[w].waiting_since_us = UINT64_MAX;
+    }
+    return p;
+}
+
+void weir_provider_configure(struct weir_provider *p, const struct weir_config_provider *config)
+{
+    atomic_store(&p->total_max, config->http.pool.max_connections);
+    atomic_store(&p->idle_max, config->connection_reuse ? config->http.pool.max_keepalive_connections : 0);
+    atomic_store(&p->queued_max, config->http.pool.max_pending);
+    atomic_store(&p->keepalive_expiry_ms, (uint32_t)config->http.pool.keepalive_expiry_ms);
+    atomic_store(&p->lifetime_max_ms, (uint32_t)config->http.pool.max_lifetime_ms);
+}
+
+void weir_provider_ref(struct weir_provider *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+}
+
+void weir_provider_unref(struct weir_provider *p)
+{
+    if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    assert(p->slots_used == 0);
+    free(p->name);
+    free(p);
+}
+
+static int take_slot(struct weir_provider *p)
+{
+    uint64_t used = atomic_load(&p->slots_used);
+    for (;;) {
+        if (used == UINT64_MAX)
+            return -1;
+        int slot = __builtin_ctzll(~used);
+        if (atomic_compare_exchange_weak(&p->slots_used, &used, used | UINT64_C(1) << slot))
+            return slot;
+    }
+}
+
+struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
+{
+    struct weir_endpoint *e = aligned_zeroed(sizeof *e + p->worker_count * sizeof e->local[0]);
+    if (e == NULL)
+        return NULL;
+    e->id = strdup(id);
+    int slot = e->id != NULL ? take_slot(p) : -1;
+    if (slot < 0) {
+        free(e->id);
+        free(e);
+        return NULL;
+    }
+    e->refs = 1;
+    e->slot = (unsigned)slot;
+    e->worker_count = p->worker_count;
+    e->provider = p;
+    weir_provider_ref(p);
+    for (unsigned w = 0; w < e->worker_count; w++)
+        weir_pool_stack_init(&e->local[w].idle);
+    return e;
+}
+
+void weir_endpoint_ref(struct weir_endpoint *e)
+{
+    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+}
+
+void weir_endpoint_unref(struct weir_endpoint *e)
+{
+    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    atomic_fetch_and(&e->provider->slots_used, ~(UINT64_C(1) << e->slot));
+    weir_provider_unref(e->provider);
+    free(e->id);
+    free(e);
+}

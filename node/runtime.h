@@ -1,0 +1,83 @@
+/* The living side of a provider and of its endpoints: what outlasts a reload of the configuration. Pool limits and
+ * counts, idle connections, waiters and counters hang here; views point at it.
+ *
+ * Reference-counted: a view holds one reference to each of its providers and endpoints, a connection one to its
+ * endpoint, an endpoint one to its provider. Part of it belongs to one worker each (`local[w]`, touched by that worker
+ * only, but for the atomics in it), the rest is atomic. No lock. */
+#ifndef WEIR_NODE_RUNTIME_H
+#define WEIR_NODE_RUNTIME_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/metrics.h"
+#include "core/pool.h"
+#include "core/wrr.h"
+
+/* Threads that serve; per-worker tables are this long at most. */
+#define WEIR_WORKERS_MAX 64u
+
+struct weir_endpoint_local {
+    struct weir_pool_stack idle;
+    _Atomic uint32_t idle_shown; /* what other workers may see of idle.count */
+    struct weir_endpoint_counters counters;
+} __attribute__((aligned(WEIR_CACHE_LINE)));
+
+struct weir_endpoint {
+    _Atomic uint32_t refs;
+    _Atomic bool retired; /* no view has it any more: its connections close when they come back */
+    _Atomic bool last_connect_failed;
+    unsigned slot; /* in its provider, stable while it lives */
+    unsigned worker_count;
+    struct weir_provider *provider;
+    char *id; /* canonical scheme://host:port */
+    struct weir_endpoint_local local[];
+};
+
+struct weir_provider_local {
+    struct weir_pool_shelf shelf;
+    struct weir_wrr_item wrr[WEIR_POOL_ENDPOINTS_MAX]; /* by slot */
+    struct weir_provider_counters counters;
+    uint32_t dials; /* this worker's open dials */
+    /* What other workers may see. */
+    _Atomic uint32_t idle_shown;
+    _Atomic uint32_t waiting_shown;
+    _Atomic uint32_t uncovered_shown; /* of these, how many no open dial covers */
+    _Atomic uint64_t waiting_since_us;
+    /* What others have sent here and has not been looked at yet: enough waiters are seen to, no need to send more. */
+    _Atomic uint32_t conns_coming, slots_coming;
+} __attribute__((aligned(WEIR_CACHE_LINE)));
+
+struct weir_provider {
+    _Atomic uint32_t refs;
+    _Atomic bool retired;
+    unsigned worker_count;
+    char *name;
+    _Atomic uint64_t slots_used; /* bit i: an endpoint has slot i */
+    /* Limits: written by control at reload. */
+    _Atomic uint32_t total_max, idle_max, queued_max;
+    _Atomic uint32_t keepalive_expiry_ms, lifetime_max_ms; /* 0: none */
+    /* The ledger, exact over all workers. */
+    _Atomic uint32_t total;   /* connections open, being opened, or a slot in transit */
+    _Atomic uint32_t idle;    /* parked, all workers */
+    _Atomic uint32_t waiting; /* requests that wait, all workers */
+    _Atomic uint32_t queued;  /* of these, those that no open dial covers */
+    _Atomic uint32_t opening; /* dials under way */
+    struct weir_provider_local local[];
+};
+
+/* NULL: out of memory. One reference, the caller's. */
+struct weir_provider *weir_provider_new(const char *name, unsigned worker_count);
+/* Takes over the limits of a configuration. */
+void weir_provider_configure(struct weir_provider *p, const struct weir_config_provider *config);
+void weir_provider_ref(struct weir_provider *p);
+void weir_provider_unref(struct weir_provider *p);
+
+/* NULL: out of memory or no slot left. One reference, the caller's; takes one to the provider. */
+struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id);
+void weir_endpoint_ref(struct weir_endpoint *e);
+void weir_endpoint_unref(struct weir_endpoint *e);
+
+#endif

@@ -1,0 +1,105 @@
+#include "node/take_snapshot.h"
+
+#include <stdalign.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/proc_stats.h"
+
+/* Counter sets are aligned to cache lines, which an arena does not promise. */
+static void *alloc_aligned(struct weir_arena *a, size_t n)
+{
+    char *p = weir_arena_alloc(a, n + WEIR_CACHE_LINE);
+    if (p == NULL)
+        return NULL;
+    p += -(uintptr_t)p & (WEIR_CACHE_LINE - 1);
+    return memset(p, 0, n);
+}
+
+static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_endpoint *e,
+                     const struct weir_pool_gauges *limits)
+{
+    uint64_t idle = 0;
+    out->id = e->config->id;
+    out->addresses = e->address_count;
+    out->last_connect_failed = atomic_load(&e->rt->last_connect_failed);
+    for (unsigned w = 0; w < e->rt->worker_count; w++) {
+        weir_endpoint_counters_sum(&out->counters, &e->rt->local[w].counters);
+        idle += atomic_load(&e->rt->local[w].idle_shown);
+    }
+    uint64_t closed = out->counters.at[WEIR_EC_EVICTIONS];
+    for (unsigned i = WEIR_EC_CLOSED_EXPIRED; i <= WEIR_EC_CLOSED_CONFIG; i++)
+        closed += out->counters.at[i];
+    uint64_t open = out->counters.at[WEIR_EC_CREATED] - closed;
+    /* The parts are read one after the other: what moves meanwhile must not make a number wrap. */
+    open = (int64_t)open < 0 ? 0 : open;
+    out->pool = *limits;
+    out->pool.idle = idle < open ? idle : open;
+    out->pool.active = open - out->pool.idle;
+    out->pool.opening = out->pool.pending = 0;
+}
+
+static int provider(struct weir_provider_snapshot *out, const struct weir_view_provider *p, struct weir_arena *a)
+{
+    struct weir_endpoint_snapshot *endpoints = alloc_aligned(a, p->endpoint_count * sizeof *endpoints);
+    if (endpoints == NULL)
+        return WEIR_ENOMEM;
+    out->name = p->config->name;
+    out->pool.max_connections = atomic_load(&p->rt->total_max);
+    out->pool.max_keepalive = atomic_load(&p->rt->idle_max);
+    for (unsigned i = 0; i < p->endpoint_count; i++) {
+        endpoint(&endpoints[i], &p->endpoints[i], &out->pool);
+        out->pool.active += endpoints[i].pool.active;
+        out->pool.idle += endpoints[i].pool.idle;
+    }
+    for (unsigned i = 0; i < p->endpoint_count; i++)
+        endpoints[i].pool.max_connections = out->pool.max_connections;
+    out->pool.opening = atomic_load(&p->rt->opening);
+    out->pool.pending = atomic_load(&p->rt->queued);
+    for (unsigned w = 0; w < p->rt->worker_count; w++)
+        weir_provider_counters_sum(&out->counters, &p->rt->local[w].counters);
+    out->endpoints = endpoints;
+    out->endpoint_count = p->endpoint_count;
+    return 0;
+}
+
+static uint64_t unix_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct weir_node *node,
+                       const struct weir_view *view, uint64_t control_lag_us)
+{
+    struct weir_proc_stats stats;
+    memset(s, 0, sizeof *s);
+    s->node = node->name;
+    s->version = WEIR_VERSION;
+    s->unix_ms = unix_ms();
+    weir_proc_stats_read(&stats);
+    weir_proc_stats_to_gauges(s->gauges, &stats);
+    weir_node_counters_sum(&s->counters, &node->control_counters);
+    for (unsigned w = 0; w < node->worker_count; w++) {
+        uint64_t lag = atomic_exchange(&node->workers[w].lag_us_shown, 0);
+        weir_node_counters_sum(&s->counters, node->workers[w].counters);
+        if (lag > s->gauges[WEIR_NG_LAG_WORKER_US])
+            s->gauges[WEIR_NG_LAG_WORKER_US] = lag;
+    }
+    s->gauges[WEIR_NG_LAG_CONTROL_US] = control_lag_us;
+    s->gauges[WEIR_NG_UPTIME_US] = weir_clock_us() - node->started_us;
+    s->gauges[WEIR_NG_VIEW_GENERATION] = view->generation;
+    s->gauges[WEIR_NG_DRAINING] = atomic_load(&node->draining);
+    s->gauges[WEIR_NG_WORKERS] = node->worker_count;
+    s->gauges[WEIR_NG_LOG_DROPPED] = weir_log_dropped(node->log);
+    struct weir_provider_snapshot *providers = alloc_aligned(a, (view->provider_count + 1) * sizeof *providers);
+    if (providers == NULL)
+        return WEIR_ENOMEM;
+    for (unsigned i = 0; i < view->provider_count; i++)
+        if (provider(&providers[i], &view->providers[i], a) != 0)
+            return WEIR_ENOMEM;
+    s->providers = providers;
+    s->provider_count = view->provider_count;
+    return 0;
+}

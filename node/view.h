@@ -1,0 +1,90 @@
+/* What control publishes to the workers: one immutable picture of the configuration and of where its endpoints are.
+ *
+ * Control makes a new view for each reload and each change of addresses, and posts it to every worker. A view lives
+ * until the last worker has let it go. Within a worker holding it costs no atomics: the worker has one `hold` per view,
+ * requests count in the hold, and the view hears of the worker once, when that count is zero and a newer view is there.
+ *
+ * Endpoint and provider runtimes are shared between views (weir_provider, weir_endpoint): they survive reloads. */
+#ifndef WEIR_NODE_VIEW_H
+#define WEIR_NODE_VIEW_H
+
+#include "core/route.h"
+#include "net/addr.h"
+#include "net/stream.h"
+#include "node/runtime.h"
+
+/* Addresses kept of one name; resolvers give a handful. */
+#define WEIR_ADDRESSES_MAX 16u
+
+struct weir_view_endpoint {
+    struct weir_endpoint *rt;
+    const struct weir_config_endpoint *config;
+    const struct weir_view_provider *provider;
+    struct weir_addr *addresses; /* NULL with count 0: not resolved */
+    unsigned address_count;
+};
+
+struct weir_view_provider {
+    struct weir_provider *rt;
+    const struct weir_config_provider *config;
+    struct weir_view_endpoint *endpoints;
+    unsigned endpoint_count;
+    uint64_t slots;                  /* of the endpoints, a bit each */
+    struct weir_str credential;      /* value of the field that carries the API key; empty: the client's own passes */
+    struct weir_str credential_name; /* lower case */
+    struct weir_tcp_opts *tcp;
+};
+
+/* A configuration shared by views: the one that was read last outlives address changes. */
+struct weir_shared_config {
+    _Atomic uint32_t refs;
+    struct weir_config *config;
+};
+
+struct weir_view {
+    _Atomic uint32_t refs; /* control's, and one per worker that has it */
+    uint64_t generation;
+    struct weir_shared_config *shared;
+    const struct weir_config *config; /* shared->config */
+    struct weir_view_provider *providers;
+    unsigned provider_count;
+    struct weir_routes routes;
+    struct weir_arena arena; /* everything above */
+};
+
+/* Takes over config on success; one reference, the caller's. */
+struct weir_shared_config *weir_shared_config_new(struct weir_config *config);
+void weir_shared_config_unref(struct weir_shared_config *s);
+
+/* Builds a view: runtimes and addresses that `before` (NULL: none) has are taken over. One reference, the caller's; the
+ * configuration gains one. Errors: WEIR_ENOMEM, WEIR_ELIMIT (too many endpoints). */
+int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, const struct weir_view *before,
+                  unsigned worker_count, uint64_t generation, struct weir_err *err);
+/* Before it is published only: replaces one endpoint's addresses. WEIR_ENOMEM leaves the old ones. */
+int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
+                            unsigned count);
+/* What `before` had and v has not is marked retired; limits of v come into force. Called right before publishing. */
+void weir_view_take_effect(const struct weir_view *v, const struct weir_view *before);
+void weir_view_ref(struct weir_view *v);
+void weir_view_unref(struct weir_view *v);
+
+/* -- a worker's hold -- */
+
+struct weir_hold {
+    struct weir_view *view;
+    uint32_t users; /* requests and dials of this worker */
+    bool current;   /* the worker's newest: kept though nobody uses it */
+};
+
+/* NULL: out of memory. Takes over the caller's reference to the view on success. */
+struct weir_hold *weir_hold_new(struct weir_view *v);
+static inline struct weir_hold *weir_hold_use(struct weir_hold *h)
+{
+    h->users++;
+    return h;
+}
+void weir_hold_drop(struct weir_hold *h);
+/* A newer one has come. */
+void weir_hold_supersede(struct weir_hold *h);
+
+#endif

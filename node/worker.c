@@ -1,0 +1,335 @@
+#include "node/worker.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "node/client.h"
+#include "node/node.h"
+#include "node/request.h"
+#include "node/upstream.h"
+
+/* While server.max_connections is reached: how often it is looked at whether another worker's client has gone. */
+#define ACCEPT_RETRY_MS 50u
+
+/* -- accepting -- */
+
+struct handed_over {
+    struct weir_message message; /* first */
+    struct weir_worker *to;
+    unsigned listener;
+    int fd;
+    struct weir_addr peer;
+};
+
+static void hold_accepting(struct weir_worker *w, bool held)
+{
+    w->accept_held = held;
+    for (unsigned i = 0; i < w->listener_count; i++)
+        if (w->listeners[i].socket.open)
+            weir_listener_hold(&w->listeners[i].socket, held);
+    if (held)
+        weir_reactor_deadline(&w->reactor, &w->accept_retry, w->reactor.now_ms + ACCEPT_RETRY_MS);
+    else
+        weir_deadline_clear(&w->accept_retry);
+}
+
+static bool full(const struct weir_worker *w)
+{
+    return atomic_load_explicit(&w->node->clients, memory_order_relaxed) >=
+           w->hold->view->config->server.max_connections;
+}
+
+static void retry_accepting(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_worker *w = WEIR_CONTAINER(d, struct weir_worker, accept_retry);
+    if (full(w))
+        weir_reactor_deadline(&w->reactor, d, now_ms + ACCEPT_RETRY_MS);
+    else
+        hold_accepting(w, false);
+}
+
+static void take_over(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    struct handed_over *h = (struct handed_over *)m;
+    weir_client_begin(h->to, &h->to->listeners[h->listener], h->fd, &h->peer);
+    free(h);
+}
+
+/* The worker with the fewest connections, when this one has more than it by over an eighth. */
+static struct weir_worker *less_loaded(struct weir_worker *w)
+{
+    struct weir_worker *best = w;
+    uint32_t least = w->client_count;
+    for (unsigned i = 0; i < w->node->worker_count; i++) {
+        struct weir_worker *other = &w->node->workers[i];
+        uint32_t load = atomic_load_explicit(&other->load_shown, memory_order_relaxed);
+        if (load < least) {
+            least = load;
+            best = other;
+        }
+    }
+    return w->client_count > least + least / 8 ? best : w;
+}
+
+static void accepted(struct weir_listener *socket, int fd, const struct weir_addr *peer)
+{
+    struct weir_worker_listener *l = WEIR_CONTAINER(socket, struct weir_worker_listener, socket);
+    struct weir_worker *w = socket->owner;
+    atomic_fetch_add_explicit(&w->node->clients, 1, memory_order_relaxed);
+    if (!w->accept_held && !w->draining && full(w))
+        hold_accepting(w, true);
+    struct weir_worker *to = w->draining ? w : less_loaded(w);
+    struct handed_over *h = to != w ? malloc(sizeof *h) : NULL;
+    if (h == NULL) {
+        weir_client_begin(w, l, fd, peer);
+        return;
+    }
+    *h = (struct handed_over){{.handle = take_over}, to, (unsigned)(l - w->listeners), fd, *peer};
+    /* Seen by the next accept here before the other worker has run. */
+    atomic_fetch_add_explicit(&to->load_shown, 1, memory_order_relaxed);
+    weir_node_add(w->counters, WEIR_NC_FD_HANDED_OVER, 1);
+    weir_mailbox_post(&to->reactor.mailbox, &h->message);
+}
+
+static void accept_trouble(struct weir_listener *socket, int error)
+{
+    struct weir_worker *w = socket->owner;
+    struct weir_log_line l;
+    if (error != 0)
+        weir_node_add(w->counters, WEIR_NC_ACCEPT_FAILED, 1);
+    weir_log_begin(&l, w->log, error != 0 ? WEIR_LOG_ERROR : WEIR_LOG_INFO,
+                   error != 0 ? "accept_failed" : "accept_works",
+                   error != 0 ? "cannot accept connections" : "accepting connections again");
+    if (error != 0)
+        weir_log_text(&l, "reason", strerrordesc_np(error));
+    weir_log_end(&l);
+}
+
+static void start_listeners(struct weir_worker *w)
+{
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        struct weir_worker_listener *l = &w->listeners[i];
+        l->socket.accepted = accepted;
+        l->socket.trouble = accept_trouble;
+        l->socket.owner = w;
+        if (weir_listener_start(&l->socket, &w->reactor, l->fd) == 0)
+            l->fd = -1;
+        else
+            weir_log_simple(w->log, WEIR_LOG_ERROR, "listen_failed", "a listening socket could not be watched");
+    }
+}
+
+/* -- views -- */
+
+struct view_message {
+    struct weir_message message; /* first */
+    struct weir_worker *worker;
+    struct weir_view *view;
+};
+
+static void apply_limits(struct weir_worker *w, const struct weir_config *c)
+{
+    w->limits = (struct weir_http_limits){.head_bytes_max = c->server.head_bytes_max,
+                                          .fields_max = c->server.headers_max,
+                                          .body_bytes_max = c->server.body_bytes_max};
+    /* Answers carry more fields than requests: rate limits, cookies, tracing. */
+    w->response_limits = (struct weir_http_limits){.head_bytes_max = 4 * c->server.head_bytes_max,
+                                                   .fields_max = 2 * c->server.headers_max};
+}
+
+static void take_view(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    struct view_message *vm = (struct view_message *)m;
+    struct weir_worker *w = vm->worker;
+    struct weir_hold *old = w->hold;
+    struct weir_hold *hold = weir_hold_new(vm->view);
+    if (hold == NULL) {
+        weir_log_simple(w->log, WEIR_LOG_ERROR, "out_of_memory", "a worker keeps its old configuration: out of memory");
+        weir_view_unref(vm->view);
+        free(vm);
+        return;
+    }
+    w->hold = hold;
+    apply_limits(w, hold->view->config);
+    if (old == NULL) {
+        start_listeners(w);
+    } else {
+        for (unsigned i = 0; i < old->view->provider_count; i++)
+            weir_pool_close_parked(&w->pool, old->view->providers[i].rt, false);
+        for (unsigned i = 0; i < hold->view->provider_count; i++)
+            weir_pool_settle(&w->pool, hold->view->providers[i].rt);
+        weir_hold_supersede(old);
+    }
+    free(vm);
+}
+
+int weir_worker_post_view(struct weir_worker *w, struct weir_view *v)
+{
+    struct view_message *m = malloc(sizeof *m);
+    if (m == NULL)
+        return WEIR_ENOMEM;
+    *m = (struct view_message){{.handle = take_view}, w, v};
+    weir_mailbox_post(&w->reactor.mailbox, &m->message);
+    return 0;
+}
+
+/* -- drain and stop -- */
+
+struct order {
+    struct weir_message message; /* first */
+    struct weir_worker *worker;
+    uint64_t grace_ms, timeout_ms;
+};
+
+void weir_worker_ended_something(struct weir_worker *w)
+{
+    if (w->reactor.lag_ms_max > 0) {
+        if (w->reactor.lag_ms_max * 1000 > atomic_load_explicit(&w->lag_us_shown, memory_order_relaxed))
+            atomic_store_explicit(&w->lag_us_shown, w->reactor.lag_ms_max * 1000, memory_order_relaxed);
+        w->reactor.lag_ms_max = 0;
+    }
+    if (w->accept_held && !full(w))
+        hold_accepting(w, false);
+    if (w->draining && w->client_count == 0 && w->request_count == 0 && !atomic_exchange(&w->drained_posted, true)) {
+        w->drained.handle = w->node->worker_drained;
+        weir_mailbox_post(w->node->control_mailbox, &w->drained);
+    }
+}
+
+static void close_idle(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct weir_worker *w = WEIR_CONTAINER(d, struct weir_worker, drain_grace);
+    WEIR_LIST_EACH_SAFE(at, &w->clients)
+    weir_client_drain(WEIR_CONTAINER(at, struct weir_client, link));
+}
+
+static void cut_off(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_worker *w = WEIR_CONTAINER(d, struct weir_worker, drain_timeout);
+    struct weir_log_line l;
+    weir_log_begin(&l, w->log, WEIR_LOG_WARN, "drain_timeout", "requests were cut off: the drain timeout ran out");
+    weir_log_u64(&l, "clients", w->client_count);
+    weir_log_u64(&l, "requests", w->request_count);
+    weir_log_end(&l);
+    (void)now_ms;
+    WEIR_LIST_EACH_SAFE(at, &w->clients)
+    weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "drain_timeout");
+}
+
+static void drain(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    struct order *o = (struct order *)m;
+    struct weir_worker *w = o->worker;
+    w->draining = true;
+    for (unsigned i = 0; i < w->listener_count; i++)
+        weir_listener_close(&w->listeners[i].socket);
+    weir_reactor_deadline(&w->reactor, &w->drain_grace, w->reactor.now_ms + o->grace_ms);
+    weir_reactor_deadline(&w->reactor, &w->drain_timeout, w->reactor.now_ms + o->timeout_ms);
+    free(o);
+    weir_worker_ended_something(w);
+}
+
+static void stop(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    struct order *o = (struct order *)m;
+    struct weir_worker *w = o->worker;
+    free(o);
+    WEIR_LIST_EACH_SAFE(at, &w->clients)
+    weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "stopped");
+    weir_reactor_stop(&w->reactor);
+}
+
+static int post_order(struct weir_worker *w, weir_message_cb handle, uint64_t grace_ms, uint64_t timeout_ms)
+{
+    struct order *o = malloc(sizeof *o);
+    if (o == NULL)
+        return WEIR_ENOMEM;
+    *o = (struct order){{.handle = handle}, w, grace_ms, timeout_ms};
+    weir_mailbox_post(&w->reactor.mailbox, &o->message);
+    return 0;
+}
+
+int weir_worker_post_drain(struct weir_worker *w, uint64_t grace_ms, uint64_t timeout_ms)
+{
+    return post_order(w, drain, grace_ms, timeout_ms);
+}
+
+int weir_worker_post_stop(struct weir_worker *w)
+{
+    return post_order(w, stop, 0, 0);
+}
+
+/* -- life -- */
+
+int weir_worker_init(struct weir_worker *w, struct weir_node *node, unsigned index, struct weir_err *err)
+{
+    *w = (struct weir_worker){.node = node, .index = index};
+    if (getrandom(&w->rng.state, sizeof w->rng.state, 0) != (ssize_t)sizeof w->rng.state)
+        w->rng.state = weir_clock_us() + index;
+    size_t size = (sizeof *w->counters + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
+    w->counters = aligned_alloc(WEIR_CACHE_LINE, size);
+    if (w->counters == NULL)
+        return weir_err_set(err, WEIR_ENOMEM, "worker %u: out of memory", index);
+    memset(w->counters, 0, size);
+    int rv = weir_reactor_init(&w->reactor, err);
+    if (rv != 0) {
+        free(w->counters);
+        return weir_err_wrap(err, "worker %u", index);
+    }
+    w->reactor.user = w;
+    weir_list_init(&w->clients);
+    weir_list_init(&w->upstreams);
+    weir_deadline_init(&w->accept_retry, retry_accepting);
+    weir_deadline_init(&w->drain_grace, close_idle);
+    weir_deadline_init(&w->drain_timeout, cut_off);
+    w->pool = (struct weir_pool){.worker = index,
+                                 .worker_count = node->worker_count,
+                                 .peers = node->pools,
+                                 .mailbox = &w->reactor.mailbox,
+                                 .connector = &weir_upstream_connector,
+                                 .arg = w};
+    node->pools[index] = &w->pool;
+    return 0;
+}
+
+void weir_worker_main(void *worker)
+{
+    struct weir_worker *w = worker;
+    if (weir_log_join(w->node->log, &w->log) != 0)
+        w->log = NULL;
+    weir_reactor_run(&w->reactor);
+    if (w->log != NULL)
+        weir_log_leave(w->log);
+    w->log = NULL;
+}
+
+bool weir_worker_sweep(struct weir_worker *w)
+{
+    weir_mailbox_drain(&w->reactor.mailbox);
+    bool any = !weir_list_empty(&w->clients);
+    WEIR_LIST_EACH_SAFE(at, &w->clients)
+    weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "stopped");
+    return weir_upstream_close_all(w) || any;
+}
+
+void weir_worker_close(struct weir_worker *w)
+{
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        weir_listener_close(&w->listeners[i].socket);
+        if (w->listeners[i].fd >= 0)
+            close(w->listeners[i].fd);
+    }
+    weir_deadline_drop(&w->reactor.wheel, &w->accept_retry);
+    weir_deadline_drop(&w->reactor.wheel, &w->drain_grace);
+    weir_deadline_drop(&w->reactor.wheel, &w->drain_timeout);
+    if (w->hold != NULL)
+        weir_hold_supersede(w->hold);
+    weir_reactor_close(&w->reactor);
+    free(w->counters);
+}
