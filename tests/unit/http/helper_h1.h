@@ -32,6 +32,7 @@ struct h1 {
     bool answer_chunked;
     bool refuse_accept;
     bool reset_in_head, reset_in_body, close_in_head, close_in_body, close_in_end, close_in_idle;
+    bool quiet;        /* neither records nor asserts: Check allocates */
     bool forget_arena; /* the user resets its arena once the head has come */
     void (*on_idle)(struct h1 *t, bool reusable);
     void (*on_end)(struct h1 *t);
