@@ -68,14 +68,14 @@ static void show_parked(struct weir_pool *p, struct weir_endpoint *e)
 
 /* The worker whose longest waiting request came first, of those not in `except` and not seen to already; -1 when there
  * is none. `uncovered`: who needs a slot, counting requests that no dial covers; else who can use a connection. */
-static int worker_waiting(struct weir_provider *pr, uint64_t except, bool uncovered)
+static int worker_waiting(const struct weir_pool *p, struct weir_provider *pr, uint64_t except, bool uncovered)
 {
     int best = -1;
     uint64_t best_us = UINT64_MAX;
     for (unsigned w = 0; w < pr->worker_count; w++) {
         struct weir_provider_local *l = &pr->local[w];
         uint32_t waiting = atomic_load(uncovered ? &l->uncovered_shown : &l->waiting_shown);
-        uint32_t coming = atomic_load(uncovered ? &l->slots_coming : &l->conns_coming);
+        uint32_t coming = w == p->worker ? 0 : atomic_load(uncovered ? &l->slots_coming : &l->conns_coming);
         if ((except >> w & 1) != 0 || waiting <= coming)
             continue;
         uint64_t since = atomic_load(&l->waiting_since_us);
@@ -260,7 +260,7 @@ static bool send_slot(struct weir_pool *p, struct weir_provider *pr, unsigned wo
 static void use_slot(struct weir_pool *p, struct weir_provider *pr)
 {
     for (;;) {
-        int to = worker_waiting(pr, 0, true);
+        int to = worker_waiting(p, pr, 0, true);
         if (to < 0 || atomic_load(&pr->total) > atomic_load(&pr->total_max)) {
             atomic_fetch_sub(&pr->total, 1);
             /* Somebody may have begun to wait between the look and the return. */
@@ -310,7 +310,7 @@ static void offer(struct weir_pool *p, struct weir_pool_conn *c)
     struct weir_provider *pr = c->endpoint->provider;
     struct weir_provider_local *l = local_of(p, pr);
     for (;;) {
-        int to = atomic_load(&pr->waiting) > 0 ? worker_waiting(pr, c->offered, false) : -1;
+        int to = atomic_load(&pr->waiting) > 0 ? worker_waiting(p, pr, c->offered, false) : -1;
         if (to >= 0 && (unsigned)to != p->worker) {
             send_conn(p, c, (unsigned)to);
             return;
@@ -333,7 +333,7 @@ static void offer(struct weir_pool *p, struct weir_pool_conn *c)
             return;
         }
         /* Somebody may have begun to wait between the look and the parking. */
-        if (atomic_load(&pr->waiting) == 0 || worker_waiting(pr, c->offered, false) < 0)
+        if (atomic_load(&pr->waiting) == 0 || worker_waiting(p, pr, c->offered, false) < 0)
             return;
         unpark(p, c);
     }
