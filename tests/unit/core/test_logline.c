@@ -138,6 +138,34 @@ START_TEST(test_hostile_values)
 }
 END_TEST
 
+/* Eight bytes are looked at together where there are as many: each byte is taken alike alone and among others. */
+START_TEST(test_bytes_alone_and_in_words)
+{
+    static const enum weir_log_format formats[] = {WEIR_LOG_JSON, WEIR_LOG_LOGFMT};
+    for (size_t f = 0; f < 2; f++)
+        for (unsigned c = 0; c < 256; c++) {
+            if (c == 'x')
+                continue;
+            char alone[64], among[64], word[] = "xxxxxxxxxxxxxxxx";
+            weir_line_open(&l, buf, formats[f]);
+            weir_line_str(&l, "k", (struct weir_str){(char[]){(char)c}, 1});
+            struct weir_str line = finish();
+            memcpy(alone, line.ptr, line.len);
+            size_t alone_len = line.len;
+            word[3] = (char)c;
+            weir_line_open(&l, buf, formats[f]);
+            weir_line_str(&l, "k", (struct weir_str){word, 16});
+            line = finish();
+            size_t among_len = 0; /* without the x'es */
+            for (size_t i = 0; i < line.len; i++)
+                if (line.ptr[i] != 'x')
+                    among[among_len++] = line.ptr[i];
+            ck_assert_uint_eq(among_len, alone_len);
+            ck_assert_mem_eq(among, alone, alone_len);
+        }
+}
+END_TEST
+
 /* Any bytes at all, of any length, in several fields: the line always parses and keeps its other fields. */
 START_TEST(test_any_bytes_parse)
 {
@@ -313,5 +341,5 @@ START_TEST(test_access_line_at_its_longest)
 END_TEST
 
 CHECK_MAIN("logline", NULL, NULL, test_json_line, test_logfmt_line, test_numbers, test_time_of_day, test_hostile_values,
-           test_any_bytes_parse, test_long_values_are_cut, test_full_line, test_access_line,
-           test_access_line_keeps_secrets, test_access_line_at_its_longest)
+           test_bytes_alone_and_in_words, test_any_bytes_parse, test_long_values_are_cut, test_full_line,
+           test_access_line, test_access_line_keeps_secrets, test_access_line_at_its_longest)

@@ -1,8 +1,10 @@
 #include "node/log.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,24 @@
 static struct weir_err err;
 static struct weir_log *log_;
 static int ends[2]; /* a pipe: what the log writes to ends[1] is read from ends[0] */
+
+static size_t threads(void)
+{
+    size_t count = 0;
+    DIR *dir = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* The log did not leave its writer behind in the kernel. */
+static void wait_for_threads(size_t want)
+{
+    while (threads() != want)
+        sched_yield();
+}
 
 static void setup(void)
 {
@@ -200,6 +220,7 @@ END_TEST
 /* Nobody reads: producers go on and count, and the end does not wait for the reader. */
 START_TEST(test_blocked_pipe)
 {
+    size_t before = threads();
     struct weir_log_producer *p = start(ends[1], WEIR_LOG_INFO);
     char line[1024];
     memset(line, 'x', sizeof line);
@@ -211,6 +232,7 @@ START_TEST(test_blocked_pipe)
     ck_assert_uint_eq(weir_log_dropped(log_), refused);
     ck_assert(!weir_log_stop(&log_, 20));
     ck_assert_ptr_null(log_);
+    wait_for_threads(before);
 }
 END_TEST
 
@@ -282,6 +304,7 @@ START_TEST(test_socket)
 {
     close(ends[0]);
     close(ends[1]);
+    size_t before = threads();
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     struct weir_log_producer *p = start(ends[1], WEIR_LOG_INFO);
     weir_log_simple(p, WEIR_LOG_INFO, "x", NULL);
@@ -292,6 +315,7 @@ START_TEST(test_socket)
     for (uint64_t refused = 0; refused < 100;)
         refused += !weir_log_write(p, line, sizeof line);
     ck_assert(!weir_log_stop(&log_, 20));
+    wait_for_threads(before);
     ck_assert_int_eq(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0); /* others write there too */
 }
 END_TEST
