@@ -118,7 +118,7 @@ int weir_config_parse(struct weir_config **out, const struct weir_config_input *
     struct weir_config_tree tree = {0};
     *out = NULL;
     if (in->len > WEIR_CONFIG_FILE_BYTES_MAX) {
-        weir_config_problems_add(problems, WEIR_CONFIG_ERROR, in->file, 0, "", "larger than %zu KB",
+        weir_config_problems_add(problems, WEIR_CONFIG_ERROR, in->file, 0, "", "is larger than %zu KB",
                                  WEIR_CONFIG_FILE_BYTES_MAX / 1024);
         return WEIR_EINVAL;
     }

@@ -1,4 +1,6 @@
+#include <assert.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,11 +9,38 @@
 
 /* jansson takes NULL for a value and fails the whole, so a lack of memory anywhere ends as a NULL at the top. */
 
-static json_t *section_schema(const struct weir_config_section *s);
+/* Above the number of tables there are; a schema test counts them. */
+#define SECTIONS_MAX 64
+
+/* Each table of the schema becomes one definition, wherever and how often it is used. */
+struct builder {
+    json_t *defs;
+    const struct weir_config_section *sections[SECTIONS_MAX];
+    size_t section_count;
+};
+
+static json_t *section_schema(struct builder *b, const struct weir_config_section *s);
 
 static json_t *ref(const char *name)
 {
     return json_pack("{s:o}", "$ref", json_sprintf("#/$defs/%s", name));
+}
+
+/* Refers to the table's definition, which is made at the first use. */
+static json_t *section_ref(struct builder *b, const struct weir_config_section *s)
+{
+    char name[32];
+    size_t i = 0;
+    while (i < b->section_count && b->sections[i] != s)
+        i++;
+    snprintf(name, sizeof name, "section-%zu", i);
+    if (i == b->section_count) {
+        assert(i < SECTIONS_MAX);
+        b->sections[b->section_count++] = s;
+        if (json_object_set_new(b->defs, name, section_schema(b, s)) != 0)
+            return NULL;
+    }
+    return ref(name);
 }
 
 /* What may be written in place of any value: a variable. */
@@ -63,9 +92,9 @@ static json_t *list_schema(json_t *items)
     return json_pack("{s:s,s:o}", "type", "array", "items", items);
 }
 
-static json_t *listens_schema(void)
+static json_t *listens_schema(struct builder *b)
 {
-    json_t *one = json_pack("{s:[{s:s},o]}", "anyOf", "type", "string", section_schema(&weir_config_section_listen));
+    json_t *one = json_pack("{s:[{s:s},o]}", "anyOf", "type", "string", section_ref(b, &weir_config_section_listen));
     json_t *many = one != NULL ? list_schema(json_incref(one)) : NULL;
     return json_pack("{s:[o,o]}", "anyOf", one, many);
 }
@@ -75,13 +104,16 @@ static json_t *texts_schema(const struct weir_config_field *f)
     return list_schema(f->choices != NULL ? words_schema(f->choices) : json_pack("{s:s}", "type", "string"));
 }
 
-static json_t *nested_schema(const struct weir_config_field *f)
+/* `retry:` with nothing behind it is as if it were not there. */
+static json_t *nested_schema(struct builder *b, const struct weir_config_field *f)
 {
-    json_t *mapping = section_schema(f->section);
-    return f->scalar != NULL ? json_pack("{s:[o,o]}", "anyOf", mapping, ref("duration")) : mapping;
+    json_t *mapping = section_ref(b, f->section);
+    if (f->scalar != NULL)
+        return json_pack("{s:[o,o,{s:s}]}", "anyOf", mapping, ref("duration"), "type", "null");
+    return json_pack("{s:[o,{s:s}]}", "anyOf", mapping, "type", "null");
 }
 
-static json_t *value_schema(const struct weir_config_field *f)
+static json_t *value_schema(struct builder *b, const struct weir_config_field *f)
 {
     switch (f->type) {
     case WEIR_CONFIG_BOOL:
@@ -106,14 +138,14 @@ static json_t *value_schema(const struct weir_config_field *f)
     case WEIR_CONFIG_PAIRS:
         return json_pack("{s:s,s:{s:[s,s]}}", "type", "object", "additionalProperties", "type", "string", "number");
     case WEIR_CONFIG_LISTENS:
-        return listens_schema();
+        return listens_schema(b);
     case WEIR_CONFIG_LIST:
-        return list_schema(section_schema(f->section));
+        return list_schema(section_ref(b, f->section));
     case WEIR_CONFIG_PROVIDERS:
         return json_pack("{s:s,s:{s:[o,{s:s}]}}", "type", "object", "additionalProperties", "anyOf",
-                         section_schema(f->section), "type", "null");
+                         section_ref(b, f->section), "type", "null");
     case WEIR_CONFIG_SECTION:
-        return nested_schema(f);
+        return nested_schema(b, f);
     default:
         return json_pack("{s:[s,s]}", "type", "string", "number");
     }
@@ -131,9 +163,9 @@ static json_t *default_value(const struct weir_config_field *f)
     return number == (double)(json_int_t)number ? json_integer((json_int_t)number) : json_real(number);
 }
 
-static bool field_add(json_t *properties, json_t *required, const struct weir_config_field *f)
+static bool field_add(struct builder *b, json_t *properties, json_t *required, const struct weir_config_field *f)
 {
-    json_t *schema = value_schema(f);
+    json_t *schema = value_schema(b, f);
     if (schema == NULL || json_object_set_new(schema, "description", json_string(f->doc)) != 0) {
         json_decref(schema);
         return false;
@@ -150,22 +182,22 @@ static bool field_add(json_t *properties, json_t *required, const struct weir_co
     return json_object_set_new(properties, f->key, schema) == 0;
 }
 
-static bool fields_add(json_t *properties, json_t *required, const struct weir_config_section *s)
+static bool fields_add(struct builder *b, json_t *properties, json_t *required, const struct weir_config_section *s)
 {
     for (size_t i = 0; i < s->count; i++) {
         const struct weir_config_field *f = &s->fields[i];
-        if (f->type == WEIR_CONFIG_INCLUDE ? !fields_add(properties, required, f->section)
-                                           : !field_add(properties, required, f))
+        if (f->type == WEIR_CONFIG_INCLUDE ? !fields_add(b, properties, required, f->section)
+                                           : !field_add(b, properties, required, f))
             return false;
     }
     return true;
 }
 
-static json_t *section_schema(const struct weir_config_section *s)
+static json_t *section_schema(struct builder *b, const struct weir_config_section *s)
 {
     json_t *properties = json_object();
     json_t *required = json_array();
-    if (!fields_add(properties, required, s)) {
+    if (!fields_add(b, properties, required, s)) {
         json_decref(properties);
         json_decref(required);
         return NULL;
@@ -183,20 +215,20 @@ static json_t *defs(void)
 
 static json_t *root_schema(void)
 {
-    json_t *root = section_schema(&weir_config_root);
-    json_t *overlay = section_schema(&weir_config_root);
+    struct builder b = {.defs = defs()};
+    json_t *root = section_schema(&b, &weir_config_root);
+    json_t *overlay = section_schema(&b, &weir_config_root);
     json_t *properties = json_object_get(root, "properties");
-    int failed = overlay == NULL || properties == NULL;
+    int failed = b.defs == NULL || overlay == NULL || properties == NULL;
     failed = failed || json_object_del(json_object_get(overlay, "properties"), "environment") != 0;
     for (size_t i = 0; !failed && weir_config_environments[i] != NULL; i++)
         failed |= json_object_set_new(properties, weir_config_environments[i], ref("overlay"));
-    json_t *definitions = defs();
-    failed |= json_object_set(definitions, "overlay", overlay);
+    failed |= json_object_set(b.defs, "overlay", overlay);
     failed |= json_object_set_new(root, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
     failed |= json_object_set_new(root, "title", json_string("weir's configuration"));
-    failed |= json_object_set(root, "$defs", definitions);
+    failed |= json_object_set(root, "$defs", b.defs);
     json_decref(overlay);
-    json_decref(definitions);
+    json_decref(b.defs);
     if (failed == 0)
         return root;
     json_decref(root);

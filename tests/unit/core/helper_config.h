@@ -13,7 +13,8 @@ struct config_case {
     int code;
 };
 
-/* The environment: KEY=secret-from-env, PORT=9123, EMPTY= (nothing), and WEIR_ENV as this says (NULL: unset). */
+/* The environment: KEY=secret-from-env, PORT=9123, EMPTY= (nothing), LONG of 4,096 bytes, and WEIR_ENV as this says
+ * (NULL: unset). */
 extern const char *config_case_env;
 
 /* Files: "/key" holds "secret-from-file\n", "/empty" nothing, all others are not there. */
