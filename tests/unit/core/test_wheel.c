@@ -14,6 +14,7 @@ struct clocked {
     unsigned fired;
     uint64_t fired_ms;
     uint64_t rearm_by; /* fire sets it again, so much later */
+    bool rearm_past;   /* fire sets it again to a time that has gone by */
     struct clocked *drop;
     struct weir_deadline *clear;
     bool drop_self;
@@ -36,6 +37,8 @@ static void fire(struct weir_deadline *d, uint64_t now_ms)
     f.order[f.fired++ % 16] = x;
     if (x->rearm_by > 0)
         weir_deadline_set(&f.w, d, now_ms + x->rearm_by);
+    if (x->rearm_past)
+        weir_deadline_set(&f.w, d, now_ms - 5);
     if (x->drop != NULL)
         weir_deadline_drop(&f.w, &x->drop->d);
     if (x->clear != NULL)
@@ -225,6 +228,19 @@ START_TEST(test_fire_may_set_itself_again)
 }
 END_TEST
 
+/* Its new slot is one that the same run has yet to visit: the gap is longer than a round. */
+START_TEST(test_set_to_the_past_fires_on_the_next_run)
+{
+    f.a.rearm_past = true;
+    set(&f.a, 10);
+    uint64_t now = f.now_ms + 3 * ROUND_MS + 400;
+    weir_wheel_run(&f.w, now);
+    ck_assert_uint_eq(f.a.fired, 1);
+    weir_wheel_run(&f.w, now + WEIR_WHEEL_TICK_MS);
+    ck_assert_uint_eq(f.a.fired, 2);
+}
+END_TEST
+
 START_TEST(test_fire_may_drop_itself_and_others)
 {
     f.a.drop = &f.b;
@@ -317,5 +333,6 @@ END_TEST
 CHECK_MAIN("wheel", setup, teardown, test_fires_once_never_early_at_most_a_tick_late, test_next_is_when_it_fires,
            test_moving_later_is_lazy_and_costs_no_wake_up, test_moving_earlier_is_not_lazy,
            test_cleared_and_dropped_do_not_fire, test_far_deadlines_go_round, test_the_end_of_time_is_no_deadline,
-           test_order_is_that_of_the_ticks, test_fire_may_set_itself_again, test_fire_may_drop_itself_and_others,
-           test_time_that_stands_still_or_goes_back, test_many_each_in_its_time, test_out_of_memory)
+           test_order_is_that_of_the_ticks, test_fire_may_set_itself_again, test_set_to_the_past_fires_on_the_next_run,
+           test_fire_may_drop_itself_and_others, test_time_that_stands_still_or_goes_back, test_many_each_in_its_time,
+           test_out_of_memory)

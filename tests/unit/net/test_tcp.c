@@ -140,7 +140,7 @@ START_TEST(test_refused_connect_names_the_address)
     f.listener = -1;
     dial(NULL);
     RUN_UNTIL(&f.r, f.started > 0);
-    ck_assert_int_eq(f.code, WEIR_EIO);
+    ck_assert_int_eq(f.code, WEIR_EREFUSED);
     snprintf(expected, sizeof expected, "connect to %s: Connection refused", weir_addr_text(&f.addr, text));
     ck_assert_str_eq(f.err.msg, expected);
     run_idle(&f.r);
@@ -156,6 +156,21 @@ START_TEST(test_closed_while_connecting)
     ck_assert_ptr_null(f.s);
     run_idle(&f.r);
     ck_assert_int_eq(f.started, 0);
+}
+END_TEST
+
+/* A full accept queue leaves the connect under way: the kernel drops the SYN and tries again after a second. */
+START_TEST(test_again_does_not_finish_a_connect_under_way)
+{
+    ck_assert_int_eq(listen(f.listener, 0), 0);
+    f.peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(f.peer, &f.addr.sa, weir_addr_len(&f.addr)), 0);
+    dial(NULL);
+    run_idle(&f.r);
+    weir_stream_again(f.s);
+    run_idle(&f.r);
+    ck_assert_int_eq(f.started, 0);
+    weir_stream_close(&f.s, false);
 }
 END_TEST
 
@@ -344,9 +359,10 @@ START_TEST(test_unix_connect_that_fails_at_once_tells_later)
 END_TEST
 
 CHECK_MAIN("tcp", setup, teardown, test_connects_reads_writes_and_sees_the_end, test_refused_connect_names_the_address,
-           test_closed_while_connecting, test_closed_in_its_own_callbacks,
-           test_reset_reaches_the_peer_and_a_plain_close_is_an_end, test_peers_reset_is_an_error_of_read,
-           test_bytes_and_end_in_one_edge, test_short_read_clears_readiness_and_a_full_one_does_not,
+           test_closed_while_connecting, test_again_does_not_finish_a_connect_under_way,
+           test_closed_in_its_own_callbacks, test_reset_reaches_the_peer_and_a_plain_close_is_an_end,
+           test_peers_reset_is_an_error_of_read, test_bytes_and_end_in_one_edge,
+           test_short_read_clears_readiness_and_a_full_one_does_not,
            test_full_socket_clears_readiness_and_room_brings_an_edge, test_moves_to_another_reactor_with_bytes_waiting,
            test_peer_gone_while_idle_disturbs, test_again_brings_an_event_without_an_edge,
            test_options_reach_the_socket, test_adopts_a_unix_socket, test_unix_connect_that_fails_at_once_tells_later)
