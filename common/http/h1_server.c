@@ -290,6 +290,11 @@ static void end_response(struct weir_h1 *h)
         exchange_over(h);
         return;
     }
+    if (h->phase == WEIR_H1_HEAD) { /* the user would not wait for the rest of the head */
+        h->abandoned = true;
+        weir_h1_kick(h);
+        return;
+    }
     if (h->phase != WEIR_H1_BODY || h->framing == WEIR_H1_NONE)
         return; /* `end` is about to be delivered */
     bool waits = h->expect && !h->continued && h->body_total == 0;

@@ -81,7 +81,9 @@ def test_body_too_large(stage, mock):
         assert_weir_error(c.response(), 413)
     with node.client() as c:
         c.ask("POST", "/upload", [("Content-Length", "1001"), ("Expect", "100-continue")])
-        assert_weir_error(c.response(), 413)
+        r = c.response()
+        assert_weir_error(r, 413)
+        assert not r.interim, "nobody is asked for what will not be taken"
     mock.wait_stats(lambda s: s["requests"]["open"] == 0, "nothing to be left open")
 
 

@@ -136,10 +136,19 @@ def test_expect_continue(client):
     assert client.response().json()["bytes"] == 5
 
 
-def test_expect_continue_refused(client, node):
-    client.ask("POST", "/upload", [("Expect", "100-continue"), ("Content-Length", "5"), ("x-mock-reject-expect", "1")])
-    r = client.response()
-    assert r.status == 417 and not r.interim
+def test_expect_continue_and_an_answer_before_the_body(stage):
+    def script(wire, _):
+        wire.request_head()
+        wire.send(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+        wire.to_end()
+
+    upstream = stage.upstream(script)
+    node = stage.node(upstream)
+    for _ in range(2):
+        with node.client() as c:
+            c.ask("POST", "/", [("Expect", "100-continue"), ("Content-Length", "5")])
+            assert c.response().status == 417
+    assert upstream.connections == 2, "a connection with half a request on it is not used again"
 
 
 def test_expectation_unknown(node):
