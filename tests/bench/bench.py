@@ -60,9 +60,11 @@ def parse_arguments():
 def measure(args, starter, names):
     """Yields (key, result, text) of each row as it is done."""
     if "cpu" in args.only:
-        logs = {"off": [False], "on": [True], "both": [False, True]}[args.logs]
-        result = row_cpu.run(starter, names, args.clients, args.rounds, args.seconds, logs, say)
-        yield "cpu", result, report.cpu(result)
+        done = []
+        for logs in {"off": [False], "on": [True], "both": [False, True]}[args.logs]:
+            for clients in args.clients:
+                done.append(row_cpu.run(starter, names, clients, args.rounds, args.seconds, logs, say))
+                yield "cpu", done, report.cpu(done[-1])
     if "latency" in args.only:
         result = row_latency.run(starter, names, 32, args.rate, args.rounds, args.seconds, say)
         yield "latency", result, report.latency(result)

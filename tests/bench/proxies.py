@@ -196,7 +196,9 @@ class Starter:
         }
         with open(config, "w", encoding="utf-8") as f:
             json.dump(model, f, indent=1)  # JSON is YAML
-        return self._launch("weir", folder, [self.weir_path, "-c", config], port)
+        proxy = self._launch("weir", folder, [self.weir_path, "-c", config], port)
+        proxy.log_path = os.path.join(folder, "err.log")
+        return proxy
 
 
 def weir_pool_metrics(proxy):

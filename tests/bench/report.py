@@ -26,18 +26,15 @@ def _spread(numbers, digits=3):
     return f"{numbers['median']:.{digits}f} ({numbers['q1']:.{digits}f}-{numbers['q3']:.{digits}f})"
 
 
-def cpu(results):
-    parts = []
-    for result in results:
-        rows = [[r["proxy"], r["us_per_request"], _spread(r["to_relay"]), _spread(r.get("to_haproxy")),
-                 _spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in result["rows"]]
-        logs = "on" if result["access_logs"] else "off"
-        title = f"CPU per request, 2 x {result['clients']} clients, access logs {logs}: median (quartiles)"
-        text = table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows)
-        if not result["control_ok"]:
-            text += "\nNOT TO BE TRUSTED: the control pair is more than 1 % off. Run it again on a quieter machine."
-        parts.append(text)
-    return "\n".join(parts)
+def cpu(result):
+    rows = [[r["proxy"], r["us_per_request"], _spread(r["to_relay"]), _spread(r.get("to_haproxy")),
+             _spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in result["rows"]]
+    logs = "on" if result["access_logs"] else "off"
+    title = f"CPU per request, 2 x {result['clients']} clients, access logs {logs}: median (quartiles)"
+    text = table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows)
+    if not result["control_ok"]:
+        text += "\nNOT TO BE TRUSTED: the control pair is more than 1 % off. Run it again on a quieter machine."
+    return text
 
 
 def latency(result):

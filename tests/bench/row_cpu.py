@@ -26,16 +26,8 @@ def measure_pair(candidate, floor, clients, seconds):
     return [((b - a) / n, n) for a, b, n in zip(before, after, requests)]
 
 
-def run(starter, names, clients_list, rounds, seconds, logs_list, say):
-    result = []
-    for logs in logs_list:
-        for clients in clients_list:
-            say(f"cpu: 2 x {clients} clients, access logs {'on' if logs else 'off'}, {rounds} rounds of {seconds} s")
-            result.append(_table(starter, names, clients, rounds, seconds, logs))
-    return result
-
-
-def _table(starter, names, clients, rounds, seconds, logs):
+def run(starter, names, clients, rounds, seconds, logs, say):
+    say(f"cpu: 2 x {clients} clients, access logs {'on' if logs else 'off'}, {rounds} rounds of {seconds} s")
     candidates = ["relay"] + list(names)
     samples = {name: [] for name in candidates}
     started = []
