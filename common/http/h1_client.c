@@ -260,6 +260,7 @@ static void client_send_end(struct weir_exchange *x, const struct weir_fields *t
     assert(h->open && h->head_sent && !h->sent);
     weir_h1_write_end(h, trailers);
     h->sent = true;
+    h->want_room = false;
     if (h->received)
         exchange_over(h);
 }

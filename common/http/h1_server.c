@@ -285,6 +285,7 @@ static void server_drain(struct weir_codec *c)
 static void end_response(struct weir_h1 *h)
 {
     h->sent = true;
+    h->want_room = false;
     h->codec.exchanges_open = 0;
     if (h->received) {
         exchange_over(h);

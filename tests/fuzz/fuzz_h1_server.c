@@ -1,0 +1,9 @@
+/* Whatever a client sends, however it is cut. See h1_harness.h. */
+#include "h1_harness.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_h1(true, data, size);
+}
