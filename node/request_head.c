@@ -25,6 +25,36 @@ static struct weir_str pop_last(struct weir_str *list)
     return item;
 }
 
+/* All lines of a list field as one list (RFC 9110 5.3): a proxy may have added a line of its own below a forged one.
+ * Empty when there is none. False: out of memory. */
+static bool whole_list(struct weir_request *r, enum weir_field_id id, struct weir_str *out)
+{
+    const struct weir_fields *f = &r->head->fields;
+    size_t len = 0, lines = 0;
+    *out = (struct weir_str){NULL, 0};
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->at[i].id != id)
+            continue;
+        *out = f->at[i].value;
+        len += f->at[i].value.len + 2;
+        lines++;
+    }
+    if (lines < 2)
+        return true;
+    char *joined = weir_arena_bytes(&r->arena, len);
+    if (joined == NULL)
+        return false;
+    *out = (struct weir_str){joined, len - 2};
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->at[i].id != id)
+            continue;
+        memcpy(joined, f->at[i].value.ptr, f->at[i].value.len);
+        memcpy(joined + f->at[i].value.len, ", ", 2);
+        joined += f->at[i].value.len + 2;
+    }
+    return true;
+}
+
 void weir_request_find_address(struct weir_request *r)
 {
     const struct weir_field *xff = weir_fields_get(&r->head->fields, WEIR_FIELD_X_FORWARDED_FOR);
@@ -37,7 +67,11 @@ void weir_request_find_address(struct weir_request *r)
         r->address_certain = false;
         return;
     }
-    struct weir_str list = xff->value;
+    struct weir_str list;
+    if (!whole_list(r, WEIR_FIELD_X_FORWARDED_FOR, &list)) {
+        r->address_certain = false;
+        return;
+    }
     for (unsigned i = 0; i < FORWARDED_HOPS_MAX && list.len > 0; i++) {
         struct weir_ip hop;
         if (!weir_ip_parse(&hop, pop_last(&list))) {
@@ -75,10 +109,40 @@ struct weir_str weir_request_id(struct weir_request *r)
     return (struct weir_str){id, 32};
 }
 
+/* Lower-case hexadecimal digits, not all of them 0 if that is asked. */
+static bool is_hex(const char *p, size_t n, bool not_zero)
+{
+    bool zero = true;
+    for (size_t i = 0; i < n; i++) {
+        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f')))
+            return false;
+        zero = zero && p[i] == '0';
+    }
+    return !(zero && not_zero);
+}
+
+/* W3C Trace Context 2.2: version 00 is 55 bytes, later ones may go on behind a dash, ff is none. */
+static bool is_traceparent(struct weir_str t)
+{
+    if (t.len < 55 || t.ptr[2] != '-' || t.ptr[35] != '-' || t.ptr[52] != '-')
+        return false;
+    bool first = memcmp(t.ptr, "00", 2) == 0;
+    if (first ? t.len != 55 : (memcmp(t.ptr, "ff", 2) == 0 || (t.len > 55 && t.ptr[55] != '-')))
+        return false;
+    return is_hex(t.ptr, 2, false) && is_hex(t.ptr + 3, 32, true) && is_hex(t.ptr + 36, 16, true) &&
+           is_hex(t.ptr + 53, 2, false);
+}
+
 static bool begin_trace(struct weir_request *r)
 {
-    if (weir_fields_get(&r->head->fields, WEIR_FIELD_TRACEPARENT) != NULL)
+    struct weir_fields *f = &r->head->fields;
+    struct weir_str given;
+    if (!whole_list(r, WEIR_FIELD_TRACEPARENT, &given))
+        return false;
+    if (is_traceparent(given) && memchr(given.ptr, ',', given.len) == NULL)
         return true;
+    if (given.len > 0)
+        weir_fields_drop_name(f, WEIR_STR("tracestate")); /* belongs to the trace that could not be read */
     /* version 00, trace id, parent id, flags: not sampled, since nobody here records spans */
     char *t = weir_arena_bytes(&r->arena, 55);
     if (t == NULL)
@@ -89,7 +153,7 @@ static bool begin_trace(struct weir_request *r)
     t[35] = '-';
     weir_hex64(t + 36, weir_rng_next(&r->worker->rng) | 1);
     memcpy(t + 52, "-00", 3);
-    return weir_fields_add_id(&r->head->fields, &r->arena, WEIR_FIELD_TRACEPARENT, (struct weir_str){t, 55});
+    return weir_fields_set(f, &r->arena, WEIR_FIELD_TRACEPARENT, (struct weir_str){t, 55});
 }
 
 /* -- forwarding -- */
@@ -128,10 +192,12 @@ static bool tells_addresses(const struct weir_request *r)
 /* Appends to a list field, or begins it. */
 static bool append(struct weir_request *r, enum weir_field_id id, struct weir_str value)
 {
-    const struct weir_field *f = weir_fields_get(&r->head->fields, id);
-    if (f == NULL)
-        return weir_fields_add_id(&r->head->fields, &r->arena, id, value);
-    struct weir_str parts[3] = {f->value, WEIR_STR(", "), value};
+    struct weir_str list;
+    if (!whole_list(r, id, &list))
+        return false;
+    if (list.len == 0)
+        return weir_fields_set(&r->head->fields, &r->arena, id, value);
+    struct weir_str parts[3] = {list, WEIR_STR(", "), value};
     struct weir_str joined = weir_arena_join(&r->arena, parts, 3);
     return joined.ptr != NULL && weir_fields_set(&r->head->fields, &r->arena, id, joined);
 }

@@ -89,6 +89,12 @@ def test_via_is_added_to(stage):
     assert vias.startswith("1.0 first, 1.1 ")
 
 
+def test_lists_in_several_lines_are_kept_whole(stage):
+    seen = forwarded(stage, [("Via", "1.0 a"), ("X-Forwarded-For", "6.6.6.6"), ("Via", "1.0 b"), ("X-Forwarded-For", "7.7.7.7")])
+    assert ", ".join(seen.all("via")).startswith("1.0 a, 1.0 b, 1.1 ")
+    assert ", ".join(seen.all("x-forwarded-for")) == "6.6.6.6, 7.7.7.7, 127.0.0.1"
+
+
 def test_via_on_the_answer(stage):
     _, node = in_front_of(stage)
     with node.client() as c:
