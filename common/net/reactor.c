@@ -153,6 +153,7 @@ void weir_reactor_close(struct weir_reactor *r)
     weir_poller_close(&r->poller, NULL);
     uv_close((uv_handle_t *)&r->timer, NULL);
     uv_close((uv_handle_t *)&r->before_poll, NULL);
+    uv_run(&r->loop, UV_RUN_NOWAIT); /* a stop that was asked for after the last run ends this one and not the next */
     uv_run(&r->loop, UV_RUN_DEFAULT);
     int rv = uv_loop_close(&r->loop);
     assert(rv == 0);
