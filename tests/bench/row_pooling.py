@@ -76,13 +76,21 @@ def _watch_memory(sides, loads):
     return peaks
 
 
+def _mean_connection_time_ms(before, after):
+    """Of the requests between two readings: the metric itself is the mean since the start, warm-up included."""
+    count = after["total_requests"] - before["total_requests"]
+    total_ms = (after["avg_connection_time_ms"] * after["total_requests"]
+                - before["avg_connection_time_ms"] * before["total_requests"])
+    return max(0.0, total_ms / count) if count > 0 else None
+
+
 def _column(before, after, outcome, peak_kb):
     answered = len(outcome["ms"])
     return {
         "requests": outcome["total"],
         "errors": outcome["errors"],
         "error_percent": 100 * outcome["errors"] / outcome["total"],
-        "connection_time_ms": after["pool"]["avg_connection_time_ms"],
+        "connection_time_ms": _mean_connection_time_ms(before["pool"], after["pool"]),
         "p50_ms": quantile(outcome["ms"], 0.5) if answered else None,
         "p99_ms": quantile(outcome["ms"], 0.99) if answered else None,
         "memory_peak_kb": peak_kb,
