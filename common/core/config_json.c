@@ -147,7 +147,7 @@ static json_t *value_schema(struct builder *b, const struct weir_config_field *f
     case WEIR_CONFIG_SECTION:
         return nested_schema(b, f);
     default:
-        return json_pack("{s:[s,s]}", "type", "string", "number");
+        return json_pack("{s:[s,s,s]}", "type", "string", "number", "null");
     }
 }
 

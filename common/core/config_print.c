@@ -27,20 +27,46 @@ static void indent(struct printer *p)
     p->item = false;
 }
 
-/* As YAML in double quotes, which reads the same escapes as JSON; "${" would be taken for a variable. */
+/* The code point at text and how many bytes it has; a byte that begins none stands for itself (variables may hold any
+ * bytes, the file only UTF-8). */
+static size_t decode(const char *text, uint32_t *out)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : at[0] >= 0xc2 ? 2 : 1;
+    *out = len == 1 ? at[0] : at[0] & (0xffu >> (len + 1));
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            *out = at[0];
+            return 1;
+        }
+        *out = *out << 6 | (at[i] & 0x3f);
+    }
+    return len;
+}
+
+/* Controls, what YAML takes for the end of a line, and what it takes for no character at all. */
+static bool is_unprintable(uint32_t c)
+{
+    return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
+           c == 0xffff;
+}
+
+/* As YAML in double quotes; "${" would be taken for a variable. */
 static void quoted(struct weir_textbuf *out, const char *text)
 {
     weir_textbuf_char(out, '"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            weir_textbuf_printf(out, "\\%c", c);
-        else if (c < ' ' || c == 0x7f)
-            weir_textbuf_printf(out, "\\x%02x", c);
+    while (*text != '\0') {
+        uint32_t c;
+        size_t len = decode(text, &c);
+        if (is_unprintable(c) || (len == 1 && c >= 0x80))
+            weir_textbuf_printf(out, c > 0xff ? "\\u%04x" : "\\x%02x", c);
+        else if (c == '"' || c == '\\')
+            weir_textbuf_printf(out, "\\%c", (char)c);
         else if (c == '$' && text[1] == '{')
             weir_textbuf_str(out, "$$");
         else
-            weir_textbuf_char(out, (char)c);
+            weir_textbuf_add(out, text, len);
+        text += len;
     }
     weir_textbuf_char(out, '"');
 }
