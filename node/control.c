@@ -32,9 +32,11 @@ struct weir_control {
     struct weir_resolve resolve;
     struct weir_deadline refresh, monitor, drain_begin;
     uv_signal_t terminate, interrupt, hangup;
-    unsigned drained; /* workers that have nothing left */
-    unsigned threads; /* workers that run */
+    unsigned drained;       /* workers that have nothing left */
+    unsigned threads;       /* workers that run */
+    struct weir_view *next; /* of a reload: published once its names are resolved */
     bool resolve_again;
+    bool stopping;
     bool forced;
     int exit_code;
 };
@@ -84,55 +86,6 @@ static void refresh_later(struct weir_control *c)
     weir_reactor_deadline(&c->reactor, &c->refresh, c->reactor.now_ms + c->view->config->dns.refresh_ms);
 }
 
-static void resolved(struct weir_resolve *r)
-{
-    struct weir_control *c = r->owner;
-    struct weir_err err;
-    struct weir_view *v = NULL;
-    log_unresolved(c);
-    if (weir_resolve_differs(r, c->view)) {
-        int rv = weir_view_new(&v, c->view->shared, c->view, c->node.worker_count, c->view->generation + 1, &err);
-        if (rv == 0 && weir_resolve_apply(r, v) == 0)
-            publish(c, v);
-        else if (v != NULL)
-            weir_view_unref(v);
-    }
-    weir_resolve_clear(r);
-    if (!atomic_load(&c->node.ready) && !atomic_load(&c->node.draining)) {
-        atomic_store(&c->node.ready, true);
-        weir_log_simple(c->log, WEIR_LOG_INFO, "ready", "serving");
-    }
-    if (c->resolve_again) {
-        c->resolve_again = false;
-        weir_resolve_start(r, c->dns, c->view);
-    }
-    refresh_later(c);
-}
-
-static void refresh(struct weir_deadline *d, uint64_t now_ms)
-{
-    struct weir_control *c = WEIR_CONTAINER(d, struct weir_control, refresh);
-    (void)now_ms;
-    if (!weir_resolve_start(&c->resolve, c->dns, c->view))
-        c->resolve_again = true;
-}
-
-/* -- reload -- */
-
-static void log_problems(struct weir_control *c, const struct weir_config_problems *problems)
-{
-    for (size_t i = 0; i < problems->count; i++) {
-        const struct weir_config_problem *p = &problems->at[i];
-        struct weir_log_line l;
-        weir_log_begin(&l, c->log, p->level == WEIR_CONFIG_ERROR ? WEIR_LOG_ERROR : WEIR_LOG_WARN,
-                       p->level == WEIR_CONFIG_ERROR ? "config_error" : "config_warning", p->sentence);
-        weir_log_text(&l, "file", p->file);
-        weir_log_u64(&l, "line", p->line);
-        weir_log_text(&l, "key", p->key);
-        weir_log_end(&l);
-    }
-}
-
 static void log_changed(void *arg, const char *key, const char *from, const char *to)
 {
     struct weir_control *c = arg;
@@ -159,6 +112,86 @@ static void warn_of_what_stays(struct weir_control *c, const struct weir_config 
         weir_log_simple(c->log, WEIR_LOG_WARN, "restart_needed", "listening addresses change only with a restart");
     if (was->server.workers != is->server.workers)
         weir_log_simple(c->log, WEIR_LOG_WARN, "restart_needed", "the number of workers changes only with a restart");
+}
+
+static void start_resolving(struct weir_control *c)
+{
+    if (!weir_resolve_start(&c->resolve, c->dns, c->next != NULL ? c->next : c->view))
+        c->resolve_again = true; /* a round is under way: one more after it */
+}
+
+/* The names of a reload are resolved: it takes effect. */
+static void publish_next(struct weir_control *c)
+{
+    struct weir_view *v = c->next;
+    c->next = NULL;
+    if (weir_config_diff(c->view->config, v->config, c, log_changed) != 0)
+        weir_log_simple(c->log, WEIR_LOG_WARN, "out_of_memory",
+                        "the changed keys could not all be told: out of memory");
+    warn_of_what_stays(c, c->view->config, v->config);
+    weir_log_configure(c->node.log, (enum weir_log_format)v->config->logging.format,
+                       (enum weir_log_level)v->config->logging.level);
+    publish(c, v);
+    weir_node_add(&c->node.control_counters, WEIR_NC_RELOADS_OK, 1);
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_INFO, "reload", "the configuration was read again and is in force");
+    weir_log_u64(&l, "generation", v->generation);
+    weir_log_end(&l);
+}
+
+/* Addresses have changed: the configuration in force with the new ones. */
+static void publish_moved(struct weir_control *c)
+{
+    struct weir_err err;
+    struct weir_view *v = NULL;
+    int rv = weir_view_new(&v, c->view->shared, c->view, c->node.worker_count, c->view->generation + 1, &err);
+    if (rv == 0 && weir_resolve_apply(&c->resolve, v) == 0)
+        publish(c, v);
+    else if (v != NULL)
+        weir_view_unref(v);
+}
+
+static void resolved(struct weir_resolve *r)
+{
+    struct weir_control *c = r->owner;
+    log_unresolved(c);
+    if (c->next != NULL && !c->resolve_again && weir_resolve_apply(r, c->next) == 0)
+        publish_next(c);
+    else if (weir_resolve_differs(r, c->view))
+        publish_moved(c);
+    weir_resolve_clear(r);
+    if (!atomic_load(&c->node.ready) && !atomic_load(&c->node.draining)) {
+        atomic_store(&c->node.ready, true);
+        weir_log_simple(c->log, WEIR_LOG_INFO, "ready", "serving");
+    }
+    if (c->resolve_again) {
+        c->resolve_again = false;
+        start_resolving(c);
+    }
+    refresh_later(c);
+}
+
+static void refresh(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_control *c = WEIR_CONTAINER(d, struct weir_control, refresh);
+    (void)now_ms;
+    start_resolving(c);
+}
+
+/* -- reload -- */
+
+static void log_problems(struct weir_control *c, const struct weir_config_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct weir_config_problem *p = &problems->at[i];
+        struct weir_log_line l;
+        weir_log_begin(&l, c->log, p->level == WEIR_CONFIG_ERROR ? WEIR_LOG_ERROR : WEIR_LOG_WARN,
+                       p->level == WEIR_CONFIG_ERROR ? "config_error" : "config_warning", p->sentence);
+        weir_log_text(&l, "file", p->file);
+        weir_log_u64(&l, "line", p->line);
+        weir_log_text(&l, "key", p->key);
+        weir_log_end(&l);
+    }
 }
 
 static void reload_failed(struct weir_control *c, const char *why)
@@ -195,26 +228,19 @@ static void reload(struct weir_control *c)
         reload_failed(c, err.msg);
         return;
     }
-    if (weir_config_diff(c->view->config, v->config, c, log_changed) != 0)
-        weir_log_simple(c->log, WEIR_LOG_WARN, "out_of_memory",
-                        "the changed keys could not all be told: out of memory");
-    warn_of_what_stays(c, c->view->config, v->config);
-    weir_log_configure(c->node.log, (enum weir_log_format)v->config->logging.format,
-                       (enum weir_log_level)v->config->logging.level);
-    publish(c, v);
-    weir_node_add(&c->node.control_counters, WEIR_NC_RELOADS_OK, 1);
-    struct weir_log_line l;
-    weir_log_begin(&l, c->log, WEIR_LOG_INFO, "reload", "the configuration was read again and is in force");
-    weir_log_u64(&l, "generation", v->generation);
-    weir_log_end(&l);
-    if (!weir_resolve_start(&c->resolve, c->dns, c->view))
-        c->resolve_again = true;
+    if (c->next != NULL)
+        weir_view_unref(c->next);
+    c->next = v;
+    start_resolving(c);
 }
 
 /* -- ending -- */
 
 static void stop_workers(struct weir_control *c)
 {
+    if (c->stopping)
+        return;
+    c->stopping = true;
     for (unsigned i = 0; i < c->threads; i++)
         if (weir_worker_post_stop(&c->node.workers[i]) != 0)
             abort(); /* no memory for a few bytes and nothing left to serve */
@@ -472,6 +498,8 @@ static void close_control(struct weir_control *c)
     weir_mailbox_drain(&c->reactor.mailbox);
     for (unsigned i = 0; i < c->node.worker_count; i++)
         weir_worker_sweep(&c->node.workers[i]); /* answers that came after their worker had ended */
+    if (c->next != NULL)
+        weir_view_unref(c->next);
     if (c->view != NULL)
         weir_view_unref(c->view);
     for (unsigned i = 0; i < c->node.worker_count; i++)

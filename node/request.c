@@ -325,10 +325,6 @@ static void route(struct weir_request *r)
     r->replay.max = r->provider->config->http.retry.replay_buffer_bytes;
     if (r->head->has_body) {
         r->fresh = r->head->content_length < 0 || (uint64_t)r->head->content_length > r->replay.max;
-        if (r->head->expect_continue && r->head->version >= 11) {
-            struct weir_head go_on = {.status = 100, .content_length = WEIR_LENGTH_UNKNOWN};
-            r->down->ops->send_head(r->down, &go_on, false);
-        }
         r->credit_down = r->replay.max > WEIR_STREAM_BACKLOG_MAX ? r->replay.max : WEIR_STREAM_BACKLOG_MAX;
         r->down->ops->grant(r->down, r->credit_down);
     }

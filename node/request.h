@@ -67,6 +67,7 @@ struct weir_request {
     bool answer_begun; /* a byte of the final head has gone to the client */
     bool answer_ended; /* the last one too */
     bool head_prepared;
+    bool continued;    /* the client has been told to go on (100) */
     bool event_stream; /* the total clock does not run */
     bool reused;
     bool replaced;                 /* the free replacement has been used */

@@ -240,7 +240,8 @@ static bool add_configured(struct weir_request *r)
 static bool prepare(struct weir_request *r)
 {
     struct weir_fields *f = &r->head->fields;
-    weir_fields_drop(f, WEIR_FIELD_EXPECT); /* answered by weir */
+    if (!r->head->expect_continue)
+        weir_fields_drop(f, WEIR_FIELD_EXPECT); /* the only one there is (RFC 9110 10.1.1) */
     if (!r->provider->config->http.features.compression)
         weir_fields_drop(f, WEIR_FIELD_ACCEPT_ENCODING);
     weir_request_id(r);

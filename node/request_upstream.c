@@ -315,11 +315,14 @@ void weir_request_pull(struct weir_request *r, size_t room)
     weir_request_arm(r);
 }
 
-static void interim_head(struct weir_request *r, struct weir_head *head)
+static void interim_head(struct weir_request *r, const struct weir_head *head)
 {
     struct weir_head out = {.status = head->status, .content_length = WEIR_LENGTH_UNKNOWN, .fields = head->fields};
-    if (head->status == 100 || r->head->version < 11 || r->down == NULL)
-        return; /* 100 was for weir, which has answered the client's expectation itself */
+    bool go_on = head->status == 100;
+    /* 100 answers the client's expectation, once: a second try may bring another one. */
+    if (r->down == NULL || r->head->version < 11 || (go_on && (!r->head->expect_continue || r->continued)))
+        return;
+    r->continued = r->continued || go_on;
     r->down->ops->send_head(r->down, &out, false);
 }
 

@@ -73,9 +73,13 @@ static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, con
     }
     p->endpoint_count++;
     p->slots |= UINT64_C(1) << e->rt->slot;
-    if (old != NULL && copy_addresses(v, e, old->addresses, old->address_count) != 0)
-        return weir_err_set(err, WEIR_ENOMEM, "provider %s: out of memory", p->config->name);
-    return 0;
+    struct weir_addr literal;
+    int rv = 0;
+    if (weir_addr_literal(&literal, weir_str_of(config->host), config->port))
+        rv = copy_addresses(v, e, &literal, 1);
+    else if (old != NULL)
+        rv = copy_addresses(v, e, old->addresses, old->address_count);
+    return rv == 0 ? 0 : weir_err_set(err, WEIR_ENOMEM, "provider %s: out of memory", p->config->name);
 }
 
 static int build_credential(struct weir_view *v, struct weir_view_provider *p)

@@ -284,7 +284,7 @@ int weir_render_health_connections(struct weir_textbuf *out, const struct weir_s
     struct tree t;
     struct weir_guide_values v;
     begin(&t);
-    set_health(&t, t.root, weir_health_of_pools(s));
+    set_health(&t, t.root, weir_health_of_providers(s));
     set_origin(&t, s);
     weir_guide_of_node(&v, s);
     set_pool_short(&t, t.root, &v);
