@@ -245,6 +245,25 @@ void h1_shut(struct h1 *t)
     weir_reactor_close(&t->r);
 }
 
+void h1_reopen(struct h1 *t, bool server, enum delivery delivery)
+{
+    h1_shut(t);
+    h1_open(t, server);
+    t->ts->read_max = delivery == BYTES ? 1 : delivery == NO_EDGE ? 7 : 0;
+    t->ts->no_edge = delivery == NO_EDGE;
+}
+
+const char *h1_padded(const char *before, size_t n, char c, const char *after)
+{
+    static char text[65536];
+    size_t from = strlen(before);
+    ck_assert_uint_lt(from + n + strlen(after), sizeof text);
+    memcpy(text, before, from);
+    memset(text + from, c, n);
+    strcpy(text + from + n, after);
+    return text;
+}
+
 /* One byte a turn and more: until the loop would sleep, whatever the stream's knobs make of it. */
 static void run_dry(struct h1 *t)
 {

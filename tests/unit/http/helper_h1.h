@@ -11,6 +11,18 @@
 
 #define RECORD_BYTES_MAX 65536
 
+/* requests, and what the server of h1_open makes of them */
+#define OK_2         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+#define GET_A        "GET / HTTP/1.1\r\nHost: a\r\n"
+#define GET_EVENTS   "busy\nhead GET / @a v11\nend\nidle\n"
+#define POST_A       "POST / HTTP/1.1\r\nHost: a\r\n"
+#define POST_CHUNKED POST_A "Transfer-Encoding: chunked\r\n\r\n"
+#define HEAD_CHUNKED "busy\nhead POST / @a v11 body\n"
+#define SENT_400     "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+/* The same bytes in one read, in one byte a read, and with no edge but `pending` (as TLS reads). */
+enum delivery { WHOLE, BYTES, NO_EDGE, DELIVERIES };
+
 enum answer {
     ANSWER_AT_END,  /* 200 with a body, once the request has come */
     ANSWER_AT_HEAD, /* the same, without waiting for the body */
@@ -51,6 +63,8 @@ struct h1 {
 void h1_open(struct h1 *t, bool server);
 /* Closes what is still open. */
 void h1_shut(struct h1 *t);
+/* Both, for the next case of a table. */
+void h1_reopen(struct h1 *t, bool server, enum delivery delivery);
 
 /* Input, then the loop until nothing is left to do. */
 void h1_feed(struct h1 *t, const char *text);
@@ -71,5 +85,8 @@ void h1_expect(struct h1 *t, const char *record);
 void h1_forget(struct h1 *t);
 void h1_expect_wrote(struct h1 *t, const char *text);
 const char *h1_wrote(const struct h1 *t);
+
+/* Text of our own: n times the character c between two others; good until the next call. */
+const char *h1_padded(const char *before, size_t n, char c, const char *after);
 
 #endif

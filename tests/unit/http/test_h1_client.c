@@ -28,8 +28,6 @@ static void again(void)
 #define CHUNKED        OK_HEAD "Transfer-Encoding: chunked\r\n\r\n"
 #define CHUNKED_EVENTS "head 200 v11 body\n"
 
-enum delivery { WHOLE, BYTES, NO_EDGE, DELIVERIES };
-
 struct example {
     const char *method, *input, *events;
     const char
@@ -41,9 +39,7 @@ static void run_examples(const struct example *examples, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct example *e = &examples[i];
         for (int delivery = WHOLE; delivery < DELIVERIES; delivery++) {
-            again();
-            t.ts->read_max = delivery == BYTES ? 1 : delivery == NO_EDGE ? 7 : 0;
-            t.ts->no_edge = delivery == NO_EDGE;
+            h1_reopen(&t, false, (enum delivery)delivery);
             h1_request(&t, e->method, "/", WEIR_LENGTH_UNKNOWN, true);
             h1_feed(&t, e->input);
             h1_expect(&t, e->events);
