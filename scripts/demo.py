@@ -108,6 +108,16 @@ class Demo:
             names[info.si_pid].check_alive()
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def on_signals(handler):
+    """Set even where they were ignored: a shell that starts a job in the background has SIGINT ignored in it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
 def run(demo, checking):
     demo.start()
     if checking:
@@ -130,8 +140,7 @@ def main():
     if holder:
         print(f"demo: port {port} is taken by {holder}. Stop that, or choose another port: scripts/demo --port N", file=sys.stderr)
         return 1
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    on_signals(interrupt)
     demo = Demo(root, folder, port)
     status = 0
     try:
@@ -142,6 +151,7 @@ def main():
         print(f"demo: {problem}", file=sys.stderr)
         status = 1
     finally:
+        on_signals(signal.SIG_IGN)  # stopping has its own bound
         ended = demo.stop()
     bad = {name: code for name, code in ended.items() if code != 0}
     if bad and status == 0:
