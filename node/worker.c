@@ -178,12 +178,6 @@ int weir_worker_post_view(struct weir_worker *w, struct weir_view *v)
 
 /* -- drain and stop -- */
 
-struct order {
-    struct weir_message message; /* first */
-    struct weir_worker *worker;
-    uint64_t grace_ms, timeout_ms;
-};
-
 void weir_worker_ended_something(struct weir_worker *w)
 {
     if (w->reactor.lag_ms_max > 0) {
@@ -223,46 +217,38 @@ static void cut_off(struct weir_deadline *d, uint64_t now_ms)
 static void drain(struct weir_message *m, void *receiver)
 {
     (void)receiver;
-    struct order *o = (struct order *)m;
-    struct weir_worker *w = o->worker;
+    struct weir_worker *w = WEIR_CONTAINER(m, struct weir_worker, drain_order);
     w->draining = true;
     for (unsigned i = 0; i < w->listener_count; i++)
         weir_listener_close(&w->listeners[i].socket);
-    weir_reactor_deadline(&w->reactor, &w->drain_grace, w->reactor.now_ms + o->grace_ms);
-    weir_reactor_deadline(&w->reactor, &w->drain_timeout, w->reactor.now_ms + o->timeout_ms);
-    free(o);
+    weir_reactor_deadline(&w->reactor, &w->drain_grace, w->reactor.now_ms + w->drain_grace_ms);
+    weir_reactor_deadline(&w->reactor, &w->drain_timeout, w->reactor.now_ms + w->drain_timeout_ms);
     weir_worker_ended_something(w);
 }
 
 static void stop(struct weir_message *m, void *receiver)
 {
     (void)receiver;
-    struct order *o = (struct order *)m;
-    struct weir_worker *w = o->worker;
-    free(o);
+    struct weir_worker *w = WEIR_CONTAINER(m, struct weir_worker, stop_order);
     WEIR_LIST_EACH_SAFE(at, &w->clients)
-    weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "stopped");
+    {
+        weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "stopped");
+    }
     weir_reactor_stop(&w->reactor);
 }
 
-static int post_order(struct weir_worker *w, weir_message_cb handle, uint64_t grace_ms, uint64_t timeout_ms)
+void weir_worker_post_drain(struct weir_worker *w, uint64_t grace_ms, uint64_t timeout_ms)
 {
-    struct order *o = malloc(sizeof *o);
-    if (o == NULL)
-        return WEIR_ENOMEM;
-    *o = (struct order){{.handle = handle}, w, grace_ms, timeout_ms};
-    weir_mailbox_post(&w->reactor.mailbox, &o->message);
-    return 0;
+    w->drain_order.handle = drain;
+    w->drain_grace_ms = grace_ms;
+    w->drain_timeout_ms = timeout_ms;
+    weir_mailbox_post(&w->reactor.mailbox, &w->drain_order);
 }
 
-int weir_worker_post_drain(struct weir_worker *w, uint64_t grace_ms, uint64_t timeout_ms)
+void weir_worker_post_stop(struct weir_worker *w)
 {
-    return post_order(w, drain, grace_ms, timeout_ms);
-}
-
-int weir_worker_post_stop(struct weir_worker *w)
-{
-    return post_order(w, stop, 0, 0);
+    w->stop_order.handle = stop;
+    weir_mailbox_post(&w->reactor.mailbox, &w->stop_order);
 }
 
 /* -- life -- */

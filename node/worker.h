@@ -44,7 +44,9 @@ struct weir_worker {
     _Atomic uint64_t lag_us_shown; /* longest turn since control read it */
     bool accept_held;              /* server.max_connections is reached */
     bool draining;
-    struct weir_message drained; /* tells control that nothing is left here */
+    struct weir_message drain_order, stop_order; /* each is given once, so they need no memory of their own */
+    uint64_t drain_grace_ms, drain_timeout_ms;   /* of the order */
+    struct weir_message drained;                 /* tells control that nothing is left here */
     _Atomic bool drained_posted;
     struct weir_deadline accept_retry;
     struct weir_deadline drain_grace;   /* idle clients are closed */
@@ -62,12 +64,13 @@ bool weir_worker_sweep(struct weir_worker *w);
 /* At the very end. */
 void weir_worker_close(struct weir_worker *w);
 
-/* From any thread; each is carried out on the worker's own. Errors: WEIR_ENOMEM. */
-int weir_worker_post_view(struct weir_worker *w, struct weir_view *v); /* takes one reference on success */
+/* From control's thread; each is carried out on the worker's own. A view's errors: WEIR_ENOMEM; it takes one reference
+ * on success. Drain and stop are ordered once each. */
+int weir_worker_post_view(struct weir_worker *w, struct weir_view *v);
 /* Stops accepting; idle clients have grace_ms to send one more request; after timeout_ms everything is cut off. Control
  * is told, by posting `drained`, each time that nothing is left. */
-int weir_worker_post_drain(struct weir_worker *w, uint64_t grace_ms, uint64_t timeout_ms);
-int weir_worker_post_stop(struct weir_worker *w);
+void weir_worker_post_drain(struct weir_worker *w, uint64_t grace_ms, uint64_t timeout_ms);
+void weir_worker_post_stop(struct weir_worker *w);
 
 /* -- on the worker's thread -- */
 

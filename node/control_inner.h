@@ -1,0 +1,50 @@
+/* The control thread's state, and what its parts share: control.c (running and ending), control_start.c (descriptors,
+ * listeners, workers), control_reload.c (configuration, names, views). Internal to control. */
+#ifndef WEIR_NODE_CONTROL_INNER_H
+#define WEIR_NODE_CONTROL_INNER_H
+
+#include "node/control.h"
+#include "node/resolve.h"
+
+struct weir_control {
+    struct weir_node node;
+    struct weir_reactor reactor;
+    struct weir_log_producer *log;
+    const char *config_path;
+    struct weir_view *view; /* the one in force */
+    struct weir_dns *dns;
+    struct weir_resolve resolve;
+    struct weir_deadline refresh, monitor, drain_begin;
+    uv_signal_t terminate, interrupt, hangup;
+    unsigned drained;       /* workers that have nothing left */
+    unsigned threads;       /* workers that run */
+    struct weir_view *next; /* of a reload: published once its names are resolved */
+    bool resolve_again;
+    bool stopping;
+    bool forced;
+};
+
+/* -- control_start.c -- */
+
+/* Raises the descriptor limit as far as it goes, and warns when the configured connections do not fit. */
+void weir_control_raise_descriptors(struct weir_control *c, const struct weir_config *config);
+/* Makes the workers. On failure those that were made are counted in node.worker_count. */
+int weir_control_make_workers(struct weir_control *c, const struct weir_config *config, struct weir_err *err);
+/* Opens every listening address, for each worker. Errors: WEIR_EBUSY and others of weir_listen_open, naming the
+ * address. */
+int weir_control_listen(struct weir_control *c, const struct weir_config *config, struct weir_err *err);
+
+/* -- control_reload.c -- */
+
+/* A view takes effect: workers are told, what it lacks is retired. Takes the reference. */
+void weir_control_publish(struct weir_control *c, struct weir_view *v);
+/* Resolves the names of the configuration that is to come, or of the one in force; once more after a round under way.
+ */
+void weir_control_resolve(struct weir_control *c);
+/* A round is over (weir_resolve.done). */
+void weir_control_resolved(struct weir_resolve *r);
+/* Reads the file again; a good one takes effect once its names are resolved, a bad one changes nothing. */
+void weir_control_reload(struct weir_control *c);
+void weir_control_log_problems(struct weir_control *c, const struct weir_config_problems *problems);
+
+#endif
