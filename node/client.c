@@ -186,6 +186,7 @@ static const struct weir_codec_events codec_events = {
 static void begin_http(struct weir_client *c, const uint8_t *early, size_t early_len)
 {
     struct weir_stream *s = c->stream;
+    c->peer_text_len = (uint8_t)weir_ip_format(&c->peer, c->peer_text);
     weir_http_conn_init(&c->conn, s, true);
     struct weir_codec *codec = weir_h1_server_new(&c->worker->limits, &codec_events, c, &c->conn.out);
     if (codec == NULL) {

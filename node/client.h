@@ -17,6 +17,8 @@ struct weir_client {
     struct weir_http_conn conn;
     struct weir_deadline deadline;
     struct weir_ip peer; /* who the connection is from: the socket's, or the PROXY header's */
+    char peer_text[WEIR_IP_TEXT_MAX]; /* the same, as it goes into X-Forwarded-For and the log */
+    uint8_t peer_text_len;
     enum weir_client_phase phase;
     bool proxy_protocol, serves_admin, serves_proxy;
     uint64_t phase_ms; /* when the phase began; BUSY: when the peer last acknowledged or sent something */

@@ -66,7 +66,10 @@ static void log_access(struct weir_request *r)
         .error = r->error,
     };
     char address[WEIR_IP_TEXT_MAX];
-    a.client = (struct weir_str){address, weir_ip_format(&r->address, address)};
+    if (weir_ip_eq(&r->address, &r->client->peer))
+        a.client = (struct weir_str){r->client->peer_text, r->client->peer_text_len};
+    else
+        a.client = (struct weir_str){address, weir_ip_format(&r->address, address)};
     if (r->note != NULL) {
         a.request_id = r->note->request_id;
         a.method = r->note->method;

@@ -205,10 +205,7 @@ static bool append(struct weir_request *r, enum weir_field_id id, struct weir_st
 static bool add_forwarded(struct weir_request *r)
 {
     struct weir_fields *f = &r->head->fields;
-    char *address = weir_arena_bytes(&r->arena, WEIR_IP_TEXT_MAX);
-    if (address == NULL)
-        return false;
-    struct weir_str peer = {address, weir_ip_format(&r->client->peer, address)};
+    struct weir_str peer = {r->client->peer_text, r->client->peer_text_len};
     if (!append(r, WEIR_FIELD_X_FORWARDED_FOR, peer))
         return false;
     if (weir_fields_get(f, WEIR_FIELD_X_FORWARDED_PROTO) == NULL || !is_trusted_proxy(r, &r->client->peer))

@@ -185,8 +185,9 @@ static ssize_t tcp_writev(struct weir_stream *s, const struct iovec *iov, int co
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
     ssize_t n;
-    do
-        n = sendmsg(s->source.fd, &msg, MSG_NOSIGNAL);
+    do /* one piece is the usual case, and the kernel has less to copy in for send */
+        n = count == 1 ? send(s->source.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+                       : sendmsg(s->source.fd, &msg, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0) {
         if (errno != EAGAIN)
