@@ -3,6 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/textbuf.h"
+
+/* As many name servers as a file of the largest size can list. */
+#define SERVERS_TEXT_MAX WEIR_CONFIG_FILE_BYTES_MAX
+
 static void finish_if_all(struct weir_resolve *r)
 {
     if (r->pending == 0 && !r->starting)
@@ -65,6 +70,22 @@ static const struct weir_config_endpoint *config_of(const struct weir_view *v, c
     return NULL;
 }
 
+/* No query is under way between rounds, which is when the resolver takes other servers. */
+static bool ask_configured(struct weir_dns *dns, const struct weir_config_texts *servers)
+{
+    struct weir_textbuf list;
+    struct weir_err err;
+    if (servers->count == 0)
+        return true;
+    weir_textbuf_init(&list, SERVERS_TEXT_MAX);
+    for (size_t i = 0; i < servers->count; i++)
+        weir_textbuf_printf(&list, "%s%s", i > 0 ? "," : "", servers->at[i]);
+    weir_textbuf_char(&list, '\0');
+    bool ok = !list.failed && weir_dns_set_servers(dns, list.ptr, &err) == WEIR_OK;
+    weir_textbuf_close(&list);
+    return ok;
+}
+
 bool weir_resolve_start(struct weir_resolve *r, struct weir_dns *dns, const struct weir_view *v)
 {
     unsigned n = count_endpoints(v);
@@ -72,7 +93,7 @@ bool weir_resolve_start(struct weir_resolve *r, struct weir_dns *dns, const stru
         return false;
     r->entries = calloc(n + 1, sizeof *r->entries);
     r->count = 0;
-    if (r->entries == NULL || !fill(r, v)) {
+    if (r->entries == NULL || !fill(r, v) || !ask_configured(dns, &v->config->dns.servers)) {
         weir_resolve_clear(r);
         return false;
     }

@@ -18,7 +18,6 @@
     X(HEALTH, false, WARN, "health checks")               \
     X(RATE_LIMIT, false, WARN, "rate limits")             \
     X(SCALING, false, WARN, "adaptive pool sizes")        \
-    X(LIFETIME, false, WARN, "connection lifetimes")      \
     X(BALANCE, false, WARN, "load-aware endpoint choice") \
     X(REDIRECTS, false, WARN, "following redirects")      \
     X(COMPRESSION, false, WARN, "compression")            \

@@ -36,7 +36,7 @@ static const struct weir_config_field pool_fields[] = {
                       WEIR_CONFIG_RANGE(0, CONNECTIONS_MAX)),
     WEIR_CONFIG_VALUE(DURATION, POOL, max_lifetime_ms, "max_lifetime", "0",
                       "A connection older than this is closed once it is idle; 0: never.",
-                      WEIR_CONFIG_RANGE(0, 2592000), WEIR_CONFIG_NEEDS(LIFETIME), .quiet = "0"),
+                      WEIR_CONFIG_RANGE(0, 2592000)),
     WEIR_CONFIG_VALUE(BOOL, POOL, load_scaling, "load_scaling", "false",
                       "Scale both limits by 0.5, 1 or 1.5 as the load falls or rises.", WEIR_CONFIG_NEEDS(SCALING),
                       .quiet = "false"),
@@ -163,8 +163,7 @@ static const struct weir_config_field features_fields[] = {
                       .quiet = "true"),
     WEIR_CONFIG_VALUE(BOOL, FEATURES, tcp_keepalive, "tcp_keepalive", "true", "Keep-alive probes on connections."),
     WEIR_CONFIG_VALUE(BOOL, FEATURES, compression, "compression", "true",
-                      "The client's Accept-Encoding reaches the provider, the answer passes as it is.",
-                      WEIR_CONFIG_NEEDS(COMPRESSION), .quiet = "true"),
+                      "The client's Accept-Encoding reaches the provider, the answer passes as it is."),
 };
 static const struct weir_config_section features_section =
     WEIR_CONFIG_TABLE(features_fields, FEATURES, "Switches of connections.");
