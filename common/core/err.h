@@ -2,17 +2,17 @@
 #ifndef WEIR_CORE_ERR_H
 #define WEIR_CORE_ERR_H
 
-#define WEIR_ERR_MAP(X)                                                                                                \
-    X(WEIR_ENOMEM, "out of memory")                                                                                    \
-    X(WEIR_EINVAL, "not valid")                                                                                        \
-    X(WEIR_ENOTFOUND, "not found")                                                                                     \
-    X(WEIR_ELIMIT, "limit reached")                                                                                    \
-    X(WEIR_ETIMEOUT, "timed out")                                                                                      \
-    X(WEIR_ECLOSED, "closed")                                                                                          \
-    X(WEIR_EREFUSED, "connection refused")                                                                             \
-    X(WEIR_EUNREACHABLE, "network or host unreachable")                                                                \
-    X(WEIR_EPROTO, "protocol violated")                                                                                \
-    X(WEIR_EBUSY, "in use")                                                                                            \
+#define WEIR_ERR_MAP(X)                                 \
+    X(WEIR_ENOMEM, "out of memory")                     \
+    X(WEIR_EINVAL, "not valid")                         \
+    X(WEIR_ENOTFOUND, "not found")                      \
+    X(WEIR_ELIMIT, "limit reached")                     \
+    X(WEIR_ETIMEOUT, "timed out")                       \
+    X(WEIR_ECLOSED, "closed")                           \
+    X(WEIR_EREFUSED, "connection refused")              \
+    X(WEIR_EUNREACHABLE, "network or host unreachable") \
+    X(WEIR_EPROTO, "protocol violated")                 \
+    X(WEIR_EBUSY, "in use")                             \
     X(WEIR_EIO, "I/O error")
 
 #define WEIR_ERR_ENUM(code, text) code,
