@@ -1,6 +1,5 @@
 """weir's own pages, who may see them, and the client's address as the node understands it."""
 
-import json
 import re
 import socket
 import struct
@@ -166,14 +165,12 @@ def test_token_from_a_file(stage, mock):
     assert ask(node, "/metrics", [*ELSEWHERE, *TOKEN]).status == 200
 
 
-@pytest.mark.parametrize("field", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+@pytest.mark.parametrize("field", ["X-Forwarded-For", "Forwarded"])
 def test_forwarding_fields_of_a_stranger_end_the_trust(stage, mock, field):
     """Behind a proxy that nobody declared, everyone would seem to come from loopback."""
     node = stage.node(mock)
     assert ask(node, "/metrics").status == 200
     r = ask(node, "/metrics", [(field, "for=203.0.113.9" if field == "Forwarded" else "203.0.113.9")])
-    if field == "X-Real-IP" and r.status == 200:
-        pytest.skip("X-Real-IP is no field that weir heeds")
     assert_denied(r)
     assert_denied(ask(node, "/metrics", [(field, "127.0.0.1")]))
 
@@ -327,4 +324,3 @@ def test_header_timeout_counts_from_the_connection(stage, mock):
     with node.client() as c:
         c.send(b"PROXY TC")
         assert c.at_end()
-    json.dumps(node.log_lines())

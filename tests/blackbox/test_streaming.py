@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import time
 
 import pytest
 from harness import sanitized, wait_for
@@ -42,6 +44,26 @@ def test_each_token_comes_when_it_is_sent(mock, node, api):
             rest.append(event)
         assert ("[DONE]" if api == "openai" else "message_stop") in rest[-1]
     assert mock.stats()["aborted"]["total"] == 0
+
+
+def test_curl_shows_tokens_one_by_one_and_its_death_is_noticed(mock, node):
+    method, path, fields, body = chat(tokens=100, gate="g")
+    command = ["curl", "-sN", "-X", method, "-d", body.decode(), f"http://127.0.0.1:{node.port}{path}"]
+    for name, value in fields:
+        command += ["-H", f"{name}: {value}"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as curl:
+        mock.wait_waiting("g")
+        mock.steps("g")
+        assert '"role"' in curl.stdout.readline() and curl.stdout.readline() == "\n"
+        for i in range(10):
+            mock.wait_waiting("g")
+            mock.steps("g")
+            assert f"t{i}." in curl.stdout.readline() and curl.stdout.readline() == "\n"
+        mock.wait_waiting("g")
+        killed = time.monotonic()
+        curl.kill()
+        s = mock.wait_stats(lambda s: s["aborted"]["streaming"] == 1, "the provider to see its client go")
+    print(f"seen by the provider after {s['aborted']['last_at_us'] / 1000 - killed * 1000:.1f} ms")
 
 
 def test_head_comes_before_the_body(mock, node):
