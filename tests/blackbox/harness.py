@@ -127,8 +127,9 @@ class Process:
         return code
 
     def check_report(self):
-        found = REPORT.search(self.log)
-        assert not found, f"{self.name}: {found.group(0)}\n{self.log[-8000:]}"
+        log = self.log
+        found = REPORT.search(log)
+        assert not found, f"{self.name}: {log[found.start() : found.start() + 12000]}"
 
     def stop(self, number=signal.SIGTERM):
         """Asks it to end and returns the exit code."""
