@@ -171,7 +171,8 @@ static bool make_codec(struct weir_upstream *u)
 {
     struct weir_stream *s = u->dialing;
     weir_http_conn_init(&u->conn, s, false);
-    struct weir_codec *codec = weir_h1_client_new(&u->worker->response_limits, &codec_events, u, &u->conn.out);
+    u->limits = u->worker->response_limits;
+    struct weir_codec *codec = weir_h1_client_new(&u->limits, &codec_events, u, &u->conn.out);
     if (codec == NULL) {
         weir_outbox_close(&u->conn.out);
         weir_stream_close(&u->dialing, true);

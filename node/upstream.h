@@ -12,6 +12,7 @@ struct weir_upstream {
     struct weir_list link;      /* in the worker's upstreams */
     struct weir_http_conn conn; /* once it is open */
     struct weir_worker *worker;
+    struct weir_http_limits limits;          /* its own: the worker that dialled may have none of it any more */
     struct weir_deadline deadline;           /* connect clock, then keep-alive expiry */
     struct weir_stream *dialing;             /* while it is being opened */
     struct weir_hold *hold;                  /* likewise: the addresses are the view's */
