@@ -309,12 +309,31 @@ static void read_base_url(struct weir_config_reader *r, const struct weir_config
 
 /* -- sections -- */
 
-static bool asks_for_nothing(const struct weir_config_field *f, const json_t *node)
+static bool is_off(const json_t *section)
 {
-    if (f->type == WEIR_CONFIG_SECTION) {
-        const json_t *enabled = json_object_get(node, "enabled");
-        return enabled != NULL && json_is_string(enabled) && weir_config_text_is_false(json_string_value(enabled));
+    const json_t *enabled = json_object_get(section, "enabled");
+    return enabled != NULL && json_is_string(enabled) && weir_config_text_is_false(json_string_value(enabled));
+}
+
+/* Only keys that do not belong to what is not built. */
+static bool is_apart(const struct weir_config_section *s, json_t *node)
+{
+    const char *key;
+    json_t *member;
+    json_object_foreach(node, key, member)
+    {
+        char *base = NULL;
+        const struct weir_config_field *f = weir_config_field_find(s, key, &base);
+        if (f == NULL || !f->apart)
+            return false;
     }
+    return json_is_object(node);
+}
+
+static bool asks_for_nothing(const struct weir_config_field *f, json_t *node)
+{
+    if (f->type == WEIR_CONFIG_SECTION)
+        return is_off(node) || is_apart(f->section, node);
     if (f->type == WEIR_CONFIG_LIST)
         return json_array_size(node) == 0;
     if (f->quiet == NULL || !json_is_string(node))
@@ -325,7 +344,7 @@ static bool asks_for_nothing(const struct weir_config_field *f, const json_t *no
 }
 
 /* Says that the key does nothing yet. True: said, so what is below it need not say it again. */
-static bool check_built(struct weir_config_reader *r, const struct weir_config_field *f, const json_t *node)
+static bool check_built(struct weir_config_reader *r, const struct weir_config_field *f, json_t *node)
 {
     const struct weir_config_feature_info *feature = &weir_config_features[f->feature];
     if (feature->built || r->rehearsal || r->muted > 0 || asks_for_nothing(f, node))

@@ -100,6 +100,7 @@ struct weir_config_field {
     size_t scalar_count;                       /* ...each of these, as offsets in the struct of this field's table */
     const char *alias_of; /* the advanced form's path; such a key is not printed and has no default of its own */
     const char *quiet;    /* feature not built: this value asks for nothing, so it does not warn */
+    bool apart;           /* has effect though the feature of its section is not built */
     size_t twin;          /* SECRET, SECRET_FILE: offset of the other one */
     /* A further check of a scalar's text: what is wrong with it as the end of a sentence, or NULL. */
     const char *(*check)(const char *text);

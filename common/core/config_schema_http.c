@@ -98,9 +98,10 @@ static const struct weir_config_field retry_fields[] = {
                       .derived = "(attempts + 1) x timeout.total"),
     WEIR_CONFIG_VALUE(TEXTS, RETRY, methods, "methods", "", "Methods that are tried again; none named: all.",
                       .check = weir_config_check_method),
-    WEIR_CONFIG_VALUE(BYTES, RETRY, replay_buffer_bytes, "replay_buffer", "64KB",
-                      "The start of a request body kept for a retry; a longer one is not tried again.",
-                      WEIR_CONFIG_RANGE(0, 16777216)),
+    WEIR_CONFIG_VALUE(
+        BYTES, RETRY, replay_buffer_bytes, "replay_buffer", "64KB",
+        "The start of a request body kept, to be sent once more; a longer body goes out on a new connection.",
+        WEIR_CONFIG_RANGE(0, 16777216), .apart = true),
 };
 static const struct weir_config_section retry_section =
     WEIR_CONFIG_TABLE(retry_fields, RETRY, "What is tried again, how often, and after which wait.");

@@ -195,7 +195,8 @@ const struct weir_config_section weir_config_section_compression =
     PART_TABLE(compression_fields, CONFIG, compression, "Compression by weir itself.");
 
 static const struct weir_config_field dns_fields[] = {
-    PART(TEXTS, CONFIG, dns, servers, "servers", "", "Resolvers to ask, `address:port` each; none: the system's (to go back to those takes a restart).",
+    PART(TEXTS, CONFIG, dns, servers, "servers", "",
+         "Resolvers to ask, `address:port` each; none: the system's (to go back to those takes a restart).",
          .check = weir_config_check_address_port),
     PART(DURATION, CONFIG, dns, refresh_ms, "refresh", "30", "Names are resolved anew after this.",
          WEIR_CONFIG_RANGE(0.1, 86400)),

@@ -27,10 +27,13 @@ static const char *env_get(void *arg, const char *name)
 static int file_read(void *arg, const char *path, char *buf, size_t cap, size_t *len, struct weir_err *err)
 {
     (void)arg;
-    const char *text = strcmp(path, "/key") == 0 ? "secret-from-file\n" : strcmp(path, "/empty") == 0 ? "" : NULL;
+    const char *text = strcmp(path, "/key") == 0     ? "secret-from-file\n"
+                       : strcmp(path, "/empty") == 0 ? ""
+                       : strcmp(path, "/nul") == 0   ? "a\0b"
+                                                     : NULL;
     if (text == NULL)
         return weir_err_set(err, WEIR_EIO, "%s is not there", path);
-    *len = strlen(text);
+    *len = strcmp(path, "/nul") == 0 ? 3 : strlen(text);
     ck_assert_uint_le(*len, cap);
     memcpy(buf, text, *len);
     return WEIR_OK;

@@ -17,7 +17,7 @@ struct config_case {
  * (NULL: unset). */
 extern const char *config_case_env;
 
-/* Files: "/key" holds "secret-from-file\n", "/empty" nothing, all others are not there. */
+/* Files: "/key" holds "secret-from-file\n", "/empty" nothing, "/nul" a NUL; all others are not there. */
 struct config_case config_parse(const char *text);
 struct config_case config_parse_bytes(const char *bytes, size_t len);
 void config_case_end(struct config_case *k);

@@ -205,6 +205,8 @@ START_TEST(test_variables_and_secrets)
          "f.yaml:1: error: providers.p.api_key_file: /nope is not there"},
         {"providers: {p: {base_url: 'http://127.0.0.1:1', api_key_file: /empty}}\n",
          "f.yaml:1: error: providers.p.api_key_file: /empty is empty"},
+        {"providers: {p: {base_url: 'http://127.0.0.1:1', api_key_file: /nul}}\n",
+         "f.yaml:1: error: providers.p.api_key_file: /nul holds a NUL character"},
     };
     EACH(cases);
     config_case_env = "prod";
@@ -242,6 +244,7 @@ START_TEST(test_what_is_not_in_this_build)
         P "http_client: {retry: {enabled: false}, circuit_breaker: {enabled: no}, health: {enabled: off}}\n",
         P "http_client: {features: {dns_cache_enabled: true, http2_enabled: false, compression: true}}\n",
         P "http_client: {follow_redirects: false, auto_tune: false}\n",
+        P "http_client: {retry: {replay_buffer: 1MB}}\n",
         P "alerts: []\ncompression: {downstream: false}\n",
     };
     for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++) {
