@@ -15,11 +15,12 @@ import row_cpu
 import row_latency
 import row_memory
 import row_pooling
+import row_stream
 from proxies import Starter
 from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ROWS = ("cpu", "latency", "idle", "streams", "pooling", "delay")
+ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay")
 
 
 def say(text):
@@ -39,6 +40,7 @@ def parse_arguments():
     parser.add_argument("--rate", type=int, default=100, help="requests a second of each of 32 clients, for latency")
     parser.add_argument("--idle-clients", type=int, default=4000)
     parser.add_argument("--stream-clients", type=int, default=2000)
+    parser.add_argument("--stream-count", type=int, default=50, help="streams that are timed token by token")
     parser.add_argument("--proxy-core", type=int, default=procs.Core.proxy)
     parser.add_argument("--load-core", type=int, default=procs.Core.load)
     parser.add_argument("--quick", action="store_true",
@@ -52,7 +54,7 @@ def parse_arguments():
             parser.error(f"no such row: {row}; there are {', '.join(ROWS)}")
     if args.quick:
         args.clients, args.logs, args.rounds, args.seconds = args.clients[:1], "off", 2, 1
-        args.idle_clients, args.stream_clients = 500, 300
+        args.idle_clients, args.stream_clients, args.stream_count = 500, 300, 5
     args.json = args.json or os.path.join(args.build, "bench", "results.json")
     return args
 
@@ -74,6 +76,9 @@ def measure(args, starter, names):
     if "streams" in args.only:
         result = row_memory.run_streams(starter, names, args.stream_clients, say)
         yield "streams", result, report.memory(f"Memory of an event stream, {args.stream_clients} held", result)
+    if "stream" in args.only:
+        result = row_stream.run(starter, names, args.stream_count, say)
+        yield "stream", result, report.stream(result)
     if "pooling" in args.only:
         result = row_pooling.run_reuse(starter, names, 32, args.seconds, say)
         yield "reuse", result, report.reuse(result)

@@ -48,6 +48,13 @@ def memory(title, result):
     return table(title, ["proxy", "KB each", "MB without", "MB with"], rows)
 
 
+def stream(result):
+    rows = [[r["proxy"], r["token_p50_ms"], r["token_p99_ms"], r["cancel_p50_ms"], r["cancel_max_ms"]]
+            for r in result["rows"]]
+    title = f"A token's way and the client's leaving, {result['streams']} streams"
+    return table(title, ["proxy", "token p50 ms", "token p99 ms", "upstream closed p50 ms", "max ms"], rows)
+
+
 def reuse(result):
     rows = [[r["proxy"], f"{r['reuse_percent']:.3f}", r["connections_opened"], r["requests"],
              r.get("reuse_percent_own")] for r in result["rows"]]
@@ -88,6 +95,9 @@ def targets(results):
         weir = _row(results.get(key), "weir")
         if weir:
             found.append((what, weir["kb_each"], limit, weir["kb_each"] <= limit))
+    weir = _row(results.get("stream"), "weir")
+    if weir:
+        found.append(("ms until the upstream is closed", weir["cancel_max_ms"], 50.0, weir["cancel_max_ms"] <= 50))
     weir = _row(results.get("reuse"), "weir")
     if weir:
         found.append(("reuse in %, at least", weir["reuse_percent"], 99.9, weir["reuse_percent"] >= 99.9))
