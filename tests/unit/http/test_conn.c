@@ -303,6 +303,7 @@ static void detach_here(struct h1 *t, bool reusable)
 {
     ck_assert(reusable);
     weir_http_conn_detach(&t->conn);
+    ck_assert(weir_list_empty(&t->conn.out.dirty)); /* the list is the old thread's */
 }
 
 START_TEST(test_moves_while_idle)
@@ -311,7 +312,12 @@ START_TEST(test_moves_while_idle)
     reactor_open(&other);
     client.on_idle = detach_here;
     h1_request(&client, "GET", "/", WEIR_LENGTH_UNKNOWN, true);
-    h1_feed(&client, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    run_idle(&client.r);
+    weir_outbox_flush(&client.conn.out);
+    char *unused = weir_outbox_reserve(&client.conn.out, 10); /* dirty, with nothing in it */
+    ck_assert_ptr_nonnull(unused);
+    test_stream_feed_text(client.ts, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    run_idle(&client.r);
     ck_assert_ptr_null(client.ts->base.reactor);
     h1_forget(&client);
     test_stream_forget(client.ts);
