@@ -1,0 +1,58 @@
+"""weir-node's command line: what it takes, what it says, and its exit codes."""
+
+import os
+import subprocess
+
+import pytest
+from harness import program
+
+ROOT_FILE = "providers: {a: {base_url: 'http://127.0.0.1:1'}}\n"
+
+
+def weir(*args, **options):
+    return subprocess.run([program("weir-node"), *map(str, args)], capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        ((), "no configuration: -c FILE"),
+        (("--check",), "no configuration: -c FILE"),
+        (("--nope",), "unrecognized option '--nope'"),
+        (("-c",), "option requires an argument -- 'c'"),
+        (("-c", "a", "-c", "b"), "--config is given twice"),
+        (("--check", "--print-config", "-c", "a"), "at a time"),
+        (("-c", "a", "b"), "unexpected argument 'b'"),
+    ],
+)
+def test_wrong_usage(args, sentence):
+    run = weir(*args)
+    assert run.returncode == 2 and sentence in run.stderr and "usage: weir-node -c FILE" in run.stderr
+    assert run.stdout == ""
+
+
+def test_help_and_version():
+    run = weir("--help")
+    assert run.returncode == 0 and run.stderr == ""
+    for option in ("--config", "--check", "--print-config", "--print-schema", "--print-docs", "--help", "--version"):
+        assert option in run.stdout
+    run = weir("--version")
+    assert run.returncode == 0 and run.stdout.startswith("weir-node ")
+
+
+def test_check_says_so_when_all_is_well(tmp_path):
+    (tmp_path / "w.yaml").write_text(ROOT_FILE)
+    run = weir("--check", "--config", tmp_path / "w.yaml")
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{tmp_path}/w.yaml is valid\n", "")
+
+
+def test_output_that_cannot_be_written_is_a_failure():
+    with open("/dev/full", "w") as full:
+        run = subprocess.run([program("weir-node"), "--print-docs"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 1 and "cannot write: No space left on device" in run.stderr
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    run = weir("--check", "-c", tmp_path / "fifo", timeout=60)
+    assert run.returncode == 0 and "there are none" in run.stderr  # a pipe without a writer is an empty file
