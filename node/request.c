@@ -9,6 +9,8 @@
 #include "node/access_log.h"
 #include "node/node.h"
 
+/* An unread rest of a body that is not worth a new connection to the client. */
+#define REST_READ_MAX 65536u
 /* A message of weir's own errors, JSON around it included. */
 #define ERROR_BODY_MAX 1024
 
@@ -178,11 +180,21 @@ static bool add_own_fields(struct weir_request *r, struct weir_head *h, const ch
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("x-weir-error"), weir_str_of(r->error));
     if (h->status == 503 || h->status == 429)
         ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_RETRY_AFTER, WEIR_STR("1"));
+    if (h->status == 405)
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), WEIR_STR("GET, HEAD"));
     if (h->status == 401)
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("www-authenticate"), WEIR_STR("Bearer realm=\"weir\""));
     if (r->head != NULL)
         ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r));
     return ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store"));
+}
+
+/* The rest of the body is more than the codec reads for the connection's sake: it will close, and says so. */
+static bool leaves_much_unread(const struct weir_request *r)
+{
+    if (r->body_ended || !r->head->has_body)
+        return false;
+    return r->head->content_length < 0 || (uint64_t)r->head->content_length > r->bytes_in + REST_READ_MAX;
 }
 
 void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
@@ -201,7 +213,8 @@ void weir_request_answer(struct weir_request *r, unsigned status, const char *co
         weir_request_end_if_over(r);
         return;
     }
-    head.close = r->head == NULL || atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
+    head.close = r->head == NULL || leaves_much_unread(r) ||
+                 atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
     if (head_only)
         head.has_body = false;
     weir_request_answer_ended(r);
