@@ -16,7 +16,7 @@ struct weir_client {
     struct weir_stream *stream; /* until HTTP runs on it */
     struct weir_http_conn conn;
     struct weir_deadline deadline;
-    struct weir_ip peer; /* who the connection is from: the socket's, or the PROXY header's */
+    struct weir_ip peer;              /* who the connection is from: the socket's, or the PROXY header's */
     char peer_text[WEIR_IP_TEXT_MAX]; /* the same, as it goes into X-Forwarded-For and the log */
     uint8_t peer_text_len;
     enum weir_client_phase phase;

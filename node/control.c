@@ -235,21 +235,23 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
     struct weir_config *config = opts->config;
     size_t size = (sizeof(struct weir_control) + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
     struct weir_control *c = aligned_alloc(WEIR_CACHE_LINE, size);
-    int rv = c == NULL ? weir_err_set(err, WEIR_ENOMEM, "control: out of memory") : 0;
-    if (rv == 0) {
-        memset(c, 0, size);
-        c->config_path = opts->config_path;
-        c->node.started_us = weir_clock_us();
-        c->node.control_mailbox = &c->reactor.mailbox;
-        c->node.worker_drained = worker_drained;
-        c->node.admin_call = admin_call;
-        rv = start_log(c, config, err);
+    if (c == NULL) {
+        weir_config_free(&config);
+        weir_err_set(err, WEIR_ENOMEM, "control: out of memory");
+        return 1;
     }
+    memset(c, 0, size);
+    c->config_path = opts->config_path;
+    c->node.started_us = weir_clock_us();
+    c->node.control_mailbox = &c->reactor.mailbox;
+    c->node.worker_drained = worker_drained;
+    c->node.admin_call = admin_call;
+    int rv = start_log(c, config, err);
     if (rv == 0)
         rv = weir_reactor_init(&c->reactor, err);
     if (rv != 0) {
         weir_config_free(&config);
-        if (c != NULL && c->node.log != NULL)
+        if (c->node.log != NULL)
             weir_log_stop(&c->node.log, LOG_FLUSH_MS);
         free(c);
         return 1;

@@ -121,6 +121,7 @@ static bool carry_out(struct weir_pool *p, struct weir_pool_waiter *w, enum weir
         }
         return c != NULL;
     case WEIR_POOL_FETCH:
+        assert(s->idle_elsewhere >= 0);
         w->asked |= UINT64_C(1) << s->idle_elsewhere;
         return ask(p, w, (unsigned)s->idle_elsewhere, false);
     case WEIR_POOL_OPEN:
@@ -135,6 +136,7 @@ static bool carry_out(struct weir_pool *p, struct weir_pool_waiter *w, enum weir
         evict_for(p, weir_pool_conn_of(weir_pool_oldest(&weir_pool_local_of(p, pr)->shelf)), p->worker);
         return true;
     case WEIR_POOL_EVICT_AWAY:
+        assert(s->spare_elsewhere >= 0);
         w->asked_evict |= UINT64_C(1) << s->spare_elsewhere;
         return ask(p, w, (unsigned)s->spare_elsewhere, true);
     case WEIR_POOL_QUEUE:

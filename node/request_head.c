@@ -139,7 +139,7 @@ static bool begin_trace(struct weir_request *r)
     struct weir_str given;
     if (!whole_list(r, WEIR_FIELD_TRACEPARENT, &given))
         return false;
-    if (is_traceparent(given) && memchr(given.ptr, ',', given.len) == NULL)
+    if (given.ptr != NULL && is_traceparent(given) && memchr(given.ptr, ',', given.len) == NULL)
         return true;
     if (given.len > 0)
         weir_fields_drop_name(f, WEIR_STR("tracestate")); /* belongs to the trace that could not be read */

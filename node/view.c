@@ -104,6 +104,7 @@ static int build_provider(struct weir_view *v, const struct weir_config_provider
                           const struct weir_view *before, unsigned worker_count, struct weir_err *err)
 {
     const struct weir_view_provider *old = provider_named(before, config->name);
+    assert(v->providers != NULL);
     struct weir_view_provider *p = &v->providers[v->provider_count];
     *p = (struct weir_view_provider){.config = config};
     if (old != NULL) {
