@@ -6,10 +6,12 @@
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);
 void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t alignment, size_t n);
 void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t count, size_t n);
 void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t alignment, size_t n);
 void __wrap_free(void *p);
 
 static atomic_bool counting;
@@ -66,6 +68,11 @@ void *__wrap_realloc(void *p, size_t n)
     if (must_fail())
         return NULL;
     return p == NULL ? counted(__real_realloc(p, n)) : __real_realloc(p, n);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t n)
+{
+    return must_fail() ? NULL : counted(__real_aligned_alloc(alignment, n));
 }
 
 void __wrap_free(void *p)

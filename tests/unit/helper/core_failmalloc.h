@@ -1,6 +1,6 @@
 /* Fails the n-th allocation of the code under test, and counts the blocks it leaves behind. The linker sends every
- * malloc, calloc, realloc and free here (--wrap) but those of shared libraries. Check allocates too: call none of its
- * macros between begin and end.
+ * malloc, calloc, realloc, aligned_alloc and free here (--wrap) but those of shared libraries. Check allocates too:
+ * call none of its macros between begin and end.
  *
  *     bool more = true;
  *     for (unsigned long n = 1; more; n++) {
