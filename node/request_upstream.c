@@ -266,7 +266,7 @@ void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n)
     bool kept = keep(k, p, n);
     if (behind && !kept) {
         weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
-    } else if (!behind) {
+    } else if (!behind && (!kept || n <= r->up->ops->room(r->up))) {
         if (kept)
             k->sent = k->len;
         else if (k->bytes != NULL)
@@ -277,7 +277,10 @@ void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n)
             arm_sent(r);
         }
     } else if (r->up != NULL) {
+        /* The client was let ahead while there was no connection: what the sender may not hold waits in the buffer. */
         send_rest(r);
+        if (r->up != NULL)
+            arm_sent(r);
     }
     weir_request_unpin(r);
 }

@@ -3,11 +3,12 @@
 import json
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 from harness import sanitized, wait_for
-from http1 import Closed
+from http1 import BOUND_S, Closed
 from test_limits import full_listener
 
 LONG = {"timeout": {"total": 600, "read": 600, "connect": 60, "pool": 60}, "pool_limits": {"pool_block_timeout": 60}}
@@ -297,3 +298,23 @@ def test_many_streams(mock, node):
             events.append(event)
         assert len(events) == 6
         clients[i].close()
+
+
+def test_body_kept_for_replay_waits_for_a_slow_endpoint(stage):
+    """What the client may send ahead (retry.replay_buffer) is more than the sender to the endpoint may hold."""
+    size = 16 * 1024 * 1024
+    go_on = threading.Event()
+
+    def script(wire, _):
+        head = wire.request_head()
+        assert go_on.wait(BOUND_S)
+        body, _trailers = wire.body(head.headers, False)
+        wire.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(str(len(body)))}\r\n\r\n{len(body)}")
+
+    node = stage.node(stage.upstream(script), http_client={"retry": {"replay_buffer": f"{size // 1024 // 1024}MB"}})
+    with node.client() as c:
+        c.send(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")
+        c.send(b"x" * size)
+        go_on.set()
+        r = c.response()
+        assert r.status == 200 and r.body == str(size).encode()
