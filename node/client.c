@@ -11,6 +11,12 @@
 /* A connection that makes no progress is looked at this often per clock: it is ended at most a quarter late. */
 #define LOOKS_PER_CLOCK 4u
 
+const struct weir_tcp_opts weir_client_tcp_opts = {
+    .keepalive = true,
+    .notsent_lowat = (int)WEIR_STREAM_BACKLOG_MAX,
+    .inherited = true,
+};
+
 static void free_client(struct weir_client *c)
 {
     struct weir_worker *w = c->worker;
@@ -275,10 +281,9 @@ static void started(struct weir_stream *s, int code, const struct weir_err *err)
 void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener *l, int fd,
                        const struct weir_addr *peer)
 {
-    struct weir_tcp_opts opts = {.keepalive = true, .notsent_lowat = (int)WEIR_STREAM_BACKLOG_MAX};
     struct weir_client *c = malloc(sizeof *c);
     struct weir_stream *s = NULL;
-    if (c == NULL || weir_tcp_adopt(&s, &w->reactor, fd, &opts) != 0) {
+    if (c == NULL || weir_tcp_adopt(&s, &w->reactor, fd, &weir_client_tcp_opts) != 0) {
         free(c);
         close(fd);
         atomic_fetch_sub_explicit(&w->node->clients, 1, memory_order_relaxed);

@@ -31,6 +31,9 @@ struct weir_client {
     size_t proxy_header_len;
 };
 
+/* What clients' connections are set to; listening sockets get it once, for all of them. */
+extern const struct weir_tcp_opts weir_client_tcp_opts;
+
 /* Takes over fd, whatever happens. */
 void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener *l, int fd,
                        const struct weir_addr *peer);

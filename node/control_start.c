@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "node/client.h"
 #include "node/control_inner.h"
 
 /* Descriptors that are neither clients nor upstreams: loops, listeners, log, resolver. */
@@ -54,6 +55,7 @@ static int listen_on(struct weir_control *c, const struct weir_config_listen *li
         return rv;
     for (unsigned i = 0; i < c->node.worker_count; i++) {
         struct weir_worker *w = &c->node.workers[i];
+        weir_tcp_prepare_listener(fds[i], &weir_client_tcp_opts);
         w->listeners[w->listener_count++] = (struct weir_worker_listener){
             .fd = fds[i], .proxy_protocol = listen->proxy_protocol, .serves_admin = admin, .serves_proxy = proxy};
     }

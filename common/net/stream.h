@@ -97,7 +97,11 @@ struct weir_tcp_opts {
     int send_buffer; /* bytes, 0: the kernel's choice */
     int recv_buffer;
     int notsent_lowat; /* TCP_NOTSENT_LOWAT, 0: off */
+    bool inherited;    /* adopt: the listening socket had all of this already, so nothing is left to set */
 };
+
+/* Sets them on a listening socket: Linux gives them to each connection that it accepts. */
+void weir_tcp_prepare_listener(int fd, const struct weir_tcp_opts *opts);
 
 /* Takes over a connected, non-blocking descriptor, TCP or unix; it must still be started. opts may be NULL. Errors:
  * WEIR_ENOMEM; the caller then still owns fd. */

@@ -68,6 +68,11 @@ static void set_options(int fd, const struct weir_tcp_opts *opts)
         set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, opts->notsent_lowat);
 }
 
+void weir_tcp_prepare_listener(int fd, const struct weir_tcp_opts *opts)
+{
+    set_options(fd, opts);
+}
+
 static int register_source(struct tcp *t, struct weir_reactor *r)
 {
     int rv = weir_poller_add(&r->poller, &t->base.source);
@@ -275,7 +280,8 @@ int weir_tcp_adopt(struct weir_stream **out, struct weir_reactor *r, int fd, con
     struct tcp *t = new_tcp(r, fd);
     if (t == NULL)
         return WEIR_ENOMEM;
-    set_options(fd, opts);
+    if (opts == NULL || !opts->inherited)
+        set_options(fd, opts);
     *out = &t->base;
     return WEIR_OK;
 }

@@ -327,6 +327,27 @@ START_TEST(test_options_reach_the_socket)
 }
 END_TEST
 
+START_TEST(test_accepted_connections_inherit_what_the_listener_has)
+{
+    struct weir_tcp_opts opts = {.keepalive = true, .notsent_lowat = 16384, .inherited = true};
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof sa;
+    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    weir_tcp_prepare_listener(listening, &opts);
+    ck_assert_int_eq(bind(listening, (struct sockaddr *)&sa, len), 0);
+    ck_assert_int_eq(listen(listening, 1), 0);
+    ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&sa, &len), 0);
+    f.peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(f.peer, (struct sockaddr *)&sa, len), 0);
+    int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    close(listening);
+    ck_assert_int_eq(weir_tcp_adopt(&f.s, &f.r, fd, &opts), WEIR_OK);
+    ck_assert_int_ne(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16384);
+}
+END_TEST
+
 START_TEST(test_adopts_a_unix_socket)
 {
     int pair[2];
@@ -365,4 +386,5 @@ CHECK_MAIN("tcp", setup, teardown, test_connects_reads_writes_and_sees_the_end, 
            test_short_read_clears_readiness_and_a_full_one_does_not,
            test_full_socket_clears_readiness_and_room_brings_an_edge, test_moves_to_another_reactor_with_bytes_waiting,
            test_peer_gone_while_idle_disturbs, test_again_brings_an_event_without_an_edge,
-           test_options_reach_the_socket, test_adopts_a_unix_socket, test_unix_connect_that_fails_at_once_tells_later)
+           test_options_reach_the_socket, test_accepted_connections_inherit_what_the_listener_has,
+           test_adopts_a_unix_socket, test_unix_connect_that_fails_at_once_tells_later)
