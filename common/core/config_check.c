@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/alert.h"
+
 /* RFC 9110 section 5.6.2. */
 static bool is_token(const char *text)
 {
@@ -131,6 +133,16 @@ const char *weir_config_check_affinity(const char *text)
         if (has_prefix(text, kinds[i]) && is_token(text + strlen(kinds[i])))
             return NULL;
     return "is not a source of keys: header:NAME, cookie:NAME, json:NAME, api_key or address";
+}
+
+bool weir_config_explain_condition(const char *text, char *why, size_t len)
+{
+    struct weir_alert_expr expr;
+    struct weir_alert_expr_error error;
+    if (weir_alert_condition_parse(&expr, weir_str_of(text), &error) == WEIR_OK)
+        return true;
+    snprintf(why, len, "column %u: %s", error.column, error.sentence);
+    return false;
 }
 
 /* -- addresses -- */

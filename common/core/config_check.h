@@ -29,6 +29,8 @@ const char *weir_config_check_affinity(const char *text);
 const char *weir_config_check_host_port(const char *text);
 /* address:port; a resolver has no name. */
 const char *weir_config_check_address_port(const char *text);
+/* A condition of an alert (core/alert_expr.h). False: why says in which column it is wrong. */
+bool weir_config_explain_condition(const char *text, char *why, size_t len);
 
 /* "127.0.0.1:8000", "[::1]:8000". What is wrong, or NULL. out->text is text itself. */
 const char *weir_config_listen_parse(struct weir_config_listen *out, struct weir_arena *a, const char *text);

@@ -219,10 +219,13 @@ const char *weir_config_read_text(struct weir_config_reader *r, const struct wei
 bool weir_config_text_passes(struct weir_config_reader *r, const struct weir_config_field *f, const char *text,
                              const json_t *node)
 {
+    char why[WEIR_CONFIG_WHY_SIZE];
     const char *wrong = f->check != NULL ? f->check(text) : NULL;
-    if (wrong == NULL)
+    if (wrong == NULL && (f->explain == NULL || text[0] == '\0' || f->explain(text, why, sizeof why)))
         return true;
-    if (is_secret(f))
+    if (wrong == NULL)
+        weir_config_fail(r, node, "%s", why);
+    else if (is_secret(f))
         weir_config_fail(r, node, "%s", wrong);
     else
         weir_config_fail(r, node, "\"%.120s\" %s", text, wrong);

@@ -104,6 +104,8 @@ struct weir_config_field {
     size_t twin;          /* SECRET, SECRET_FILE: offset of the other one */
     /* A further check of a scalar's text: what is wrong with it as the end of a sentence, or NULL. */
     const char *(*check)(const char *text);
+    /* The same where the sentence is made for the case. False: why says what is wrong. */
+    bool (*explain)(const char *text, char *why, size_t len);
     bool required;
 };
 

@@ -32,7 +32,7 @@ static const struct weir_config_field alert_fields[] = {
     WEIR_CONFIG_VALUE(TEXT, ALERT, name, "name", NULL, "The rule's name.", .required = true),
     WEIR_CONFIG_VALUE(TEXT, ALERT, condition, "condition", NULL,
                       "An expression over metric names: arithmetic, comparison, and/or, parentheses.",
-                      .required = true),
+                      .explain = weir_config_explain_condition, .required = true),
     WEIR_CONFIG_VALUE(CHOICE, ALERT, severity, "severity", "warning", "How bad it is.", .choices = severity_choices),
     WEIR_CONFIG_VALUE(TEXT, ALERT, message, "message", "", "What to say when it fires; none: the name."),
     WEIR_CONFIG_VALUE(CHOICE, ALERT, action, "action", "log", "What to do when it fires.", .choices = action_choices),

@@ -24,11 +24,27 @@ static uint64_t rows_sum(const struct weir_endpoint_counters *c, enum weir_endpo
 }
 
 /* The rows summed here stand together in the table, which the tests hold them to. */
-static void values_of(struct weir_guide_values *out, const struct weir_pool_gauges *g, uint64_t available,
-                      const struct weir_endpoint_counters *c)
+void weir_guide_recount(struct weir_guide_values *out, const struct weir_endpoint_counters *c)
 {
     uint64_t leases = c->at[WEIR_EC_LEASES_NEW] + c->at[WEIR_EC_LEASES_REUSED];
     uint64_t tries = c->at[WEIR_EC_TRIES];
+    double *v = out->at;
+
+    v[WEIR_GUIDE_TOTAL_REQUESTS] = (double)tries;
+    v[WEIR_GUIDE_ERROR_COUNT] = (double)c->at[WEIR_EC_TRIES_FAILED];
+    v[WEIR_GUIDE_AVG_RESPONSE_MS] = ratio(c->at[WEIR_EC_EXCHANGE_US], c->at[WEIR_EC_EXCHANGES]) / 1000;
+    v[WEIR_GUIDE_CREATED] = (double)c->at[WEIR_EC_CREATED];
+    v[WEIR_GUIDE_CLOSED] = (double)rows_sum(c, WEIR_EC_CLOSED_EXPIRED, WEIR_EC_EVICTIONS);
+    v[WEIR_GUIDE_ERRORS] = (double)rows_sum(c, WEIR_EC_CONNECT_DNS, WEIR_EC_LOST_PROTOCOL);
+    v[WEIR_GUIDE_TIMEOUTS] = (double)c->at[WEIR_EC_TIMEOUT_CONNECT];
+    v[WEIR_GUIDE_AVG_CONNECTION_MS] = ratio(c->at[WEIR_EC_LEASE_WAIT_US], leases) / 1000;
+    v[WEIR_GUIDE_ERROR_RATE] = ratio(c->at[WEIR_EC_TRIES_FAILED], tries > 0 ? tries : 1);
+    v[WEIR_GUIDE_REUSE_RATE] = 100 * ratio(c->at[WEIR_EC_LEASES_REUSED], leases);
+}
+
+static void values_of(struct weir_guide_values *out, const struct weir_pool_gauges *g, uint64_t available,
+                      const struct weir_endpoint_counters *c)
+{
     double utilization = 100 * ratio(g->active, g->max_connections);
     double *v = out->at;
 
@@ -37,19 +53,10 @@ static void values_of(struct weir_guide_values *out, const struct weir_pool_gaug
     v[WEIR_GUIDE_ACTIVE_CONNECTIONS] = v[WEIR_GUIDE_ACTIVE] = (double)g->active;
     v[WEIR_GUIDE_AVAILABLE] = (double)available;
     v[WEIR_GUIDE_PENDING_REQUESTS] = v[WEIR_GUIDE_PENDING] = (double)g->pending;
-    v[WEIR_GUIDE_TOTAL_REQUESTS] = (double)tries;
-    v[WEIR_GUIDE_ERROR_COUNT] = (double)c->at[WEIR_EC_TRIES_FAILED];
-    v[WEIR_GUIDE_AVG_RESPONSE_MS] = ratio(c->at[WEIR_EC_EXCHANGE_US], c->at[WEIR_EC_EXCHANGES]) / 1000;
     v[WEIR_GUIDE_IDLE] = (double)g->idle;
     v[WEIR_GUIDE_TOTAL] = (double)(g->active + g->idle);
-    v[WEIR_GUIDE_CREATED] = (double)c->at[WEIR_EC_CREATED];
-    v[WEIR_GUIDE_CLOSED] = (double)rows_sum(c, WEIR_EC_CLOSED_EXPIRED, WEIR_EC_EVICTIONS);
-    v[WEIR_GUIDE_ERRORS] = (double)rows_sum(c, WEIR_EC_CONNECT_DNS, WEIR_EC_LOST_PROTOCOL);
-    v[WEIR_GUIDE_TIMEOUTS] = (double)c->at[WEIR_EC_TIMEOUT_CONNECT];
-    v[WEIR_GUIDE_AVG_CONNECTION_MS] = ratio(c->at[WEIR_EC_LEASE_WAIT_US], leases) / 1000;
     v[WEIR_GUIDE_UTILIZATION] = v[WEIR_GUIDE_POOL_UTILIZATION] = utilization;
-    v[WEIR_GUIDE_ERROR_RATE] = ratio(c->at[WEIR_EC_TRIES_FAILED], tries > 0 ? tries : 1);
-    v[WEIR_GUIDE_REUSE_RATE] = 100 * ratio(c->at[WEIR_EC_LEASES_REUSED], leases);
+    weir_guide_recount(out, c);
 }
 
 /* Slots that may still be filled. A limit lowered by a reload can lie below what is open. */

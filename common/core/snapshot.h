@@ -101,6 +101,10 @@ void weir_guide_of_endpoint(struct weir_guide_values *out, const struct weir_pro
 void weir_guide_of_provider(struct weir_guide_values *out, const struct weir_provider_snapshot *p);
 void weir_guide_of_node(struct weir_guide_values *out, const struct weir_snapshot *s);
 
+/* Sets the values that come from counters anew, from counters of the caller's choice (those of a span of time); gauges
+ * stay. */
+void weir_guide_recount(struct weir_guide_values *out, const struct weir_endpoint_counters *c);
+
 /* Worst first, so that the worst of several is their minimum. */
 enum weir_health { WEIR_UNHEALTHY, WEIR_DEGRADED, WEIR_HEALTHY };
 const char *weir_health_text(enum weir_health h); /* "unhealthy", "degraded", "healthy" */

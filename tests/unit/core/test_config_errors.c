@@ -158,6 +158,29 @@ START_TEST(test_urls_addresses_and_names)
 }
 END_TEST
 
+START_TEST(test_conditions)
+{
+    static const struct pair cases[] = {
+        {P "alerts:\n  - name: n\n    condition: pending_requests >\n",
+         "f.yaml:4: error: alerts[0].condition: column 19: ends where a name, a number or \"(\" is wanted"},
+        {P "alerting: {connection_pool: [{name: n, condition: pending_request > 5}]}\n",
+         "f.yaml:2: error: alerting.connection_pool[0].condition: column 1: unknown name \"pending_request\"; the "
+         "nearest "
+         "known one is \"pending_requests\""},
+        {P "alerts: [{name: n, condition: error_rate > 5%}]\n",
+         "f.yaml:2: error: alerts[0].condition: column 15: \"%\" has no place in a condition"},
+        {P "alerts: [{name: n, condition: ''}]\n", "f.yaml:2: error: alerts[0].condition: is empty"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        config_case_end(&k);
+        k = config_parse(cases[i].text);
+        config_expect(&k, cases[i].problem);
+        ck_assert_uint_eq(k.problems.error_count, 1);
+        ck_assert_ptr_null(k.c);
+    }
+}
+END_TEST
+
 START_TEST(test_references_and_contradictions)
 {
     static const struct pair cases[] = {
@@ -421,7 +444,8 @@ START_TEST(test_variables_cannot_blow_up)
 END_TEST
 
 CHECK_MAIN("config_errors", setup, teardown, test_keys, test_types_and_ranges, test_urls_addresses_and_names,
-           test_references_and_contradictions, test_variables_and_secrets, test_what_is_not_in_this_build,
-           test_clocks_out_of_order_warn_where_they_are_written, test_plain_http_outside_this_machine, test_yaml,
-           test_an_alias_bomb_is_bounded, test_depth_is_bounded, test_a_large_file_is_refused_whole,
-           test_all_errors_in_one_run_in_the_order_of_lines, test_problems_are_bounded, test_variables_cannot_blow_up)
+           test_conditions, test_references_and_contradictions, test_variables_and_secrets,
+           test_what_is_not_in_this_build, test_clocks_out_of_order_warn_where_they_are_written,
+           test_plain_http_outside_this_machine, test_yaml, test_an_alias_bomb_is_bounded, test_depth_is_bounded,
+           test_a_large_file_is_refused_whole, test_all_errors_in_one_run_in_the_order_of_lines,
+           test_problems_are_bounded, test_variables_cannot_blow_up)

@@ -17,7 +17,7 @@ static const char text[] =
     "'${V}'}}\n"
     "  b: {base_url: 'http://example.com', api_key: 'k${V}'}\n"
     "routes: [{path_prefix: /a/, host: A.b, header: {name: X}, provider: a}]\n"
-    "alerts: [{name: n, condition: 'a > 1'}]\n"
+    "alerts: [{name: n, condition: 'pending_requests > 1'}]\n"
     "development: {http_client: *h}\n"
     "production: {providers: {a: {api_key: k}, c: {base_url: 'http://127.0.0.1:3'}}}\n";
 

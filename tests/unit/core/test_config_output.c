@@ -165,7 +165,7 @@ START_TEST(test_what_is_printed_reads_back_as_the_same)
         "  a: {endpoints: [{url: 'http://127.0.0.1:1/x', weight: 2}, {url: 'http://127.0.0.1:2'}]}\n"
         "  b: {base_url: 'http://127.0.0.1:3', rate_limit: {requests_per_minute: 60}, timeout: 7}\n"
         "routes: [{path_prefix: /a, provider: a, strip_prefix: true, header: {name: x, value: 'a\"$${b}\\\\'}}]\n"
-        "alerts: [{name: n, condition: 'a > 1', for: 5, severity: critical, action: scale_up}]\n"
+        "alerts: [{name: n, condition: 'pending_requests > 1', for: 5, severity: critical, action: scale_up}]\n"
         "development: {logging: {level: debug}}\n");
     ck_assert_ptr_nonnull(k.c);
     char *first = config_text(k.c);
