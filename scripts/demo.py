@@ -119,12 +119,13 @@ def on_signals(handler):
 
 
 def run(demo, checking):
+    """How many checks passed, if that is what it was for."""
     demo.start()
     if checking:
-        check(demo)
-    else:
-        demo.describe()
-        demo.wait()
+        return check(demo)
+    demo.describe()
+    demo.wait()
+    return 0
 
 
 def main():
@@ -142,11 +143,12 @@ def main():
         return 1
     on_signals(interrupt)
     demo = Demo(root, folder, port)
-    status = 0
+    status = passed = 0
     try:
-        run(demo, options.check)
+        passed = run(demo, options.check)
     except KeyboardInterrupt:
         print("\ndemo: stopping")
+        status = 1 if options.check else 0
     except (Failed, OSError, http.client.HTTPException) as problem:
         print(f"demo: {problem}", file=sys.stderr)
         status = 1
@@ -158,7 +160,7 @@ def main():
         print("demo: did not end well: " + ", ".join(f"{name} with {code}" for name, code in bad.items()), file=sys.stderr)
         status = 1
     if options.check:
-        print("demo: all checks passed, everything stopped" if status == 0 else "demo: FAILED, logs are in " + folder)
+        print(f"demo: {passed} checks passed, everything stopped" if status == 0 else "demo: FAILED, logs are in " + folder)
     return status
 
 
