@@ -118,7 +118,7 @@ static const struct weir_config_field breaker_fields[] = {
     WEIR_CONFIG_VALUE(BOOL, BREAKER, monitoring_enabled, "monitoring_enabled", "true",
                       "False silences the breaker's events and metrics, not the breaker."),
     WEIR_CONFIG_VALUE(COUNT, BREAKER, half_open_permits, "half_open_permits", "1", "Probes at once while half open.",
-                      WEIR_CONFIG_RANGE(1, 1000)),
+                      WEIR_CONFIG_RANGE(1, 64)),
     WEIR_CONFIG_VALUE(NUMBER, BREAKER, error_rate_threshold, "error_rate_threshold", "0",
                       "Share of failed tries that opens the circuit as well; 0: off.", WEIR_CONFIG_RANGE(0, 1)),
     WEIR_CONFIG_VALUE(DURATION, BREAKER, error_rate_window_ms, "error_rate_window", "10", "The window of that share.",

@@ -1,0 +1,279 @@
+#include "core/breaker_view.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t add_one(uint32_t a, bool yes)
+{
+    return a + (yes && a < UINT32_MAX);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void weir_breaker_view_init(struct weir_breaker_view *v, uint64_t node, uint64_t now_ms)
+{
+    assert(node != 0);
+    *v = (struct weir_breaker_view){.pending.node = node};
+    weir_breaker_init(&v->own, now_ms);
+}
+
+/* Own generations and permits go on counting, so that tickets still out mean nothing here. */
+static void renew_own(struct weir_breaker_view *v, uint64_t now_ms)
+{
+    struct weir_breaker_state old = v->own;
+    weir_breaker_init(&v->own, now_ms);
+    v->own.gen = old.gen + 1;
+    v->own.permit_last = old.permit_last;
+    v->own.cooldown_until_ms = old.cooldown_until_ms;
+}
+
+static void forget_pending(struct weir_breaker_view *v)
+{
+    v->pending = (struct weir_breaker_report){.node = v->pending.node, .gen = v->shared.gen};
+    v->permit_count = 0;
+    v->asked_ms = 0;
+}
+
+/* -- letting through -- */
+
+static uint64_t cooling_until(const struct weir_breaker_view *v)
+{
+    return later(v->own.cooldown_until_ms, v->sharing ? v->shared.cooldown_until_ms : 0);
+}
+
+static struct weir_breaker_answer refuse(enum weir_breaker_answer_word word, uint64_t now_ms, uint64_t until_ms)
+{
+    return (struct weir_breaker_answer){.word = word, .wait_ms = until_ms > now_ms ? until_ms - now_ms : 0};
+}
+
+static bool needs_permit(const struct weir_breaker_view *v)
+{
+    return v->sharing && v->shared.phase != WEIR_BREAKER_CLOSED;
+}
+
+static void drop_expired(struct weir_breaker_view *v, uint64_t now_ms)
+{
+    for (uint32_t i = v->permit_count; i-- > 0;)
+        if (v->permits[i].expires_ms <= now_ms)
+            v->permits[i] = v->permits[--v->permit_count];
+}
+
+static bool may_ask(const struct weir_breaker_view *v, uint64_t now_ms)
+{
+    return v->asked_ms == 0 || v->asked_ms + WEIR_BREAKER_ASK_MS <= now_ms;
+}
+
+static void ask(struct weir_breaker_view *v, uint64_t now_ms)
+{
+    if (!may_ask(v, now_ms))
+        return;
+    v->pending.want = 1;
+    v->asked_ms = later(now_ms, 1);
+    v->urgent = true;
+}
+
+struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, const struct weir_breaker_policy *p,
+                                                   uint64_t now_ms, struct weir_breaker_reply *out)
+{
+    struct weir_breaker_answer a = {.word = WEIR_BREAKER_ADMIT};
+    *out = (struct weir_breaker_reply){0};
+    if (cooling_until(v) > now_ms)
+        return refuse(WEIR_BREAKER_REFUSE_COOLING, now_ms, cooling_until(v));
+    if (needs_permit(v)) {
+        if (v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
+            return refuse(WEIR_BREAKER_REFUSE_OPEN, now_ms, v->shared.open_until_ms);
+        drop_expired(v, now_ms);
+        if (v->permit_count == 0) {
+            ask(v, now_ms);
+            return refuse(WEIR_BREAKER_REFUSE_HALF_OPEN, now_ms, 0);
+        }
+    }
+    if (v->own.phase == WEIR_BREAKER_OPEN && v->own.open_until_ms > now_ms)
+        return refuse(WEIR_BREAKER_REFUSE_OPEN, now_ms, v->own.open_until_ms);
+    if (v->own.phase != WEIR_BREAKER_CLOSED) {
+        struct weir_breaker_report want = {.gen = v->own.gen, .node = v->pending.node, .want = 1};
+        weir_breaker_report(&v->own, p, now_ms, &want, out);
+        if (out->permit_count == 0)
+            return refuse(WEIR_BREAKER_REFUSE_HALF_OPEN, now_ms, 0);
+        a.ticket.own_permit = out->permits[0].id;
+    }
+    if (needs_permit(v))
+        a.ticket.permit = v->permits[--v->permit_count].id;
+    a.ticket.gen = v->sharing ? v->shared.gen : 0;
+    a.ticket.own_gen = v->own.gen;
+    return a;
+}
+
+static bool own_may_admit(const struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms)
+{
+    uint32_t busy = v->own.probes_ok;
+    if (v->own.phase == WEIR_BREAKER_OPEN)
+        return v->own.open_until_ms <= now_ms;
+    if (v->own.phase == WEIR_BREAKER_CLOSED)
+        return true;
+    for (uint32_t i = 0; i < v->own.permit_count; i++)
+        busy += v->own.permits[i].expires_ms > now_ms;
+    return busy < p->permits;
+}
+
+bool weir_breaker_view_may_admit(const struct weir_breaker_view *v, const struct weir_breaker_policy *p,
+                                 uint64_t now_ms)
+{
+    if (cooling_until(v) > now_ms || !own_may_admit(v, p, now_ms))
+        return false;
+    if (!needs_permit(v))
+        return true;
+    if (v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
+        return false;
+    for (uint32_t i = 0; i < v->permit_count; i++)
+        if (v->permits[i].expires_ms > now_ms)
+            return true;
+    return may_ask(v, now_ms);
+}
+
+struct weir_breaker_sight weir_breaker_view_look(const struct weir_breaker_view *v, uint64_t now_ms)
+{
+    struct weir_breaker_sight s = needs_permit(v) ? v->shared : weir_breaker_look(&v->own);
+    s.cooldown_until_ms = cooling_until(v) > now_ms ? cooling_until(v) : 0;
+    return s;
+}
+
+/* -- outcomes -- */
+
+static void remember(struct weir_breaker_view *v, uint64_t now_ms, enum weir_breaker_verdict verdict)
+{
+    uint64_t second = now_ms / 1000;
+    struct weir_breaker_bucket *b = &v->recent[second % WEIR_BREAKER_RECENT_S];
+    if (b->period != second)
+        *b = (struct weir_breaker_bucket){.period = second};
+    b->ok = add_one(b->ok, verdict == WEIR_BREAKER_SUCCESS);
+    b->fail = add_one(b->fail, verdict == WEIR_BREAKER_FAILURE);
+}
+
+static struct weir_breaker_report report_of(uint64_t node, uint64_t gen, uint64_t permit,
+                                            enum weir_breaker_verdict verdict)
+{
+    struct weir_breaker_report r = {.gen = gen, .node = node};
+    if (permit != 0) {
+        r.probe_count = 1;
+        r.probes[0].permit = permit;
+        r.probes[0].verdict = verdict;
+    } else {
+        r.ok = verdict == WEIR_BREAKER_SUCCESS;
+        r.fail = r.run = verdict == WEIR_BREAKER_FAILURE;
+    }
+    return r;
+}
+
+void weir_breaker_view_done(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                            const struct weir_breaker_ticket *t, enum weir_breaker_verdict verdict,
+                            uint64_t cooldown_ms, struct weir_breaker_reply *out)
+{
+    uint64_t node = v->pending.node, own_gen = v->own.gen;
+    struct weir_breaker_report r = report_of(node, t->own_gen, t->own_permit, verdict);
+    r.cooldown_ms = cooldown_ms;
+    weir_breaker_report(&v->own, p, now_ms, &r, out);
+    if (!v->sharing)
+        return;
+    remember(v, now_ms, verdict);
+    v->urgent = v->urgent || v->own.gen != own_gen;
+    if (v->own.cooldown_until_ms > now_ms && v->own.cooldown_until_ms > v->cooldown_until_ms) {
+        v->cooldown_until_ms = v->own.cooldown_until_ms;
+        v->urgent = true;
+    }
+    if (t->gen != v->shared.gen)
+        return;
+    r = report_of(node, t->gen, t->permit, verdict);
+    weir_breaker_report_add(&v->pending, &r);
+    v->urgent = v->urgent || t->permit != 0;
+}
+
+/* -- sharing -- */
+
+static bool has_news(const struct weir_breaker_report *r)
+{
+    return r->ok + (uint64_t)r->fail > 0 || r->want > 0 || r->probe_count > 0;
+}
+
+bool weir_breaker_view_owes(const struct weir_breaker_view *v, bool *urgent)
+{
+    *urgent = v->sharing && v->urgent;
+    return *urgent || (v->sharing && has_news(&v->pending));
+}
+
+bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct weir_breaker_report *out)
+{
+    bool urgent;
+    if (!weir_breaker_view_owes(v, &urgent))
+        return false;
+    *out = v->pending;
+    out->cooldown_ms = v->cooldown_until_ms > now_ms ? v->cooldown_until_ms - now_ms : 0;
+    for (size_t i = 0; i < WEIR_BREAKER_RECENT_S; i++)
+        if (v->recent[i].period + WEIR_BREAKER_RECENT_S > now_ms / 1000) {
+            out->recent_ok += v->recent[i].ok;
+            out->recent_fail += v->recent[i].fail;
+        }
+    v->pending = (struct weir_breaker_report){.node = out->node, .gen = out->gen};
+    v->cooldown_until_ms = 0;
+    v->urgent = false;
+    return true;
+}
+
+static uint64_t own_clock(uint64_t now_ms, uint64_t store_ms, uint64_t at_ms)
+{
+    return at_ms > store_ms ? now_ms + (at_ms - store_ms) : 0;
+}
+
+void weir_breaker_view_learn(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_sight *seen,
+                             uint64_t store_ms)
+{
+    struct weir_breaker_sight s = *seen;
+    if (v->sharing && s.gen < v->shared.gen)
+        return;
+    bool first = !v->sharing, other = first || s.gen != v->shared.gen;
+    s.open_until_ms = own_clock(now_ms, store_ms, s.open_until_ms);
+    s.cooldown_until_ms =
+        later(own_clock(now_ms, store_ms, s.cooldown_until_ms), first ? 0 : v->shared.cooldown_until_ms);
+    v->sharing = true;
+    v->shared = s;
+    if (!other)
+        return;
+    forget_pending(v);
+    /* On return of the store the own circuit is the fresher one, unless the shared one is open as well. */
+    if (!first || s.phase != WEIR_BREAKER_CLOSED)
+        renew_own(v, now_ms);
+}
+
+void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
+                               uint64_t store_ms)
+{
+    v->asked_ms = 0;
+    if (!v->sharing || reply->gen != v->shared.gen)
+        return;
+    for (uint32_t i = 0; i < reply->permit_count && v->permit_count < WEIR_BREAKER_BATCH; i++) {
+        uint64_t expires = own_clock(now_ms, store_ms, reply->permits[i].expires_ms);
+        v->permits[v->permit_count++] = (struct weir_breaker_permit){reply->permits[i].id, expires};
+    }
+}
+
+void weir_breaker_view_alone(struct weir_breaker_view *v, uint64_t now_ms)
+{
+    struct weir_breaker_sight s = v->shared;
+    if (!v->sharing)
+        return;
+    if (s.phase != WEIR_BREAKER_CLOSED) {
+        renew_own(v, now_ms);
+        v->own.phase = WEIR_BREAKER_OPEN;
+        v->own.open_until_ms = s.open_until_ms;
+        v->own.openings = 1;
+    }
+    v->own.cooldown_until_ms = later(v->own.cooldown_until_ms, s.cooldown_until_ms);
+    v->sharing = v->urgent = false;
+    v->shared = (struct weir_breaker_sight){0};
+    v->cooldown_until_ms = 0;
+    memset(v->recent, 0, sizeof v->recent);
+    forget_pending(v);
+}
