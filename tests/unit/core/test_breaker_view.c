@@ -425,7 +425,8 @@ static void run_random(uint64_t seed)
     setup();
     policy.permits = 1 + (uint32_t)(seed % 3);
     policy.rate_ppm = seed % 2 != 0 ? WEIR_BREAKER_PPM / 2 : 0;
-    policy.recovery_max_ms = seed % 5 == 0 ? 40000 : 10000;
+    policy.recovery_ms = seed % 4 < 2 ? 100 : 10000; /* short: reports of a generation come two later */
+    policy.recovery_max_ms = seed % 5 == 0 ? 4 * policy.recovery_ms : policy.recovery_ms;
     memset(flying, 0, sizeof flying);
     memset(mail, 0, sizeof mail);
     memset(ended_ok, 0, sizeof ended_ok);
