@@ -1,0 +1,199 @@
+#include "core/limiter.h"
+
+#include <assert.h>
+
+/* What is taken and not yet filled up again, in parts of 1/limit microseconds: a token is period_us of them. Cut where
+ * it could overflow: centuries of debt. */
+static uint64_t owed(const struct weir_limiter *l, uint64_t now_us)
+{
+    uint64_t us_max = UINT64_MAX / 4 / l->limit;
+    if (l->tat_us < now_us)
+        return 0;
+    uint64_t us = l->tat_us - now_us;
+    return (us < us_max ? us : us_max) * l->limit + l->tat_part;
+}
+
+static void owe(struct weir_limiter *l, uint64_t now_us, uint64_t parts)
+{
+    l->tat_us = now_us + parts / l->limit;
+    l->tat_part = (uint32_t)(parts % l->limit);
+}
+
+static uint64_t capacity(const struct weir_limiter *l)
+{
+    return l->burst * l->period_us;
+}
+
+static uint64_t divide_up(uint64_t a, uint64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static uint32_t whole_tokens(const struct weir_limiter *l, uint64_t parts_owed)
+{
+    return parts_owed >= capacity(l) ? 0 : (uint32_t)((capacity(l) - parts_owed) / l->period_us);
+}
+
+void weir_limiter_init(struct weir_limiter *l, uint32_t limit, uint32_t burst, uint64_t period_us, uint64_t now_us,
+                       bool strict)
+{
+    assert(limit > 0 && burst > 0 && period_us > 0);
+    assert(UINT32_MAX * period_us < UINT64_MAX / 4); /* any burst, and as much again of debt, fits */
+    *l = (struct weir_limiter){.limit = limit, .burst = burst, .period_us = period_us};
+    owe(l, now_us, strict ? capacity(l) : 0);
+}
+
+void weir_limiter_set(struct weir_limiter *l, uint32_t limit, uint32_t burst, uint64_t now_us)
+{
+    assert(limit > 0 && burst > 0);
+    uint64_t tokens = divide_up(owed(l, now_us), l->period_us);
+    l->limit = limit;
+    l->burst = burst;
+    owe(l, now_us, tokens <= UINT32_MAX ? tokens * l->period_us : UINT32_MAX * l->period_us);
+}
+
+struct weir_limiter_answer weir_limiter_look(const struct weir_limiter *l, uint64_t now_us, uint32_t cost)
+{
+    uint64_t debt = owed(l, now_us);
+    uint64_t need = (cost < l->burst ? cost : l->burst) * l->period_us;
+    struct weir_limiter_answer a = {.remaining = whole_tokens(l, debt), .full_us = divide_up(debt, l->limit)};
+    if (debt + need > capacity(l))
+        a.wait_us = divide_up(debt + need - capacity(l), l->limit);
+    else
+        a.ok = true;
+    return a;
+}
+
+void weir_limiter_charge(struct weir_limiter *l, uint64_t now_us, uint32_t used)
+{
+    owe(l, now_us, owed(l, now_us) + used * l->period_us);
+}
+
+struct weir_limiter_answer weir_limiter_take(struct weir_limiter *l, uint64_t now_us, uint32_t cost)
+{
+    struct weir_limiter_answer a = weir_limiter_look(l, now_us, cost);
+    if (!a.ok)
+        return a;
+    weir_limiter_charge(l, now_us, cost);
+    a.remaining = whole_tokens(l, owed(l, now_us));
+    a.full_us = divide_up(owed(l, now_us), l->limit);
+    return a;
+}
+
+uint32_t weir_limiter_grant(struct weir_limiter *l, uint64_t now_us, uint32_t want)
+{
+    uint32_t there = whole_tokens(l, owed(l, now_us));
+    uint32_t n = want < there ? want : there;
+    if (n > 0)
+        weir_limiter_charge(l, now_us, n);
+    return n;
+}
+
+void weir_limiter_hand_back(struct weir_limiter *l, uint64_t now_us, uint32_t unused)
+{
+    uint64_t debt = owed(l, now_us), parts = unused * l->period_us;
+    if (debt > 0)
+        owe(l, now_us, debt > parts ? debt - parts : 0);
+}
+
+uint32_t weir_limiter_share(uint32_t limit, uint32_t share_ppm, uint32_t nodes)
+{
+    uint64_t whole = (uint64_t)limit * share_ppm / 1000000;
+    assert(nodes > 0 && share_ppm <= 1000000);
+    return whole > nodes ? (uint32_t)(whole / nodes) : 1;
+}
+
+struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const struct weir_limiter_answer *a)
+{
+    uint64_t wait_s = divide_up(a->wait_us, 1000000);
+    return (struct weir_limiter_values){
+        .limit = l->limit,
+        .remaining = a->remaining,
+        .reset_s = divide_up(a->full_us, 1000000),
+        .retry_after_s = a->ok        ? 0
+                         : wait_s > 0 ? wait_s
+                                      : 1,
+    };
+}
+
+/* -- leases -- */
+
+static uint32_t add(uint32_t a, uint32_t b)
+{
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static void expire(struct weir_lease *l, uint64_t now_us)
+{
+    for (int i = 0; i < 2; i++)
+        if (l->parts[i].expires_us <= now_us) {
+            l->unused = add(l->unused, l->parts[i].tokens);
+            l->parts[i].tokens = 0;
+        }
+    if (l->parts[0].tokens == 0) {
+        l->parts[0] = l->parts[1];
+        l->parts[1].tokens = 0;
+    }
+}
+
+uint32_t weir_lease_tokens(struct weir_lease *l, uint64_t now_us)
+{
+    expire(l, now_us);
+    return add(l->parts[0].tokens, l->parts[1].tokens);
+}
+
+bool weir_lease_take(struct weir_lease *l, uint64_t now_us)
+{
+    if (weir_lease_tokens(l, now_us) == 0)
+        return false;
+    l->parts[0].tokens--;
+    l->spent = add(l->spent, 1);
+    return true;
+}
+
+uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)
+{
+    if (l->pulled && now_us < l->pulled_us + WEIR_LEASE_PULL_US)
+        return 0;
+    uint32_t have = weir_lease_tokens(l, now_us);
+    uint32_t faded = (uint32_t)((uint64_t)l->expected * 3 / 4);
+    l->expected = l->spent > faded ? l->spent : faded;
+    l->spent = 0;
+    uint32_t need = add(queued, l->expected);
+    if (need <= have)
+        return 0;
+    l->pulled = true;
+    l->pulled_us = now_us;
+    return need - have;
+}
+
+void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us)
+{
+    uint64_t expires = asked_us + WEIR_LEASE_LIFE_US;
+    expire(l, now_us);
+    if (tokens == 0)
+        return;
+    if (expires <= now_us) {
+        l->unused = add(l->unused, tokens);
+        return;
+    }
+    int i = l->parts[0].tokens > 0;
+    /* No room for a third: it ends with the second, early rather than late, as the bound is on how long tokens live. */
+    if (l->parts[i].tokens == 0 || expires < l->parts[i].expires_us)
+        l->parts[i].expires_us = expires;
+    l->parts[i].tokens = add(l->parts[i].tokens, tokens);
+    if (i == 1 && l->parts[1].expires_us < l->parts[0].expires_us)
+        l->parts[0].expires_us = l->parts[1].expires_us;
+}
+
+uint32_t weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain)
+{
+    expire(l, now_us);
+    uint32_t n = l->unused;
+    l->unused = 0;
+    if (drain) {
+        n = add(n, add(l->parts[0].tokens, l->parts[1].tokens));
+        l->parts[0].tokens = l->parts[1].tokens = 0;
+    }
+    return n;
+}
