@@ -290,8 +290,12 @@ static enum weir_node_counter malformed_class(const struct weir_malformed *why)
     } parts[] = {{"host", WEIR_NC_BAD_HOST},
                  {"chunk", WEIR_NC_BAD_CHUNK},
                  {"framing", WEIR_NC_BAD_FRAMING},
-                 {"header", WEIR_NC_BAD_HEADER},
-                 {"request_line", WEIR_NC_BAD_REQUEST_LINE}};
+                 {"field", WEIR_NC_BAD_HEADER},
+                 {"connection", WEIR_NC_BAD_HEADER},
+                 {"transfer_coding", WEIR_NC_BAD_FRAMING},
+                 {"start_line", WEIR_NC_BAD_REQUEST_LINE},
+                 {"target", WEIR_NC_BAD_REQUEST_LINE},
+                 {"http2_preface", WEIR_NC_BAD_VERSION}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (strstr(why->code, parts[i].part) != NULL)
             return parts[i].id;

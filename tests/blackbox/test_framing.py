@@ -179,6 +179,25 @@ def test_connect_is_not_offered(node, upstream):
     assert not upstream.requests
 
 
+COUNTED = {
+    "request_line": request(line="GET /a b HTTP/1.1", body=b""),
+    "header": request("X A: 5"),
+    "framing": request("Content-Length: 5", "Content-Length: 6"),
+    "host": request(host=None),
+    "chunk": request("Transfer-Encoding: chunked", body=b"zz\r\n"),
+    "version": request(line="GET / HTTP/2.0", body=b""),
+}
+
+
+def test_refusals_are_counted_by_their_kind(module_stage):
+    node = module_stage.node(module_stage.upstream(answering(OK)))
+    for code, raw in COUNTED.items():
+        with node.client() as c:
+            c.send(raw)
+            c.response()
+        assert node.metric("weir_malformed_requests_total", code=code) == 1, code
+
+
 GOOD_HEADS = {
     "length-with-spaces": request("Content-Length:   5  "),
     "chunked-in-capitals": request("Transfer-Encoding: CHUNKED", body=b"5\r\nhello\r\n0\r\n\r\n"),
