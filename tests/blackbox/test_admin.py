@@ -27,6 +27,9 @@ GUIDE_POOL = [
     "connection_timeouts_total",
     "avg_connection_time_ms",
     "pool_utilization_percent",
+    "connection_pool_utilization_percent",
+    "connection_reuse_rate_percent",
+    "error_rate",
 ]
 TOKEN = [("Authorization", "Bearer admin-token")]
 SECRET_PAGES = ["/metrics", "/metrics/prometheus", "/api/http-client/pool/stats"]
@@ -203,7 +206,8 @@ def test_port_of_its_own(stage, mock):
     wait_for(lambda: on_admin("/health/ready").status == 200, "the admin port")
     for page in (*OPEN_PAGES, *SECRET_PAGES):
         assert on_admin(page).status == 200, page
-    assert on_admin("/echo").status == 404
+    r = on_admin("/echo")
+    assert (r.status, r.get("x-weir-error")) == (404, "not_found")
     assert mock.stats()["requests"]["total"] == 0
     assert node.get("/metrics").status == 404, "it is the upstream's answer"
     assert mock.stats()["requests"]["total"] == 1

@@ -184,9 +184,9 @@ def test_queue_is_served_in_order(stage):
         c.close()
 
 
-def assert_busy(r):
+def assert_busy(r, code):
     assert r.status == 503, r
-    assert r.get("x-weir-error") == r.json()["error"]["code"]
+    assert r.get("x-weir-error") == r.json()["error"]["code"] == code
     assert int(r.get("retry-after")) >= 1
 
 
@@ -196,7 +196,7 @@ def test_waiting_has_an_end(stage, mock, clock):
     node = stage.node(mock, http_client={"pool_limits": limits, "timeout": clock.get("timeout", {})})
     first = ask_gated(node, mock, "g")
     with node.client() as c:
-        assert_busy(c.get("/echo"))
+        assert_busy(c.get("/echo"), "pool_timeout")
         assert node.pool("mock")["pending_requests"] == 0
         answer(mock, "g", first)
         assert c.get("/echo").status == 200
@@ -214,7 +214,7 @@ def test_queue_is_bounded(stage, mock):
         queued.append(c)
         wait_pending(node, i + 1)
     with node.client() as c:
-        assert_busy(c.get("/echo"))
+        assert_busy(c.get("/echo"), "pool_full")
     answer(mock, "g", first)
     assert [c.response().status for c in queued] == [200, 200]
     assert node.metric("weir_pool_queue_full_total") == 1
@@ -343,7 +343,8 @@ def test_new_connection_that_dies_is_not_replaced(stage):
     upstream = stage.upstream(stale_script(0))
     node = stage.node(upstream, http_client=pool())
     with node.client() as c:
-        assert c.get("/").status == 502
+        r = c.get("/")
+        assert (r.status, r.get("x-weir-error")) == (502, "upstream_closed")
     assert upstream.dropped == 1 and node.metric("weir_pool_stale_replacements_total") == 0
 
 
