@@ -408,11 +408,12 @@ static void down_reset(struct weir_exchange *x, const struct weir_reset *why)
     (void)why;
     r->down = NULL;
     if (!r->answer_ended) {
-        weir_node_add(r->worker->counters, abort_phase(r), 1);
-        if (r->error == NULL)
-            r->error = "client_closed";
-        if (r->client->close_reason == NULL)
+        if (r->client->close_reason == NULL) {
+            weir_node_add(r->worker->counters, abort_phase(r), 1);
             r->client->close_reason = "client_closed";
+        }
+        if (r->error == NULL)
+            r->error = r->client->close_reason;
         if (r->waiter.waiting)
             weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_QUEUE_CANCEL, 1);
         if (r->up != NULL)

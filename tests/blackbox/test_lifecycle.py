@@ -126,6 +126,8 @@ def test_drain_has_an_end(stage, mock):
     with pytest.raises((Closed, ConnectionResetError)):
         rest_of(c)
     c.close()
+    (line,) = [e for e in node.log_lines() if e.get("event") == "access" and e.get("target") == "/v1/chat/completions"]
+    assert (line["close"], line["error"]) == ("drain_timeout", "drain_timeout"), "it was not the client who left"
 
 
 def test_second_signal_ends_at_once(stage, mock):
