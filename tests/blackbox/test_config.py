@@ -46,7 +46,10 @@ BAD = {
         "server:\n  workers: 1\n  workers: 1\n",
         ["weir.yaml:3: error: server.workers: given twice, the first time in line 2"],
     ),
-    "bad-url": ("providers:\n  a: {base_url: 'ftp://x'}\n", ['weir.yaml:2: error: providers.a.base_url: "ftp://x" is not an http:// or https:// URL']),
+    "bad-url": (
+        "providers:\n  a: {base_url: 'ftp://x'}\n",
+        ['weir.yaml:2: error: providers.a.base_url: "ftp://x" is not an http:// or https:// URL'],
+    ),
     "bad-port": ("server:\n  listen: '127.0.0.1:99999'\n", ['weir.yaml:2: error: server.listen: "127.0.0.1:99999" is not address:port']),
     "missing-variable": (
         "providers:\n  a: {base_url: 'http://${NOPE_}'}\n",
