@@ -71,6 +71,21 @@ static bool ask(struct weir_pool *p, struct weir_pool_waiter *w, unsigned worker
     return true;
 }
 
+bool weir_pool_nudge(struct weir_pool *p, struct weir_endpoint *e, uint64_t workers)
+{
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        if (i == p->worker || (workers >> i & 1) == 0 || atomic_load(&e->provider->local[i].uncovered_shown) == 0)
+            continue;
+        struct ask *a = malloc(sizeof *a);
+        if (a == NULL)
+            return false;
+        *a = (struct ask){.message = {.handle = ask_answered}, .from = p->peers[i], .endpoint = e};
+        weir_endpoint_ref(e);
+        weir_mailbox_post(a->from->mailbox, &a->message);
+    }
+    return true;
+}
+
 static int idle_elsewhere(const struct weir_pool *p, const struct weir_pool_waiter *w)
 {
     for (unsigned i = 0; i < p->worker_count; i++)
@@ -104,6 +119,13 @@ static void look(const struct weir_pool *p, const struct weir_pool_waiter *w, st
     };
 }
 
+static void note_queued(struct weir_pool *p, struct weir_pool_waiter *w)
+{
+    if (!w->queued)
+        weir_provider_add(&weir_pool_local_of(p, w->provider)->counters, WEIR_PC_QUEUED, 1);
+    w->queued = true;
+}
+
 /* Carries out a step for a request that waits. True: its wait is now somebody else's business (a dial, an answer, its
  * end); false: the world changed meanwhile, look again. */
 static bool carry_out(struct weir_pool *p, struct weir_pool_waiter *w, enum weir_pool_step step,
@@ -134,13 +156,14 @@ static bool carry_out(struct weir_pool *p, struct weir_pool_waiter *w, enum weir
         return true;
     case WEIR_POOL_EVICT:
         evict_for(p, weir_pool_conn_of(weir_pool_oldest(&weir_pool_local_of(p, pr)->shelf)), p->worker);
-        return true;
+        return !w->waiting || weir_pool_covered(p, w); /* the slot may have gone to an older one elsewhere */
     case WEIR_POOL_EVICT_AWAY:
         assert(s->spare_elsewhere >= 0);
         w->asked_evict |= UINT64_C(1) << s->spare_elsewhere;
         return ask(p, w, (unsigned)s->spare_elsewhere, true);
     case WEIR_POOL_QUEUE:
     case WEIR_POOL_REFUSE:
+        note_queued(p, w);
         return true;
     }
     return true;
@@ -168,11 +191,18 @@ void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr)
 
 /* -- for the request -- */
 
+static void begin_to_wait(struct weir_pool *p, struct weir_pool_waiter *w)
+{
+    if (!w->again)
+        w->place.since_us = p->connector->now_us(p->arg);
+    weir_pool_wait_begin(p, w);
+}
+
 enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_waiter *w, struct weir_pool_conn **c,
                                         struct weir_err *err)
 {
     struct weir_pool_sight sight;
-    w->waiting = false;
+    w->waiting = w->queued = false;
     w->asked = w->asked_evict = 0;
     w->acquire_err = NULL;
     weir_list_init(&w->place.link);
@@ -183,26 +213,27 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
         }
         look(p, w, &sight);
         enum weir_pool_step step = weir_pool_decide(&sight);
-        if (step == WEIR_POOL_REFUSE)
+        if (step == WEIR_POOL_REFUSE && !w->again)
             return WEIR_POOL_REFUSED;
         if (step == WEIR_POOL_OPEN) {
             if (!weir_pool_slot_take(w->provider))
                 continue;
-            w->place.since_us = p->connector->now_us(p->arg);
-            weir_pool_wait_begin(p, w);
+            begin_to_wait(p, w);
             if (weir_pool_slot_dial(p, w, err))
                 return WEIR_POOL_WAITING;
             weir_pool_wait_end(p, w);
             weir_pool_slot_use(p, w->provider);
             return WEIR_POOL_FAILED;
         }
-        w->place.since_us = p->connector->now_us(p->arg);
-        weir_pool_wait_begin(p, w);
-        if (step == WEIR_POOL_QUEUE) {
+        begin_to_wait(p, w);
+        if (step == WEIR_POOL_QUEUE || step == WEIR_POOL_REFUSE) {
             /* A connection may have been released before anybody could see this request wait. */
             look(p, w, &sight);
-            if (weir_pool_decide(&sight) == WEIR_POOL_QUEUE || weir_pool_decide(&sight) == WEIR_POOL_REFUSE)
+            step = weir_pool_decide(&sight);
+            if (step == WEIR_POOL_QUEUE || step == WEIR_POOL_REFUSE) {
+                note_queued(p, w);
                 return WEIR_POOL_WAITING;
+            }
         } else {
             w->acquire_err = err;
             bool done = carry_out(p, w, step, &sight);
@@ -265,7 +296,11 @@ void weir_pool_opened(struct weir_pool *p, struct weir_pool_conn *c)
     c->opened_ms = p->connector->now_ms(p->arg);
     weir_pool_count(p, c->endpoint, WEIR_EC_CREATED);
     end_dial(p, pr);
+    weir_provider_ref(pr);
     weir_pool_conn_offer(p, c);
+    weir_pool_settle(p,
+                     pr); /* it may have gone to an older request elsewhere, and who relied on it here needs another */
+    weir_provider_unref(pr);
 }
 
 void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const struct weir_err *err)
@@ -287,7 +322,14 @@ void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const 
     if (place != NULL)
         weir_pool_wait_fail(p, weir_pool_waiter_of(place), err);
     weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_FAILED);
+    weir_pool_settle(p, pr);
     weir_provider_unref(pr);
+}
+
+/* A reload may have lowered either limit. */
+static bool too_many(const struct weir_provider *pr)
+{
+    return atomic_load(&pr->total) > atomic_load(&pr->total_max) || atomic_load(&pr->idle) > atomic_load(&pr->idle_max);
 }
 
 unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all)
@@ -296,7 +338,7 @@ unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, b
     WEIR_LIST_EACH_SAFE(at, &weir_pool_local_of(p, pr)->shelf.by_age)
     {
         struct weir_pool_conn *c = weir_pool_conn_of(WEIR_CONTAINER(at, struct weir_pool_item, in_age));
-        if (!all && !atomic_load_explicit(&c->endpoint->retired, memory_order_relaxed))
+        if (!all && !atomic_load_explicit(&c->endpoint->retired, memory_order_relaxed) && !too_many(pr))
             continue;
         weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_CONFIG);
         closed++;

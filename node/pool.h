@@ -51,13 +51,17 @@ struct weir_connector {
 
 /* One request's wish. The caller owns it, and may not move or free it while it waits. */
 struct weir_pool_waiter {
-    struct weir_pool_place place; /* endpoints and fresh are set by the caller */
+    struct weir_pool_place place; /* endpoints and fresh are set by the caller, since_us with `again` */
     struct weir_provider *provider;
     struct weir_endpoint *wanted;
     const void *target;   /* given to connector->open, e.g. the addresses; must live as long as it waits */
     uint64_t asked;       /* workers asked for a connection, a bit each */
     uint64_t asked_evict; /* workers asked to make room */
+    /* Set by the caller: it had a connection, which died before it could be used. It is never refused, and its place is
+     * that of place.since_us, which the caller sets to when it first asked (connector's now_us). */
+    bool again;
     bool waiting;
+    bool queued; /* the pool's answer: it had, or has, to queue: nothing could be dialed, fetched or evicted for it */
     struct weir_err *acquire_err; /* the pool's own: set while acquire runs */
     /* Exactly one of the two ends a wait, never from inside acquire. The connection is leased to the receiver; of a
      * failure err is valid during the call only. */
@@ -97,8 +101,8 @@ void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr);
 void weir_pool_opened(struct weir_pool *p, struct weir_pool_conn *c);
 void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const struct weir_err *err);
 
-/* Closes this worker's parked connections to a provider: those of retired endpoints, or (all) every one. Returns how
- * many. */
+/* Closes this worker's parked connections to a provider: those of retired endpoints and, oldest first, what is over the
+ * limits; or (all) every one. Returns how many. */
 unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all);
 
 #endif

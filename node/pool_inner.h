@@ -28,6 +28,12 @@ static inline void weir_pool_count(const struct weir_pool *p, struct weir_endpoi
     weir_endpoint_add(&e->local[p->worker].counters, id, 1);
 }
 
+/* -- pool.c -- */
+
+/* A connection to e that was of no use to these workers is parked here: who has come to wait there since is to look
+ * again. False: out of memory, they may not know. */
+bool weir_pool_nudge(struct weir_pool *p, struct weir_endpoint *e, uint64_t workers);
+
 /* -- pool_shelf.c -- */
 
 /* Shows other workers how many wait here, and how many of them no dial covers. */

@@ -50,6 +50,7 @@ static void slot_arrived(struct weir_message *m, void *receiver)
     free(s);
     atomic_fetch_sub(&weir_pool_local_of(p, pr)->slots_coming, 1);
     weir_pool_slot_use(p, pr);
+    weir_pool_settle(p, pr);
     weir_provider_unref(pr);
 }
 
@@ -71,8 +72,9 @@ void weir_pool_slot_use(struct weir_pool *p, struct weir_provider *pr)
         int to = weir_pool_worker_waiting(p, pr, 0, true);
         if (to < 0 || atomic_load(&pr->total) > atomic_load(&pr->total_max)) {
             atomic_fetch_sub(&pr->total, 1);
-            /* Somebody may have begun to wait between the look and the return. */
-            if (atomic_load(&pr->queued) == 0 || !weir_pool_slot_take(pr))
+            /* Somebody may have begun to wait between the look and the return. Who is seen to already does not count:
+             * this would go round until the other worker has read its mail. */
+            if (weir_pool_worker_waiting(p, pr, 0, true) < 0 || !weir_pool_slot_take(pr))
                 return;
             continue;
         }
@@ -136,14 +138,25 @@ void weir_pool_conn_offer(struct weir_pool *p, struct weir_pool_conn *c)
             }
             continue;
         }
-        if (!weir_pool_conn_park(p, c)) {
-            weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_SURPLUS);
+        /* While it was opened, or on its way, its endpoint may have gone, or the limit have been lowered. */
+        enum weir_endpoint_counter reason = weir_pool_conn_spent(p, c);
+        if (reason == 0 && !weir_pool_conn_park(p, c))
+            reason = WEIR_EC_CLOSED_SURPLUS;
+        if (reason != 0) {
+            weir_pool_conn_drop(p, c, reason);
             return;
         }
         /* Somebody may have begun to wait between the look and the parking. */
-        if (atomic_load(&pr->waiting) == 0 || weir_pool_worker_waiting(p, pr, c->offered, false) < 0)
+        if (atomic_load(&pr->waiting) == 0)
+            return;
+        bool nobody = weir_pool_worker_waiting(p, pr, c->offered, false) < 0;
+        if (nobody && weir_pool_nudge(p, c->endpoint, c->offered))
             return;
         weir_pool_conn_unpark(p, c);
+        if (nobody) {
+            weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_SURPLUS); /* its slot finds who waits */
+            return;
+        }
     }
 }
 
@@ -152,11 +165,16 @@ static void conn_arrived(struct weir_message *m, void *receiver)
     (void)receiver;
     struct weir_pool_conn *c = WEIR_CONTAINER(m, struct weir_pool_conn, message);
     struct weir_pool *p = c->pool;
-    atomic_fetch_sub(&weir_pool_local_of(p, c->endpoint->provider)->conns_coming, 1);
+    struct weir_provider *pr = c->endpoint->provider;
+    weir_provider_ref(pr);
+    atomic_fetch_sub(&weir_pool_local_of(p, pr)->conns_coming, 1);
     if (p->connector->attach(p->arg, c) != 0 || p->connector->disturbed(c)) {
         weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_IDLE_PEER);
-        return;
+    } else {
+        weir_pool_count(p, c->endpoint, WEIR_EC_HANDED_OVER);
+        weir_pool_conn_offer(p, c);
     }
-    weir_pool_count(p, c->endpoint, WEIR_EC_HANDED_OVER);
-    weir_pool_conn_offer(p, c);
+    /* While it was on its way, others were kept from being sent: if it has served nobody, they are to be asked for. */
+    weir_pool_settle(p, pr);
+    weir_provider_unref(pr);
 }

@@ -119,7 +119,6 @@ struct weir_provider *weir_pool_conn_end(struct weir_pool *p, struct weir_pool_c
         weir_pool_conn_unpark(p, c);
     if (c->opened_ms != 0)
         weir_pool_count(p, e, reason);
-    c->endpoint = NULL;
     p->connector->close(p->arg, c);
     weir_endpoint_unref(e);
     return pr;

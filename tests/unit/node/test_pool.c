@@ -1,212 +1,17 @@
-/* The pool pooling something that is no HTTP at all: "things" that open when the test says so. First workers in one
- * thread, with the order of messages in the test's hand; then two real threads that fight for one connection. */
+/* The pool's decisions step by step; then two real threads that fight for one connection. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check_main.h"
-#include "net/reactor.h"
-#include "node/pool.h"
+#include "helper_pool.h"
 
 #define WORKERS 2u
 
-struct thing {
-    struct weir_pool_conn pooled;
-    bool disturbed;
-};
-
-struct place {
-    struct weir_reactor reactor; /* for its mailbox; its loop runs in the threaded test only */
-    struct weir_pool pool;
-    struct thing *opening[64];
-    unsigned opening_count;
-    uint64_t now_us;
-    bool refuse_open, refuse_attach;
-};
-
-struct wish {
-    struct weir_pool_waiter waiter;
-    struct weir_pool_conn *got;
-    int failed;
-};
-
-static struct place places[WORKERS];
-static struct weir_pool *pools[WORKERS];
-static struct weir_provider *provider;
-static struct weir_endpoint *ends[2];
-static _Atomic int alive, alive_max;
-
-static struct thing *thing_of(struct weir_pool_conn *c)
-{
-    return WEIR_CONTAINER(c, struct thing, pooled);
-}
-
-static struct weir_pool_conn *open_thing(void *arg, struct weir_endpoint *e, const void *target, struct weir_err *why)
-{
-    struct place *p = arg;
-    (void)e;
-    (void)target;
-    if (p->refuse_open) {
-        weir_err_set(why, WEIR_ELIMIT, "no more things");
-        return NULL;
-    }
-    struct thing *t = calloc(1, sizeof *t);
-    int n = ++alive, most = alive_max;
-    while (n > most && !atomic_compare_exchange_weak(&alive_max, &most, n))
-        continue;
-    p->opening[p->opening_count++] = t;
-    return &t->pooled;
-}
-
-static void close_thing(void *arg, struct weir_pool_conn *c)
-{
-    struct place *p = arg;
-    for (unsigned i = 0; i < p->opening_count; i++)
-        if (p->opening[i] == thing_of(c))
-            p->opening[i] = p->opening[--p->opening_count];
-    alive--;
-    free(thing_of(c));
-}
-
-static bool thing_disturbed(const struct weir_pool_conn *c)
-{
-    return WEIR_CONTAINER(c, const struct thing, pooled)->disturbed;
-}
-
-static void thing_parked(void *arg, struct weir_pool_conn *c, uint32_t expiry_ms)
-{
-    (void)arg;
-    (void)c;
-    (void)expiry_ms;
-}
-
-static void thing_nothing(void *arg, struct weir_pool_conn *c)
-{
-    (void)arg;
-    (void)c;
-}
-
-static int thing_attach(void *arg, struct weir_pool_conn *c)
-{
-    (void)c;
-    return ((struct place *)arg)->refuse_attach ? WEIR_EIO : 0;
-}
-
-static uint64_t place_now_us(void *arg)
-{
-    return ++((struct place *)arg)->now_us;
-}
-
-static uint64_t place_now_ms(void *arg)
-{
-    return 1 + ((struct place *)arg)->now_us / 1000;
-}
-
-static const struct weir_connector connector = {
-    .open = open_thing,
-    .close = close_thing,
-    .disturbed = thing_disturbed,
-    .parked = thing_parked,
-    .unparked = thing_nothing,
-    .detach = thing_nothing,
-    .attach = thing_attach,
-    .now_ms = place_now_ms,
-    .now_us = place_now_us,
-};
-
 static void setup(void)
 {
-    struct weir_err err;
-    alive = alive_max = 0;
-    provider = weir_provider_new("p", WORKERS);
-    provider->total_max = 2;
-    provider->idle_max = 10;
-    provider->queued_max = 10;
-    ends[0] = weir_endpoint_new(provider, "http://a:1");
-    ends[1] = weir_endpoint_new(provider, "http://b:1");
-    for (unsigned i = 0; i < WORKERS; i++) {
-        memset(&places[i], 0, sizeof places[i]);
-        ck_assert_int_eq(weir_reactor_init(&places[i].reactor, &err), 0);
-        places[i].pool = (struct weir_pool){.worker = i,
-                                            .worker_count = WORKERS,
-                                            .peers = pools,
-                                            .mailbox = &places[i].reactor.mailbox,
-                                            .connector = &connector,
-                                            .arg = &places[i]};
-        pools[i] = &places[i].pool;
-    }
-}
-
-static void deliver(void)
-{
-    for (int round = 0; round < 10; round++)
-        for (unsigned i = 0; i < WORKERS; i++)
-            weir_mailbox_drain(&places[i].reactor.mailbox);
-}
-
-static void teardown(void)
-{
-    deliver();
-    for (unsigned i = 0; i < WORKERS; i++)
-        weir_pool_close_parked(pools[i], provider, true);
-    ck_assert_int_eq(alive, 0);
-    ck_assert_uint_eq(provider->total, 0);
-    ck_assert_uint_eq(provider->idle, 0);
-    ck_assert_uint_eq(provider->waiting, 0);
-    ck_assert_uint_eq(provider->queued, 0);
-    ck_assert_uint_eq(provider->opening, 0);
-    for (unsigned i = 0; i < WORKERS; i++)
-        weir_reactor_close(&places[i].reactor);
-    weir_endpoint_unref(ends[0]);
-    weir_endpoint_unref(ends[1]);
-    weir_provider_unref(provider);
-}
-
-static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
-{
-    WEIR_CONTAINER(w, struct wish, waiter)->got = c;
-}
-
-static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
-{
-    WEIR_CONTAINER(w, struct wish, waiter)->failed = err->code;
-}
-
-static enum weir_pool_result ask(unsigned worker, struct wish *w, unsigned endpoint, bool fresh)
-{
-    struct weir_err err;
-    *w = (struct wish){.waiter = {.place = {.endpoints = 3, .fresh = fresh},
-                                  .provider = provider,
-                                  .wanted = ends[endpoint],
-                                  .granted = granted,
-                                  .failed = failed}};
-    return weir_pool_acquire(pools[worker], &w->waiter, &w->got, &err);
-}
-
-static void opens(unsigned worker)
-{
-    struct place *p = &places[worker];
-    ck_assert_uint_gt(p->opening_count, 0);
-    struct thing *t = p->opening[0];
-    memmove(p->opening, p->opening + 1, --p->opening_count * sizeof p->opening[0]);
-    weir_pool_opened(&p->pool, &t->pooled);
-}
-
-static void fails(unsigned worker)
-{
-    struct weir_err err;
-    weir_err_set(&err, WEIR_EREFUSED, "refused");
-    weir_pool_open_failed(pools[worker], &places[worker].opening[0]->pooled, &err);
-}
-
-static struct weir_pool_conn *lease_new(unsigned worker, unsigned endpoint)
-{
-    struct wish w;
-    ck_assert_int_eq(ask(worker, &w, endpoint, false), WEIR_POOL_WAITING);
-    opens(worker);
-    ck_assert_ptr_nonnull(w.got);
-    return w.got;
+    world_open(WORKERS);
 }
 
 START_TEST(test_a_released_one_is_used_again)
@@ -449,6 +254,130 @@ START_TEST(test_a_retired_endpoint_keeps_nothing)
 }
 END_TEST
 
+START_TEST(test_one_whose_endpoint_went_while_it_was_opened_is_not_kept)
+{
+    struct wish w;
+    ck_assert_int_eq(ask(0, &w, 0, false), WEIR_POOL_WAITING);
+    weir_pool_cancel(pools[0], &w.waiter);
+    ends[0]->retired = true;
+    opens(0);
+    ck_assert_int_eq(alive, 0);
+    ck_assert_uint_eq(weir_cell_read(&ends[0]->local[0].counters.at[WEIR_EC_CLOSED_CONFIG]), 1);
+}
+END_TEST
+
+START_TEST(test_one_whose_endpoint_went_while_it_was_handed_over_is_not_kept)
+{
+    struct wish w;
+    weir_pool_release(pools[0], lease_new(0, 0));
+    ck_assert_int_eq(ask(1, &w, 0, false), WEIR_POOL_WAITING);
+    ck_assert(deliver_one(0)); /* it is on its way */
+    weir_pool_cancel(pools[1], &w.waiter);
+    ends[0]->retired = true;
+    for (unsigned i = 0; i < WORKERS; i++)
+        weir_pool_close_parked(pools[i], provider, false);
+    ck_assert_int_eq(alive, 1);
+    deliver();
+    ck_assert_int_eq(alive, 0);
+}
+END_TEST
+
+START_TEST(test_lowered_limits_close_the_oldest_that_are_parked)
+{
+    struct weir_pool_conn *c[4];
+    provider->total_max = 4;
+    for (unsigned i = 0; i < 4; i++)
+        c[i] = lease_new(0, 0);
+    for (unsigned i = 0; i < 4; i++)
+        weir_pool_release(pools[0], c[i]);
+    provider->idle_max = 3;
+    ck_assert_uint_eq(weir_pool_close_parked(pools[0], provider, false), 1);
+    provider->total_max = 1;
+    ck_assert_uint_eq(weir_pool_close_parked(pools[0], provider, false), 2);
+    struct wish w;
+    ck_assert_int_eq(ask(0, &w, 0, false), WEIR_POOL_GRANTED);
+    ck_assert_ptr_eq(w.got, c[3]);
+    weir_pool_release(pools[0], w.got);
+}
+END_TEST
+
+START_TEST(test_a_slot_is_given_back_while_another_is_on_its_way)
+{
+    struct wish w;
+    struct weir_pool_conn *a = lease_new(0, 0), *b = lease_new(0, 0);
+    ck_assert_int_eq(ask(1, &w, 0, false), WEIR_POOL_WAITING);
+    weir_pool_discard(pools[0], a, WEIR_EC_CLOSED_FAILED);
+    weir_pool_discard(pools[0], b, WEIR_EC_CLOSED_FAILED); /* who waits is seen to: it returns */
+    ck_assert_uint_eq(provider->total, 1);
+    deliver();
+    opens(1);
+    ck_assert_ptr_nonnull(w.got);
+    weir_pool_release(pools[1], w.got);
+}
+END_TEST
+
+START_TEST(test_who_relied_on_a_dial_that_served_another_gets_one_too)
+{
+    struct wish w[2];
+    provider->total_max = 1;
+    struct weir_pool_conn *a = lease_new(1, 0);
+    ck_assert_int_eq(ask(1, &w[1], 0, false), WEIR_POOL_WAITING);
+    places[0].now_us = 100;
+    provider->total_max = 3; /* nobody has told worker 1 yet */
+    ck_assert_int_eq(ask(0, &w[0], 0, false), WEIR_POOL_WAITING);
+    opens(0); /* worker 1's has waited longer */
+    deliver();
+    ck_assert_ptr_nonnull(w[1].got);
+    opens(0);
+    ck_assert_ptr_nonnull(w[0].got);
+    weir_pool_release(pools[1], a);
+    weir_pool_release(pools[1], w[1].got);
+    weir_pool_release(pools[0], w[0].got);
+}
+END_TEST
+
+START_TEST(test_who_lost_a_stale_one_is_never_refused_and_keeps_its_place)
+{
+    struct wish first, again;
+    struct weir_err err;
+    provider->queued_max = 1;
+    provider->total_max = 1;
+    struct weir_pool_conn *a = lease_new(0, 0);
+    places[0].now_us = 100;
+    ck_assert_int_eq(ask(0, &first, 0, false), WEIR_POOL_WAITING);
+    wish_init(&again, 0, true);
+    again.waiter.again = true;
+    again.waiter.place.since_us = 50;
+    ck_assert_int_eq(weir_pool_acquire(pools[0], &again.waiter, &again.got, &err), WEIR_POOL_WAITING);
+    weir_pool_discard(pools[0], a, WEIR_EC_CLOSED_FAILED); /* the stale one */
+    opens(0);
+    ck_assert_ptr_nonnull(again.got);
+    ck_assert_ptr_null(first.got);
+    weir_pool_release(pools[0], again.got);
+    ck_assert_ptr_nonnull(first.got);
+    weir_pool_release(pools[0], first.got);
+}
+END_TEST
+
+START_TEST(test_only_who_finds_all_in_use_is_counted_as_queued)
+{
+    struct wish w;
+    const uint64_t *queued = &provider->local[1].counters.at[WEIR_PC_QUEUED];
+    weir_pool_release(pools[0], lease_new(0, 0));
+    ck_assert_int_eq(ask(1, &w, 0, false), WEIR_POOL_WAITING); /* to be handed over */
+    deliver();
+    struct weir_pool_conn *a = w.got, *b = lease_new(1, 0);
+    ck_assert_uint_eq(weir_cell_read(queued), 0);
+    ck_assert_int_eq(ask(1, &w, 0, false), WEIR_POOL_WAITING);
+    ck_assert(w.waiter.queued);
+    ck_assert_uint_eq(weir_cell_read(queued), 1);
+    weir_pool_release(pools[1], a);
+    ck_assert_ptr_eq(w.got, a);
+    weir_pool_release(pools[1], a);
+    weir_pool_release(pools[1], b);
+}
+END_TEST
+
 /* -- two threads, one connection -- */
 
 #define TURNS 20000
@@ -492,11 +421,8 @@ static void play(struct player *p)
     struct weir_err err;
     struct place *here = p->place;
     while (p->left > 0) {
-        p->wish = (struct wish){.waiter = {.place = {.endpoints = 1},
-                                           .provider = provider,
-                                           .wanted = ends[0],
-                                           .granted = player_granted,
-                                           .failed = failed}};
+        wish_init(&p->wish, 0, false);
+        p->wish.waiter.granted = player_granted;
         enum weir_pool_result rv = weir_pool_acquire(&here->pool, &p->wish.waiter, &p->wish.got, &err);
         if (rv == WEIR_POOL_GRANTED) {
             use(p, p->wish.got);
@@ -551,7 +477,7 @@ START_TEST(test_two_threads_share_one_connection_without_losing_a_wake_up)
 }
 END_TEST
 
-CHECK_MAIN("node pool", setup, teardown, test_a_released_one_is_used_again,
+CHECK_MAIN("node pool", setup, world_close, test_a_released_one_is_used_again,
            test_an_idle_one_goes_to_the_worker_that_needs_it,
            test_one_that_cannot_live_on_the_other_worker_leaves_its_slot,
            test_the_limit_holds_and_the_oldest_is_served_first, test_a_closed_one_leaves_its_slot_to_the_oldest,
@@ -561,4 +487,10 @@ CHECK_MAIN("node pool", setup, teardown, test_a_released_one_is_used_again,
            test_the_queue_is_bounded_and_can_be_left, test_no_more_idle_than_may_be,
            test_a_disturbed_one_is_dropped_unseen, test_a_lowered_limit_closes_what_comes_back,
            test_a_raised_limit_serves_who_waits, test_a_retired_endpoint_keeps_nothing,
+           test_one_whose_endpoint_went_while_it_was_opened_is_not_kept,
+           test_one_whose_endpoint_went_while_it_was_handed_over_is_not_kept,
+           test_lowered_limits_close_the_oldest_that_are_parked, test_a_slot_is_given_back_while_another_is_on_its_way,
+           test_who_relied_on_a_dial_that_served_another_gets_one_too,
+           test_who_lost_a_stale_one_is_never_refused_and_keeps_its_place,
+           test_only_who_finds_all_in_use_is_counted_as_queued,
            test_two_threads_share_one_connection_without_losing_a_wake_up)
