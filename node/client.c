@@ -40,19 +40,21 @@ static void count_phase(struct weir_client *c, enum weir_client_phase phase, boo
         weir_node_sub(c->worker->counters, id, 1);
 }
 
-static void count_bytes(struct weir_client *c)
+static void book_bytes(struct weir_client *c)
 {
     if (c->conn.codec == NULL)
         return;
-    weir_node_add(c->worker->counters, WEIR_NC_DOWN_RECEIVED, c->conn.codec->bytes_in);
-    weir_node_add(c->worker->counters, WEIR_NC_DOWN_SENT, c->conn.out.bytes_total);
+    weir_node_add(c->worker->counters, WEIR_NC_DOWN_RECEIVED, c->conn.codec->bytes_in - c->booked_in);
+    weir_node_add(c->worker->counters, WEIR_NC_DOWN_SENT, c->conn.out.bytes_total - c->booked_out);
+    c->booked_in = c->conn.codec->bytes_in;
+    c->booked_out = c->conn.out.bytes_total;
 }
 
 /* Closes the connection; no callback follows. */
 static void end(struct weir_client *c, bool reset)
 {
     count_phase(c, c->phase, false);
-    count_bytes(c);
+    book_bytes(c);
     if (c->stream != NULL)
         weir_stream_close(&c->stream, reset);
     else if (c->conn.codec != NULL)
@@ -71,57 +73,98 @@ void weir_client_abort(struct weir_client *c, const char *reason)
 
 /* -- clocks -- */
 
+static const struct weir_config_server *config_of(const struct weir_client *c)
+{
+    return &c->worker->hold->view->config->server;
+}
+
+static uint64_t look_interval_ms(const struct weir_client *c)
+{
+    const struct weir_config_server *s = config_of(c);
+    uint64_t shorter = s->write_timeout_ms < s->idle_timeout_ms ? s->write_timeout_ms : s->idle_timeout_ms;
+    return shorter / LOOKS_PER_CLOCK + 1;
+}
+
 static uint64_t phase_limit_ms(const struct weir_client *c)
 {
-    const struct weir_config_server *s = &c->worker->hold->view->config->server;
     switch (c->phase) {
     case WEIR_CLIENT_PROXY_HEADER:
     case WEIR_CLIENT_HEAD:
-        return s->header_timeout_ms;
+        return config_of(c)->header_timeout_ms;
     case WEIR_CLIENT_IDLE:
-        return s->idle_timeout_ms;
+        return config_of(c)->idle_timeout_ms;
     case WEIR_CLIENT_BUSY:
-        return s->write_timeout_ms;
+        break;
     }
-    return 0;
+    return look_interval_ms(c);
 }
 
 void weir_client_set_phase(struct weir_client *c, enum weir_client_phase phase)
 {
+    uint64_t now_ms = c->worker->reactor.now_ms;
     if (c->phase != phase) {
         count_phase(c, c->phase, false);
         count_phase(c, phase, true);
     }
     c->phase = phase;
-    c->phase_ms = c->worker->reactor.now_ms;
-    uint64_t limit = phase_limit_ms(c);
-    if (phase == WEIR_CLIENT_BUSY)
-        limit /= LOOKS_PER_CLOCK;
-    if (limit == 0)
-        weir_deadline_clear(&c->deadline);
-    else
-        weir_reactor_deadline(&c->worker->reactor, &c->deadline, c->phase_ms + limit);
+    c->acked_ms = c->heard_ms = now_ms;
+    if (phase == WEIR_CLIENT_IDLE)
+        book_bytes(c);
+    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + phase_limit_ms(c));
 }
 
-/* Busy: a client that neither takes what is sent to it nor sends what is expected of it. Acknowledged bytes count, not
- * bytes that the kernel holds, so a slow reader with a large socket buffer is seen for what it is. */
+/* Bytes that it has been sent, or is to be, and has not acknowledged. Those that the kernel holds count, so a slow
+ * reader with a large socket buffer is seen for what it is. */
+static uint64_t owed(const struct weir_client *c)
+{
+    return weir_stream_unacked(c->conn.stream) + weir_outbox_unsent(&c->conn.out);
+}
+
+static bool is_to_send(const struct weir_client *c)
+{
+    const struct weir_codec *codec = c->conn.codec;
+    return c->phase == WEIR_CLIENT_BUSY && codec->ops->want(codec) > 0 &&
+           (c->current == NULL || !weir_request_waits_for_100(c->current));
+}
+
+/* A client that neither takes what is sent to it nor sends what is expected of it holds a connection to an endpoint, or
+ * memory, for nothing. */
 static void look_at_progress(struct weir_client *c, uint64_t now_ms)
 {
-    uint64_t limit = phase_limit_ms(c);
-    uint64_t unacked = weir_stream_unacked(c->conn.stream);
-    uint64_t acked = c->conn.out.bytes_total - unacked;
+    const struct weir_config_server *s = config_of(c);
+    uint64_t left = owed(c), acked = c->conn.out.bytes_total - weir_stream_unacked(c->conn.stream);
     uint64_t heard = c->conn.codec->bytes_in;
-    bool owes = unacked > 0 || weir_outbox_unsent(&c->conn.out) > 0;
-    if (acked != c->acked || heard != c->heard || !owes)
-        c->phase_ms = now_ms;
+    if (acked != c->acked || left == 0)
+        c->acked_ms = now_ms;
+    if (heard != c->heard || !is_to_send(c))
+        c->heard_ms = now_ms;
     c->acked = acked;
     c->heard = heard;
-    if (now_ms - c->phase_ms >= limit) {
+    book_bytes(c);
+    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + look_interval_ms(c));
+    if (now_ms - c->acked_ms >= s->write_timeout_ms) {
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_WRITE, 1);
+        c->reset = true; /* the kernel would go on trying for many minutes */
         weir_client_abort(c, "write_timeout");
+    } else if (now_ms - c->heard_ms >= s->idle_timeout_ms) {
+        weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_BODY, 1);
+        weir_request_body_timeout(c);
+    }
+}
+
+static void look_at_idle(struct weir_client *c, uint64_t now_ms)
+{
+    if (c->conn.codec != NULL && owed(c) > 0) {
+        look_at_progress(c, now_ms); /* before it has taken the end of an answer it is not idle */
         return;
     }
-    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + limit / LOOKS_PER_CLOCK);
+    uint64_t due_ms = c->acked_ms + config_of(c)->idle_timeout_ms;
+    if (due_ms > now_ms) {
+        weir_reactor_deadline(&c->worker->reactor, &c->deadline, due_ms);
+        return;
+    }
+    weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_IDLE, 1);
+    end(c, false);
 }
 
 static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
@@ -133,8 +176,7 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
         end(c, true);
         return;
     case WEIR_CLIENT_IDLE:
-        weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_IDLE, 1);
-        end(c, false);
+        look_at_idle(c, now_ms);
         return;
     case WEIR_CLIENT_HEAD:
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
@@ -178,7 +220,8 @@ static void busy(struct weir_codec *codec)
 
 static void closed(struct weir_codec *codec, const struct weir_reset *why)
 {
-    end(codec->owner, why->reason == WEIR_RESET_INTERNAL);
+    struct weir_client *c = codec->owner;
+    end(c, c->reset || c->end_is_all || why->reason == WEIR_RESET_INTERNAL);
 }
 
 static const struct weir_codec_events codec_events = {
@@ -228,6 +271,7 @@ static void proxy_event(struct weir_stream *s)
 {
     struct weir_client *c = s->owner;
     uint8_t *buffer = c->worker->reactor.read_buffer;
+    weir_http_conn_reclaim(&c->worker->reactor);
     /* What does not belong to the header any more is the client's first request: at most one full read of it. */
     ssize_t n = weir_stream_read(s, buffer + WEIR_PROXY_HEADER_MAX, WEIR_PROXY_HEADER_MAX);
     if (n == WEIR_STREAM_AGAIN)
@@ -286,8 +330,10 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
     if (c == NULL || weir_tcp_adopt(&s, &w->reactor, fd, &weir_client_tcp_opts) != 0) {
         free(c);
         close(fd);
+        atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
         atomic_fetch_sub_explicit(&w->node->clients, 1, memory_order_relaxed);
         weir_node_add(w->counters, WEIR_NC_DOWN_REFUSED, 1);
+        weir_worker_ended_something(w);
         return;
     }
     *c = (struct weir_client){.worker = w,

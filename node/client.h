@@ -5,7 +5,9 @@
 #include "core/cidr.h"
 #include "node/worker.h"
 
-/* What a clock that runs on a client means. */
+/* What it is doing, and so which clock runs: server.header_timeout for a head, server.idle_timeout between requests.
+ * While a request is there it is two: server.write_timeout for taking what is sent, and server.idle_timeout for sending
+ * what is still expected of the body. */
 enum weir_client_phase { WEIR_CLIENT_PROXY_HEADER, WEIR_CLIENT_IDLE, WEIR_CLIENT_HEAD, WEIR_CLIENT_BUSY };
 
 struct weir_request;
@@ -21,11 +23,16 @@ struct weir_client {
     uint8_t peer_text_len;
     enum weir_client_phase phase;
     bool proxy_protocol, serves_admin, serves_proxy;
-    uint64_t phase_ms; /* when the phase began; BUSY: when the peer last acknowledged or sent something */
-    uint64_t acked;    /* bytes that it has acknowledged, when last looked at */
-    uint64_t heard;    /* bytes that it has sent, when last looked at */
+    bool reset; /* to be ended by a reset */
+    bool
+        end_is_all; /* nothing but the connection's end tells it that the answer is whole (HTTP/1.0 without a length) */
+    /* The clocks of a client that has a request, or has yet to take the end of an answer: when it last acknowledged
+     * something or owed no acknowledgement, and when it last sent something or was not expected to. */
+    uint64_t acked_ms, heard_ms;
+    uint64_t acked, heard;          /* bytes, when last looked at */
+    uint64_t booked_in, booked_out; /* bytes that the counters have */
     uint32_t requests;
-    struct weir_request *awaited; /* whose head is still coming */
+    struct weir_request *current; /* whose head or body is still coming */
     const char *close_reason;     /* for the access log; NULL: it lives on */
     uint8_t *proxy_header;        /* an incomplete PROXY header; NULL most of the time */
     size_t proxy_header_len;

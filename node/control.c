@@ -45,8 +45,10 @@ static void worker_drained(struct weir_message *m, void *receiver)
 {
     struct weir_control *c = control_of(receiver);
     struct weir_worker *w = WEIR_CONTAINER(m, struct weir_worker, drained);
-    atomic_store(&w->drained_posted, false);
-    c->drained++;
+    /* What it did before is seen from here on: a client that it ended has left node.clients. */
+    atomic_exchange(&w->drained_posted, false);
+    c->drained += !w->drained_once;
+    w->drained_once = true;
     /* A descriptor may still be on its way between two workers: whoever serves it last tells again. */
     if (c->drained >= c->node.worker_count && atomic_load(&c->node.clients) == 0)
         stop_workers(c);
@@ -160,10 +162,13 @@ static int serve(struct weir_control *c, struct weir_config *config, struct weir
         weir_config_free(&config);
         return weir_err_set(err, WEIR_ENOMEM, "configuration: out of memory");
     }
-    int rv = weir_view_new(&v, shared, NULL, c->node.worker_count, 1, err);
+    int rv = weir_view_new(&v, shared, NULL, c->node.worker_count, err);
     weir_shared_config_unref(shared);
-    if (rv == 0)
+    if (rv == 0) {
         rv = start_threads(c, err);
+        if (rv != 0)
+            weir_view_unref(v);
+    }
     if (rv != 0) {
         for (unsigned i = 0; i < c->threads; i++)
             weir_worker_post_stop(&c->node.workers[i]);
@@ -171,7 +176,7 @@ static int serve(struct weir_control *c, struct weir_config *config, struct weir
     }
     weir_control_publish(c, v);
     c->resolve = (struct weir_resolve){.done = weir_control_resolved, .owner = c};
-    weir_resolve_start(&c->resolve, c->dns, c->view);
+    weir_control_resolve(c);
     weir_reactor_deadline(&c->reactor, &c->monitor, c->reactor.now_ms + WEIR_MONITOR_INTERVAL_MS);
     weir_reactor_run(&c->reactor);
     return 0;

@@ -16,7 +16,7 @@ struct weir_control {
     struct weir_resolve resolve;
     struct weir_deadline refresh, monitor, drain_begin;
     uv_signal_t terminate, interrupt, hangup;
-    unsigned drained;       /* workers that have nothing left */
+    unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */
     struct weir_view *next; /* of a reload: published once its names are resolved */
     bool resolve_again;

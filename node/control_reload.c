@@ -7,6 +7,7 @@
 void weir_control_publish(struct weir_control *c, struct weir_view *v)
 {
     struct weir_view *before = c->view;
+    v->generation = before != NULL ? before->generation + 1 : 1;
     weir_view_take_effect(v, before);
     for (unsigned i = 0; i < c->node.worker_count; i++) {
         weir_view_ref(v);
@@ -71,8 +72,14 @@ static void warn_of_what_stays(struct weir_control *c, const struct weir_config 
 
 void weir_control_resolve(struct weir_control *c)
 {
-    if (!weir_resolve_start(&c->resolve, c->dns, c->next != NULL ? c->next : c->view))
+    if (weir_resolve_start(&c->resolve, c->dns, c->next != NULL ? c->next : c->view))
+        return;
+    if (c->resolve.entries != NULL) {
         c->resolve_again = true; /* a round is under way: one more after it */
+        return;
+    }
+    weir_log_simple(c->log, WEIR_LOG_ERROR, "out_of_memory", "the names could not be asked for: out of memory");
+    refresh_later(c);
 }
 
 /* The names of a reload are resolved: it takes effect. */
@@ -99,7 +106,7 @@ static void publish_moved(struct weir_control *c)
 {
     struct weir_err err;
     struct weir_view *v = NULL;
-    int rv = weir_view_new(&v, c->view->shared, c->view, c->node.worker_count, c->view->generation + 1, &err);
+    int rv = weir_view_new(&v, c->view->shared, c->view, c->node.worker_count, &err);
     if (rv == 0 && weir_resolve_apply(&c->resolve, v) == 0)
         weir_control_publish(c, v);
     else if (v != NULL)
@@ -170,7 +177,7 @@ void weir_control_reload(struct weir_control *c)
         reload_failed(c, "out of memory");
         return;
     }
-    rv = weir_view_new(&v, shared, c->view, c->node.worker_count, c->view->generation + 1, &err);
+    rv = weir_view_new(&v, shared, c->view, c->node.worker_count, &err);
     weir_shared_config_unref(shared);
     if (rv != 0) {
         reload_failed(c, err.msg);

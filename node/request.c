@@ -1,18 +1,11 @@
 #include "node/request.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "node/access_log.h"
 #include "node/node.h"
-
-/* An unread rest of a body that is not worth a new connection to the client. */
-#define REST_READ_MAX 65536u
-/* A message of weir's own errors, JSON around it included. */
-#define ERROR_BODY_MAX 1024
 
 static void deadline_passed(struct weir_deadline *d, uint64_t now_ms);
 
@@ -33,7 +26,7 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
     down->arena = &r->arena;
     w->request_count++;
     c->requests++;
-    c->awaited = r;
+    c->current = r;
     weir_node_add(w->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
     return true;
 }
@@ -102,8 +95,8 @@ void weir_request_end_if_over(struct weir_request *r)
         return;
     struct weir_worker *w = r->worker;
     r->step = WEIR_STEP_OVER;
-    if (r->client->awaited == r)
-        r->client->awaited = NULL;
+    if (r->client->current == r)
+        r->client->current = NULL;
     assert(!r->waiter.waiting);
     count_end(r);
     if (r->hold->view->config->logging.access)
@@ -154,179 +147,12 @@ void weir_request_answer_ended(struct weir_request *r)
     weir_request_arm(r);
 }
 
-/* -- weir's own answers -- */
-
-static const char *error_type(unsigned status)
-{
-    switch (status) {
-    case 401:
-    case 403:
-        return "authentication_error";
-    case 404:
-        return "not_found_error";
-    case 429:
-        return "rate_limit_error";
-    default:
-        return status < 500 ? "invalid_request_error" : "api_error";
-    }
-}
-
-static bool add_own_fields(struct weir_request *r, struct weir_head *h, const char *content_type)
-{
-    struct weir_arena *a = &r->arena;
-    bool ok =
-        content_type == NULL || weir_fields_add_id(&h->fields, a, WEIR_FIELD_CONTENT_TYPE, weir_str_of(content_type));
-    if (r->error != NULL)
-        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("x-weir-error"), weir_str_of(r->error));
-    if (h->status == 503 || h->status == 429)
-        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_RETRY_AFTER, WEIR_STR("1"));
-    if (h->status == 405)
-        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), WEIR_STR("GET, HEAD"));
-    if (h->status == 401)
-        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("www-authenticate"), WEIR_STR("Bearer realm=\"weir\""));
-    if (r->head != NULL)
-        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r));
-    return ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store"));
-}
-
-/* The rest of the body is more than the codec reads for the connection's sake: it will close, and says so. */
-static bool leaves_much_unread(const struct weir_request *r)
-{
-    if (r->body_ended || !r->head->has_body)
-        return false;
-    return r->head->content_length < 0 || (uint64_t)r->head->content_length > r->bytes_in + REST_READ_MAX;
-}
-
-void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
-                         size_t len)
-{
-    struct weir_head head = {.status = (uint16_t)status, .content_length = (int64_t)len, .has_body = len > 0};
-    bool head_only = r->head != NULL && weir_str_eq(r->head->method, WEIR_STR("HEAD"));
-    bool end = len == 0 || head_only;
-    r->step = WEIR_STEP_LOCAL;
-    r->status = (uint16_t)status;
-    r->answer_begun = true;
-    if (!add_own_fields(r, &head, content_type)) {
-        struct weir_exchange *down = r->down;
-        r->down = NULL;
-        down->ops->reset(down, WEIR_RESET_INTERNAL);
-        weir_request_end_if_over(r);
-        return;
-    }
-    head.close = r->head == NULL || leaves_much_unread(r) ||
-                 atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
-    if (head_only)
-        head.has_body = false;
-    weir_request_answer_ended(r);
-    struct weir_exchange *down = r->down;
-    weir_request_pin(r);
-    if (r->body_ended)
-        r->down = NULL; /* the codec forgets it inside the last send */
-    down->ops->send_head(down, &head, end);
-    if (!end) {
-        r->bytes_out = len;
-        down->ops->send_body(down, body, len);
-        down->ops->send_end(down, NULL);
-    }
-    weir_request_unpin(r);
-}
-
-static size_t json_escape(char *out, size_t cap, const char *text)
-{
-    size_t n = 0;
-    for (; *text != '\0' && n + 2 < cap; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            out[n++] = '\\';
-        out[n++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
-    }
-    out[n] = '\0';
-    return n;
-}
-
-void weir_request_fail(struct weir_request *r, unsigned status, const char *code, const char *fmt, ...)
-{
-    weir_request_let_go(r, WEIR_EC_CLOSED_FAILED);
-    if (r->down == NULL || r->answer_ended) {
-        weir_request_end_if_over(r);
-        return;
-    }
-    r->error = code;
-    if (r->answer_begun) {
-        struct weir_exchange *down = r->down;
-        r->down = NULL;
-        r->client->close_reason = code;
-        down->ops->reset(down, WEIR_RESET_CANCEL);
-        weir_request_end_if_over(r);
-        return;
-    }
-    char message[ERROR_BODY_MAX / 2], escaped[ERROR_BODY_MAX / 2 + 64], body[ERROR_BODY_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(message, sizeof message, fmt, ap);
-    va_end(ap);
-    json_escape(escaped, sizeof escaped, message);
-    int len =
-        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
-                 escaped, error_type(status), code);
-    weir_request_answer(r, status, "application/json", body, (size_t)len);
-}
-
-static enum weir_node_counter malformed_class(const struct weir_malformed *why)
-{
-    switch (why->status) {
-    case 413:
-        return WEIR_NC_BAD_BODY_SIZE;
-    case 431:
-        return WEIR_NC_BAD_HEAD_SIZE;
-    case 505:
-        return WEIR_NC_BAD_VERSION;
-    default:
-        break;
-    }
-    static const struct {
-        const char *part;
-        enum weir_node_counter id;
-    } parts[] = {{"host", WEIR_NC_BAD_HOST},
-                 {"chunk", WEIR_NC_BAD_CHUNK},
-                 {"framing", WEIR_NC_BAD_FRAMING},
-                 {"field", WEIR_NC_BAD_HEADER},
-                 {"connection", WEIR_NC_BAD_HEADER},
-                 {"transfer_coding", WEIR_NC_BAD_FRAMING},
-                 {"start_line", WEIR_NC_BAD_REQUEST_LINE},
-                 {"target", WEIR_NC_BAD_REQUEST_LINE},
-                 {"http2_preface", WEIR_NC_BAD_VERSION}};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (strstr(why->code, parts[i].part) != NULL)
-            return parts[i].id;
-    return WEIR_NC_BAD_OTHER;
-}
-
-void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, const struct weir_malformed *why,
-                            bool after_head)
-{
-    struct weir_request *r = down->user;
-    (void)after_head;
-    weir_node_add(c->worker->counters, malformed_class(why), 1);
-    c->close_reason = why->code;
-    weir_deadline_clear(&c->deadline);
-    r->body_ended = true; /* nothing more of it will come */
-    weir_request_fail(r, why->status, why->code, "%s", why->message);
-}
-
-void weir_request_head_timeout(struct weir_client *c)
-{
-    struct weir_request *r = c->awaited;
-    c->close_reason = "header_timeout";
-    if (r == NULL) {
-        weir_client_abort(c, "header_timeout");
-        return;
-    }
-    c->conn.codec->ops->drain(c->conn.codec);
-    weir_request_fail(r, 408, "header_timeout", "The request's head did not arrive in time.");
-}
-
 /* -- the client's side -- */
+
+bool weir_request_waits_for_100(const struct weir_request *r)
+{
+    return r->head != NULL && r->head->expect_continue && !r->continued && r->bytes_in == 0 && !r->answer_ended;
+}
 
 static void route(struct weir_request *r)
 {
@@ -345,7 +171,8 @@ static void route(struct weir_request *r)
     r->replay.max = r->provider->config->http.retry.replay_buffer_bytes;
     if (r->head->has_body) {
         r->fresh = r->head->content_length < 0 || (uint64_t)r->head->content_length > r->replay.max;
-        r->credit_down = r->replay.max > WEIR_STREAM_BACKLOG_MAX ? r->replay.max : WEIR_STREAM_BACKLOG_MAX;
+        /* No more than can be kept until there is a connection to send it on. */
+        r->credit_down = r->replay.max;
         r->down->ops->grant(r->down, r->credit_down);
     }
     weir_request_try(r);
@@ -356,7 +183,6 @@ static void down_head(struct weir_exchange *x, struct weir_head *head)
     struct weir_request *r = x->user;
     r->head = head;
     r->step = WEIR_STEP_ENDPOINT;
-    r->client->awaited = NULL;
     weir_client_set_phase(r->client, WEIR_CLIENT_BUSY);
     weir_request_find_address(r);
     if (r->client->serves_admin && weir_admin_take(r))
@@ -380,6 +206,7 @@ static void down_end(struct weir_exchange *x, const struct weir_fields *trailers
 {
     struct weir_request *r = x->user;
     r->body_ended = true;
+    r->client->current = NULL;
     if (r->step != WEIR_STEP_LOCAL && !r->answer_ended) {
         r->trailers = trailers;
         weir_request_push_end(r);
@@ -394,7 +221,7 @@ static enum weir_node_counter abort_phase(const struct weir_request *r)
     case WEIR_STEP_POOL:
         return weir_pool_covered(&r->worker->pool, &r->waiter) ? WEIR_NC_ABORT_CONNECT : WEIR_NC_ABORT_QUEUE;
     case WEIR_STEP_SEND:
-        return WEIR_NC_ABORT_WAIT;
+        return r->body_ended ? WEIR_NC_ABORT_WAIT : WEIR_NC_ABORT_REQUEST;
     case WEIR_STEP_ANSWER:
         return WEIR_NC_ABORT_STREAM;
     default:
@@ -414,7 +241,7 @@ static void down_reset(struct weir_exchange *x, const struct weir_reset *why)
         }
         if (r->error == NULL)
             r->error = r->client->close_reason;
-        if (r->waiter.waiting)
+        if (r->waiter.waiting && r->waiter.queued)
             weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_QUEUE_CANCEL, 1);
         if (r->up != NULL)
             weir_endpoint_add(&r->endpoint->rt->local[r->worker->index].counters, WEIR_EC_CANCELS, 1);

@@ -78,7 +78,7 @@ struct weir_request {
     /* Clocks: when they run out, WEIR_NEVER when they do not run. */
     uint64_t pool_due_ms, read_due_ms, write_due_ms, total_due_ms;
     /* On the reactor's clock; 0: not reached. */
-    uint64_t start_us, wait_us, granted_us, first_byte_us;
+    uint64_t start_us, asked_us, wait_us, granted_us, first_byte_us;
     uint64_t connect_us;
     uint64_t bytes_in, bytes_out;
     const char *error; /* code of x-weir-error */
@@ -90,12 +90,16 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down);
 void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, const struct weir_malformed *why,
                             bool after_head);
 
-/* The client did not send a whole head in time. */
+/* The client did not send a whole head in time; or nothing more of the body. */
 void weir_request_head_timeout(struct weir_client *c);
+void weir_request_body_timeout(struct weir_client *c);
+/* The client is right to send nothing yet: it has asked whether it is to go on (RFC 9110 10.1.1). */
+bool weir_request_waits_for_100(const struct weir_request *r);
 
 /* -- between the parts of a request -- */
 
-/* Answers with weir's own error, or cuts the answer off when it has begun. code is for x-weir-error, type for the body.
+/* (request_answer.c) Answers with weir's own error, or cuts the answer off when it has begun. code is for x-weir-error,
+ * type for the body.
  */
 void weir_request_fail(struct weir_request *r, unsigned status, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

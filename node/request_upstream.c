@@ -62,6 +62,9 @@ static void arm_sent(struct weir_request *r)
         if (!r->answer_begun)
             r->read_due_ms = now + t->read_ms;
     } else {
+        /* The client sends nothing before it is told to go on: then it is the endpoint's turn. */
+        if (!r->answer_begun)
+            r->read_due_ms = weir_request_waits_for_100(r) ? now + t->read_ms : WEIR_NEVER;
         /* While the client is slow to send, the endpoint is not slow to take. */
         r->write_due_ms = r->up->ops->room(r->up) == 0 ? now + t->write_ms : WEIR_NEVER;
     }
@@ -118,11 +121,34 @@ static void send_rest(struct weir_request *r)
     }
 }
 
+/* A try has reached its endpoint, or failed to. */
+static void count_try(struct weir_request *r)
+{
+    if (r->replaced)
+        return;
+    r->attempts++;
+    weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES, 1);
+}
+
+/* The reused connection died without a byte of an answer, and what was sent on it is still here. */
+static bool may_replace(const struct weir_request *r)
+{
+    return r->reused && !r->replaced && !r->answer_begun && !r->replay.broken;
+}
+
+static void replace(struct weir_request *r)
+{
+    weir_endpoint_add(endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
+    r->replaced = true;
+    weir_request_try(r);
+}
+
 static void send_request(struct weir_request *r, struct weir_pool_conn *c)
 {
     struct weir_upstream *u = weir_upstream_of(c);
     struct weir_head head;
     uint64_t now = weir_worker_now_us(r->worker);
+    count_try(r);
     r->step = WEIR_STEP_SEND;
     r->pool_due_ms = WEIR_NEVER;
     r->granted_us = now;
@@ -136,7 +162,12 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
         return;
     }
     r->up = weir_upstream_open(u, r);
+    if (r->up == NULL && may_replace(r)) {
+        replace(r);
+        return;
+    }
     if (r->up == NULL) {
+        weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
         weir_request_fail(r, 502, "upstream_closed", "The connection to %s broke.", r->endpoint->config->id);
         return;
     }
@@ -168,7 +199,8 @@ static const struct weir_view_endpoint *endpoint_of(const struct weir_request *r
 static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
 {
     struct weir_request *r = request_of(w);
-    weir_hist_observe(provider_counters(r), WEIR_H_QUEUE, weir_worker_now_us(r->worker) - r->wait_us);
+    if (w->queued)
+        weir_hist_observe(provider_counters(r), WEIR_H_QUEUE, weir_worker_now_us(r->worker) - r->wait_us);
     r->endpoint = endpoint_of(r, c->endpoint);
     assert(r->endpoint != NULL);
     send_request(r, c);
@@ -176,6 +208,7 @@ static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
 
 static void connect_failed(struct weir_request *r, const struct weir_err *err)
 {
+    count_try(r);
     weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
     if (err->code == WEIR_ETIMEOUT)
         weir_request_fail(r, 504, "timeout_connect", "%s.", err->msg);
@@ -198,14 +231,13 @@ void weir_request_try(struct weir_request *r)
         weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", r->provider->config->name);
         return;
     }
-    if (!r->replaced) {
-        r->attempts++;
-        weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES, 1);
-    }
+    if (r->asked_us == 0)
+        r->asked_us = weir_worker_now_us(r->worker);
     r->step = WEIR_STEP_POOL;
     r->target = (struct weir_upstream_target){r->endpoint, r->hold};
     r->waiter = (struct weir_pool_waiter){
-        .place = {.endpoints = r->provider->slots, .fresh = r->fresh || r->replaced},
+        .place = {.since_us = r->asked_us, .endpoints = r->provider->slots, .fresh = r->fresh || r->replaced},
+        .again = r->replaced,
         .provider = r->provider->rt,
         .wanted = r->endpoint->rt,
         .target = &r->target,
@@ -218,7 +250,6 @@ void weir_request_try(struct weir_request *r)
         return;
     case WEIR_POOL_WAITING:
         r->wait_us = weir_worker_now_us(r->worker);
-        weir_provider_add(provider_counters(r), WEIR_PC_QUEUED, 1);
         r->pool_due_ms = r->worker->reactor.now_ms + r->provider->config->http.pool.block_timeout_ms;
         weir_request_arm(r);
         return;
@@ -327,6 +358,8 @@ static void interim_head(struct weir_request *r, const struct weir_head *head)
         return;
     r->continued = r->continued || go_on;
     r->down->ops->send_head(r->down, &out, false);
+    if (go_on)
+        arm_sent(r);
 }
 
 static void up_head(struct weir_exchange *x, struct weir_head *head)
@@ -355,6 +388,7 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     r->status = head->status;
     r->answer_begun = true;
     bool has_body = head->has_body && !head_only;
+    r->client->end_is_all = has_body && r->head->version < 11 && out.content_length < 0;
     r->down->ops->send_head(r->down, &out, false);
     weir_request_shrink(r);
     if (has_body && r->down != NULL)
@@ -386,6 +420,7 @@ static void up_end(struct weir_exchange *x, const struct weir_fields *trailers)
         weir_request_let_go(r, WEIR_EC_CLOSED_ASKED); /* answered before the request was complete */
     }
     weir_request_answer_ended(r);
+    r->client->end_is_all = false;
     struct weir_exchange *down = r->down;
     if (r->body_ended)
         r->down = NULL;
@@ -407,13 +442,12 @@ static enum weir_endpoint_counter lost_class(const struct weir_reset *why)
                                                                                      : WEIR_EC_LOST_RESET;
 }
 
-/* A reused connection died without a byte of an answer: the peer had most likely closed it while the request was on its
- * way (algorithms: stale keep-alive). Asking a language model twice costs money and changes nothing, so POST is resent
- * too. */
-static bool may_replace(const struct weir_request *r, const struct weir_reset *why)
+/* The peer had most likely closed it while the request was on its way (algorithms: stale keep-alive). Asking a language
+ * model twice costs money and changes nothing, so POST is resent too. */
+static bool was_stale(const struct weir_reset *why)
 {
     bool died = why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR;
-    return r->reused && !r->replaced && !r->answer_begun && died && !why->response_begun && !r->replay.broken;
+    return died && !why->response_begun;
 }
 
 static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
@@ -423,10 +457,8 @@ static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
     r->upstream = NULL;
     r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
     weir_request_arm(r);
-    if (may_replace(r, why)) {
-        weir_endpoint_add(endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
-        r->replaced = true;
-        weir_request_try(r);
+    if (was_stale(why) && may_replace(r)) {
+        replace(r);
         return;
     }
     weir_endpoint_add(endpoint_counters(r), lost_class(why), 1);

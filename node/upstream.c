@@ -145,12 +145,21 @@ static struct weir_pool_conn *open_conn(void *arg, struct weir_endpoint *e, cons
 
 /* -- in use -- */
 
+static void book_bytes(struct weir_upstream *u)
+{
+    count(u, WEIR_EC_RECEIVED, u->conn.codec->bytes_in - u->booked_in);
+    count(u, WEIR_EC_SENT, u->conn.out.bytes_total - u->booked_out);
+    u->booked_in = u->conn.codec->bytes_in;
+    u->booked_out = u->conn.out.bytes_total;
+}
+
 static void codec_idle(struct weir_codec *c, bool reusable)
 {
     struct weir_upstream *u = c->owner;
     if (u->request == NULL && u->pooled.parked)
         return;
     u->request = NULL;
+    book_bytes(u);
     if (reusable)
         weir_pool_release(&u->worker->pool, &u->pooled);
     else
@@ -227,8 +236,10 @@ static void close_conn(void *arg, struct weir_pool_conn *c)
     weir_deadline_drop(&u->worker->reactor.wheel, &u->deadline);
     if (u->dialing != NULL)
         weir_stream_close(&u->dialing, true);
-    if (u->conn.codec != NULL)
+    if (u->conn.codec != NULL) {
+        book_bytes(u);
         weir_http_conn_close(&u->conn, false);
+    }
     free(u);
 }
 

@@ -132,14 +132,13 @@ static int build_provider(struct weir_view *v, const struct weir_config_provider
 }
 
 int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, const struct weir_view *before,
-                  unsigned worker_count, uint64_t generation, struct weir_err *err)
+                  unsigned worker_count, struct weir_err *err)
 {
     struct weir_view *v = calloc(1, sizeof *v);
     *out = NULL;
     if (v == NULL)
         return weir_err_set(err, WEIR_ENOMEM, "view: out of memory");
     v->refs = 1;
-    v->generation = generation;
     v->shared = shared;
     v->config = shared->config;
     v->routes = (struct weir_routes){v->config->routes, v->config->route_count};

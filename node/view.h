@@ -43,7 +43,7 @@ struct weir_shared_config {
 
 struct weir_view {
     _Atomic uint32_t refs; /* control's, and one per worker that has it */
-    uint64_t generation;
+    uint64_t generation;   /* set when it is published */
     struct weir_shared_config *shared;
     const struct weir_config *config; /* shared->config */
     struct weir_view_provider *providers;
@@ -59,7 +59,7 @@ void weir_shared_config_unref(struct weir_shared_config *s);
 /* Builds a view: runtimes and addresses that `before` (NULL: none) has are taken over. One reference, the caller's; the
  * configuration gains one. Errors: WEIR_ENOMEM, WEIR_ELIMIT (too many endpoints). */
 int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, const struct weir_view *before,
-                  unsigned worker_count, uint64_t generation, struct weir_err *err);
+                  unsigned worker_count, struct weir_err *err);
 /* Before it is published only: replaces one endpoint's addresses. WEIR_ENOMEM leaves the old ones. */
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count);

@@ -12,6 +12,14 @@
 /* While server.max_connections is reached: how often it is looked at whether another worker's client has gone. */
 #define ACCEPT_RETRY_MS 50u
 
+static void abort_clients(struct weir_worker *w, const char *reason)
+{
+    WEIR_LIST_EACH_SAFE(at, &w->clients)
+    {
+        weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), reason);
+    }
+}
+
 /* -- accepting -- */
 
 struct handed_over {
@@ -26,7 +34,7 @@ static void hold_accepting(struct weir_worker *w, bool held)
 {
     w->accept_held = held;
     for (unsigned i = 0; i < w->listener_count; i++)
-        if (w->listeners[i].socket.open)
+        if (w->listeners[i].socket.open && w->listeners[i].serves_proxy)
             weir_listener_hold(&w->listeners[i].socket, held);
     if (held)
         weir_reactor_deadline(&w->reactor, &w->accept_retry, w->reactor.now_ms + ACCEPT_RETRY_MS);
@@ -53,8 +61,11 @@ static void take_over(struct weir_message *m, void *receiver)
 {
     (void)receiver;
     struct handed_over *h = (struct handed_over *)m;
-    weir_client_begin(h->to, &h->to->listeners[h->listener], h->fd, &h->peer);
+    struct weir_worker *w = h->to;
+    weir_client_begin(w, &w->listeners[h->listener], h->fd, &h->peer);
     free(h);
+    if (w->cut) /* it was on its way when the others were cut off */
+        abort_clients(w, "drain_timeout");
 }
 
 /* The worker with the fewest connections, when this one has more than it by over an eighth. */
@@ -210,8 +221,8 @@ static void cut_off(struct weir_deadline *d, uint64_t now_ms)
     weir_log_u64(&l, "requests", w->request_count);
     weir_log_end(&l);
     (void)now_ms;
-    WEIR_LIST_EACH_SAFE(at, &w->clients)
-    weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "drain_timeout");
+    w->cut = true;
+    abort_clients(w, "drain_timeout");
 }
 
 static void drain(struct weir_message *m, void *receiver)
@@ -230,10 +241,7 @@ static void stop(struct weir_message *m, void *receiver)
 {
     (void)receiver;
     struct weir_worker *w = WEIR_CONTAINER(m, struct weir_worker, stop_order);
-    WEIR_LIST_EACH_SAFE(at, &w->clients)
-    {
-        weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "stopped");
-    }
+    abort_clients(w, "stopped");
     weir_reactor_stop(&w->reactor);
 }
 
@@ -299,8 +307,7 @@ bool weir_worker_sweep(struct weir_worker *w)
 {
     weir_mailbox_drain(&w->reactor.mailbox);
     bool any = !weir_list_empty(&w->clients);
-    WEIR_LIST_EACH_SAFE(at, &w->clients)
-    weir_client_abort(WEIR_CONTAINER(at, struct weir_client, link), "stopped");
+    abort_clients(w, "stopped");
     return weir_upstream_close_all(w) || any;
 }
 

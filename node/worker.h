@@ -42,12 +42,14 @@ struct weir_worker {
     uint32_t request_count;
     _Atomic uint32_t load_shown;   /* connections, for balanced accepting */
     _Atomic uint64_t lag_us_shown; /* longest turn since control read it */
-    bool accept_held;              /* server.max_connections is reached */
+    bool accept_held;              /* server.max_connections is reached: only the admin port accepts */
     bool draining;
+    bool cut;                                    /* the drain's time is over: nobody is let in any more */
     struct weir_message drain_order, stop_order; /* each is given once, so they need no memory of their own */
     uint64_t drain_grace_ms, drain_timeout_ms;   /* of the order */
     struct weir_message drained;                 /* tells control that nothing is left here */
     _Atomic bool drained_posted;
+    bool drained_once; /* control's: it has told so at least once, so its listeners are closed */
     struct weir_deadline accept_retry;
     struct weir_deadline drain_grace;   /* idle clients are closed */
     struct weir_deadline drain_timeout; /* everything is */

@@ -55,8 +55,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(BAD_OTHER, "weir_malformed_requests_total", "code=\"other\"", COUNTER, COUNT, WEIR_HELP_BAD)                     \
     X(TIMEOUT_HEAD, "weir_downstream_timeouts_total", "clock=\"head\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
     X(TIMEOUT_IDLE, "weir_downstream_timeouts_total", "clock=\"idle\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
+    X(TIMEOUT_BODY, "weir_downstream_timeouts_total", "clock=\"body\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
     X(TIMEOUT_WRITE, "weir_downstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)      \
-    X(STREAM_BACKLOG, "weir_stream_backlog_bytes", "", GAUGE, BYTES, "Bytes taken from a sender and not yet written.") \
     X(RELOADS_OK, "weir_reloads_total", "result=\"ok\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                            \
     X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)
 
@@ -64,7 +64,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_DOWN         "Client connections that are open, with and without a request in progress."
 #define WEIR_HELP_ABORT        "Requests whose client went away, by what they were doing."
 #define WEIR_HELP_BAD          "Requests refused as malformed or over a limit."
-#define WEIR_HELP_DOWN_TIMEOUT "Client connections closed by a clock."
+#define WEIR_HELP_DOWN_TIMEOUT "Client connections ended by a clock: a 408, or closed."
 #define WEIR_HELP_RELOADS      "Configuration reloads."
 
 /* Scope: the node. Values that control reads off the process when it takes a snapshot; X as above. */
@@ -89,7 +89,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_PROVIDER_COUNTER_MAP(X)                                                                                \
     X(REQUESTS, "weir_provider_requests_total", "", COUNTER, COUNT, "Client requests routed to the provider.")      \
     X(RETRIES, "weir_retries_total", "", COUNTER, COUNT, "Tries after the first one, free replacements apart.")     \
-    X(QUEUED, "weir_pool_queued_total", "", COUNTER, COUNT, "Requests that had to wait for a connection.")          \
+    X(QUEUED, "weir_pool_queued_total", "", COUNTER, COUNT,                                                         \
+      "Requests that had to wait because all connections were in use.")                                             \
     X(QUEUE_TIMEOUT, "weir_pool_queue_timeouts_total", "", COUNTER, COUNT,                                          \
       "Requests whose wait ran out (pool clock).")                                                                  \
     X(QUEUE_FULL, "weir_pool_queue_full_total", "", COUNTER, COUNT, "Requests refused because the queue was full.") \

@@ -2,8 +2,7 @@
 
 #include <assert.h>
 
-/* Whoever was handed a slice of the shared buffer writes it out, or keeps what the kernel does not take. */
-static void reclaim_buffer(struct weir_reactor *r)
+void weir_http_conn_reclaim(struct weir_reactor *r)
 {
     if (!r->read_buffer_lent)
         return;
@@ -43,7 +42,7 @@ static void read_all(struct weir_http_conn *c, const bool *gone)
             return;
         }
         struct weir_reactor *r = s->reactor;
-        reclaim_buffer(r);
+        weir_http_conn_reclaim(r);
         ssize_t n = weir_stream_read(s, r->read_buffer, smaller(want, budget));
         if (n == WEIR_STREAM_AGAIN) {
             codec->ops->feed(codec, NULL, 0); /* what looked like input was none */
@@ -93,7 +92,7 @@ static void on_event(struct weir_stream *s)
     c->codec->ops->feed(c->codec, NULL, 0);
     if (!gone)
         read_all(c, &gone);
-    reclaim_buffer(r);
+    weir_http_conn_reclaim(r);
     if (gone)
         return;
     c->gone = NULL;

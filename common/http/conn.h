@@ -30,6 +30,9 @@ void weir_http_conn_init(struct weir_http_conn *c, struct weir_stream *stream, b
 void weir_http_conn_run(struct weir_http_conn *c, struct weir_codec *codec, const uint8_t *early, size_t early_len);
 /* Something changed outside (credit, room): have the socket looked at again in this turn. Called by the codecs. */
 void weir_http_conn_kick(struct weir_http_conn *c);
+/* For whoever reads into the reactor's buffer past a conn: senders that refer to it write that out, or keep what the
+ * kernel does not take. */
+void weir_http_conn_reclaim(struct weir_reactor *r);
 /* Idle only; legal inside `idle`. Between detach and attach no thread may call anything but attach and close. */
 void weir_http_conn_detach(struct weir_http_conn *c);
 WEIR_MUST_USE int weir_http_conn_attach(struct weir_http_conn *c, struct weir_reactor *r);

@@ -1,0 +1,196 @@
+/* Answers of weir's own: errors, and what is told to a client that does not send its request. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "node/node.h"
+#include "node/request.h"
+
+/* An unread rest of a body that is not worth a new connection to the client. */
+#define REST_READ_MAX 65536u
+/* A message of weir's own errors, JSON around it included. */
+#define ERROR_BODY_MAX 1024
+
+static const char *error_type(unsigned status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return "authentication_error";
+    case 404:
+        return "not_found_error";
+    case 429:
+        return "rate_limit_error";
+    default:
+        return status < 500 ? "invalid_request_error" : "api_error";
+    }
+}
+
+static bool add_own_fields(struct weir_request *r, struct weir_head *h, const char *content_type)
+{
+    struct weir_arena *a = &r->arena;
+    bool ok =
+        content_type == NULL || weir_fields_add_id(&h->fields, a, WEIR_FIELD_CONTENT_TYPE, weir_str_of(content_type));
+    if (r->error != NULL)
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("x-weir-error"), weir_str_of(r->error));
+    if (h->status == 503 || h->status == 429)
+        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_RETRY_AFTER, WEIR_STR("1"));
+    if (h->status == 405)
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), WEIR_STR("GET, HEAD"));
+    if (h->status == 401)
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("www-authenticate"), WEIR_STR("Bearer realm=\"weir\""));
+    if (r->head != NULL)
+        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r));
+    return ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store"));
+}
+
+/* The rest of the body is more than the codec reads for the connection's sake: it will close, and says so. */
+static bool leaves_much_unread(const struct weir_request *r)
+{
+    if (r->body_ended || !r->head->has_body)
+        return false;
+    return r->head->content_length < 0 || (uint64_t)r->head->content_length > r->bytes_in + REST_READ_MAX;
+}
+
+void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
+                         size_t len)
+{
+    struct weir_head head = {.status = (uint16_t)status, .content_length = (int64_t)len, .has_body = len > 0};
+    bool head_only = r->head != NULL && weir_str_eq(r->head->method, WEIR_STR("HEAD"));
+    bool end = len == 0 || head_only;
+    r->step = WEIR_STEP_LOCAL;
+    r->status = (uint16_t)status;
+    r->answer_begun = true;
+    if (!add_own_fields(r, &head, content_type)) {
+        struct weir_exchange *down = r->down;
+        r->down = NULL;
+        down->ops->reset(down, WEIR_RESET_INTERNAL);
+        weir_request_end_if_over(r);
+        return;
+    }
+    head.close = r->head == NULL || leaves_much_unread(r) ||
+                 atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
+    if (head_only)
+        head.has_body = false;
+    weir_request_answer_ended(r);
+    struct weir_exchange *down = r->down;
+    weir_request_pin(r);
+    if (r->body_ended)
+        r->down = NULL; /* the codec forgets it inside the last send */
+    down->ops->send_head(down, &head, end);
+    if (!end) {
+        r->bytes_out = len;
+        down->ops->send_body(down, body, len);
+        down->ops->send_end(down, NULL);
+    }
+    weir_request_unpin(r);
+}
+
+static size_t json_escape(char *out, size_t cap, const char *text)
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 2 < cap; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            out[n++] = '\\';
+        out[n++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
+    }
+    out[n] = '\0';
+    return n;
+}
+
+void weir_request_fail(struct weir_request *r, unsigned status, const char *code, const char *fmt, ...)
+{
+    weir_request_let_go(r, WEIR_EC_CLOSED_FAILED);
+    if (r->down == NULL || r->answer_ended) {
+        weir_request_end_if_over(r);
+        return;
+    }
+    r->error = code;
+    if (r->answer_begun) {
+        struct weir_exchange *down = r->down;
+        r->down = NULL;
+        r->client->close_reason = code;
+        down->ops->reset(down, WEIR_RESET_CANCEL);
+        weir_request_end_if_over(r);
+        return;
+    }
+    char message[ERROR_BODY_MAX / 2], escaped[ERROR_BODY_MAX / 2 + 64], body[ERROR_BODY_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    json_escape(escaped, sizeof escaped, message);
+    int len =
+        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
+                 escaped, error_type(status), code);
+    weir_request_answer(r, status, "application/json", body, (size_t)len);
+}
+
+static enum weir_node_counter malformed_class(const struct weir_malformed *why)
+{
+    switch (why->status) {
+    case 413:
+        return WEIR_NC_BAD_BODY_SIZE;
+    case 431:
+        return WEIR_NC_BAD_HEAD_SIZE;
+    case 505:
+        return WEIR_NC_BAD_VERSION;
+    default:
+        break;
+    }
+    static const struct {
+        const char *part;
+        enum weir_node_counter id;
+    } parts[] = {{"host", WEIR_NC_BAD_HOST},
+                 {"chunk", WEIR_NC_BAD_CHUNK},
+                 {"framing", WEIR_NC_BAD_FRAMING},
+                 {"field", WEIR_NC_BAD_HEADER},
+                 {"connection", WEIR_NC_BAD_HEADER},
+                 {"transfer_coding", WEIR_NC_BAD_FRAMING},
+                 {"start_line", WEIR_NC_BAD_REQUEST_LINE},
+                 {"target", WEIR_NC_BAD_REQUEST_LINE},
+                 {"http2_preface", WEIR_NC_BAD_VERSION}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strstr(why->code, parts[i].part) != NULL)
+            return parts[i].id;
+    return WEIR_NC_BAD_OTHER;
+}
+
+void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, const struct weir_malformed *why,
+                            bool after_head)
+{
+    struct weir_request *r = down->user;
+    (void)after_head;
+    weir_node_add(c->worker->counters, malformed_class(why), 1);
+    c->close_reason = why->code;
+    weir_deadline_clear(&c->deadline);
+    r->body_ended = true; /* nothing more of it will come */
+    weir_request_fail(r, why->status, why->code, "%s", why->message);
+}
+
+void weir_request_head_timeout(struct weir_client *c)
+{
+    struct weir_request *r = c->current;
+    c->close_reason = "header_timeout";
+    if (r == NULL) {
+        weir_client_abort(c, "header_timeout");
+        return;
+    }
+    c->conn.codec->ops->drain(c->conn.codec);
+    weir_request_fail(r, 408, "header_timeout", "The request's head did not arrive in time.");
+}
+
+void weir_request_body_timeout(struct weir_client *c)
+{
+    struct weir_request *r = c->current;
+    if (r == NULL || r->answer_begun) {
+        weir_client_abort(c, "body_timeout");
+        return;
+    }
+    c->close_reason = "body_timeout";
+    c->conn.codec->ops->drain(c->conn.codec);
+    if (r->up != NULL)
+        weir_endpoint_add(&r->endpoint->rt->local[r->worker->index].counters, WEIR_EC_CANCELS, 1);
+    weir_request_let_go(r, WEIR_EC_CLOSED_CANCEL);
+    weir_request_fail(r, 408, "body_timeout", "The request's body did not arrive in time.");
+}
