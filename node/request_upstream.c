@@ -71,6 +71,22 @@ static void arm_sent(struct weir_request *r)
     weir_request_arm(r);
 }
 
+static void drop_kept(struct weir_replay *k)
+{
+    free(k->bytes);
+    k->bytes = NULL;
+    k->len = k->sent = k->cap = 0;
+}
+
+/* The request will not be sent again. What has not gone out yet is still to go: an answer may begin before its request
+ * has ended. */
+static void forget_replay(struct weir_replay *k)
+{
+    k->broken = true;
+    if (k->sent == k->len)
+        drop_kept(k);
+}
+
 /* Sends what of the kept body has not gone out on this connection; true when all of it has. */
 static bool send_kept(struct weir_request *r)
 {
@@ -85,15 +101,9 @@ static bool send_kept(struct weir_request *r)
         if (r->up == NULL)
             return false;
     }
+    if (k->broken && k->bytes != NULL)
+        drop_kept(k);
     return true;
-}
-
-static void forget_replay(struct weir_request *r)
-{
-    free(r->replay.bytes);
-    r->replay.bytes = NULL;
-    r->replay.len = r->replay.sent = r->replay.cap = 0;
-    r->replay.broken = true;
 }
 
 /* The client may send as much as the upstream has room for. */
@@ -266,21 +276,13 @@ void weir_request_try(struct weir_request *r)
 
 static bool keep(struct weir_replay *k, const uint8_t *p, size_t n)
 {
-    if (k->broken)
-        return false;
-    if (k->len + n > k->max) {
-        k->broken = true;
-        return false;
-    }
     if (k->len + n > k->cap) {
         size_t cap = k->cap != 0 ? k->cap : 1024;
         while (cap < k->len + n)
             cap *= 2;
         uint8_t *bytes = realloc(k->bytes, cap);
-        if (bytes == NULL) {
-            k->broken = true;
+        if (bytes == NULL)
             return false;
-        }
         k->bytes = bytes;
         k->cap = cap;
     }
@@ -294,14 +296,15 @@ void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n)
     struct weir_replay *k = &r->replay;
     bool behind = r->up == NULL || k->sent < k->len;
     weir_request_pin(r);
-    bool kept = keep(k, p, n);
+    k->broken = k->broken || k->len + n > k->max;
+    bool kept = (behind || !k->broken) && keep(k, p, n);
     if (behind && !kept) {
         weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
     } else if (!behind && (!kept || n <= r->up->ops->room(r->up))) {
         if (kept)
             k->sent = k->len;
-        else if (k->bytes != NULL)
-            forget_replay(r);
+        else
+            forget_replay(k);
         r->up->ops->send_body(r->up, p, n);
         if (r->up != NULL) {
             grant_down(r);
@@ -376,7 +379,7 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     weir_hist_observe(provider_counters(r), WEIR_H_FIRST_BYTE, now - r->start_us);
     r->first_byte_us = now;
     r->step = WEIR_STEP_ANSWER;
-    forget_replay(r);
+    forget_replay(&r->replay);
     r->event_stream = is_event_stream(head);
     if (r->event_stream)
         r->total_due_ms = WEIR_NEVER;

@@ -216,7 +216,10 @@ void weir_h1_give_room(struct weir_h1 *h)
     if (!h->open || !h->want_room || room == 0)
         return;
     h->want_room = false;
+    bool paused = h->credit == 0;
     h->x.events->room(&h->x, room);
+    if (paused && !h->dead && h->open && h->credit > 0) /* granted in there, and no reader is on the stack to go on */
+        weir_stream_again(h->codec.out->stream);
 }
 
 size_t weir_h1_room(const struct weir_exchange *x)

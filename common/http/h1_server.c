@@ -194,7 +194,8 @@ static void settle(struct weir_h1 *h)
     }
     if (h->dead || h->closed)
         return;
-    if (h->draining && h->phase == WEIR_H1_IDLE && h->kept_len == 0 && !weir_stream_disturbed(h->codec.out->stream))
+    bool idle = h->phase == WEIR_H1_IDLE && h->kept_len == 0 && !weir_stream_disturbed(h->codec.out->stream);
+    if (h->draining && idle && weir_outbox_unsent(h->codec.out) == 0)
         weir_h1_closed(h, WEIR_RESET_CANCEL, 0, "drained");
     else if (h->phase == WEIR_H1_CLOSING && weir_outbox_unsent(h->codec.out) == 0)
         finish(h);

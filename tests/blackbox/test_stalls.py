@@ -1,6 +1,7 @@
 """Clients that stall, or are slow, in the middle of things; and what an upstream's end means then."""
 
 import signal
+import socket
 import threading
 
 import pytest
@@ -183,6 +184,32 @@ def test_body_larger_than_the_replay_buffer_waits_for_a_connection(stage, mock, 
         assert first.response().status == 200
         r = c.response()
         assert r.status == 200 and r.json()["bytes"] == 5000, r
+
+
+def test_answer_that_begins_early_does_not_lose_what_is_kept(stage):
+    """The rest of the body, kept while the endpoint took no more, still has to go out."""
+    bodies = []
+
+    def script(wire, up):
+        request = wire.request_head()
+        wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n")
+        up.record(request)
+        assert read_on.wait(60)
+        bodies.append(wire.exactly(int(request.get("content-length"))))
+        wire.send(b"0\r\n\r\n")
+
+    read_on = threading.Event()
+    upstream = stage.upstream(script)
+    upstream.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    node = stage.node(upstream, http_client={"socket": {"send_buffer": 4096}, **LONG})
+    body = bytes(range(256)) * 240
+    with node.client() as c:
+        c.ask("POST", "/", body=body)
+        assert c.response_head().status == 200
+        assert c.chunk() == b"early"
+        read_on.set()
+        assert c.chunk() == b""
+    assert bodies == [body]
 
 
 def test_stale_connection_is_replaced_although_the_queue_is_full(stage):
