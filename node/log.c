@@ -280,7 +280,9 @@ static bool notice_drops(struct weir_log *log, bool last)
     weir_line_u64(&l, "lines_total", dropped);
     log->noticed = dropped;
     log->notice_ms = now;
-    write_all(log, buf, weir_line_end(&l));
+    size_t len = weir_line_end(&l);
+    assert(len <= sizeof buf);
+    write_all(log, buf, len);
     return false;
 }
 
