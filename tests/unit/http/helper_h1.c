@@ -163,6 +163,8 @@ static void on_room(struct weir_exchange *x, size_t room)
     struct h1 *t = x->user;
     ck_assert_uint_gt(room, 0);
     say(t, "room\n");
+    if (t->credit_in_room > 0)
+        x->ops->grant(x, t->credit_in_room);
 }
 
 static const struct weir_exchange_events exchange_events = {

@@ -39,8 +39,9 @@ struct h1 {
     struct weir_exchange *x; /* NULL when it is not ours */
 
     /* what to do */
-    size_t credit;      /* granted with each head; body slices are granted back */
-    enum answer answer; /* server */
+    size_t credit;         /* granted with each head; body slices are granted back */
+    size_t credit_in_room; /* granted whenever there is room again */
+    enum answer answer;    /* server */
     bool answer_chunked;
     bool refuse_accept;
     bool reset_in_head, reset_in_body, close_in_head, close_in_body, close_in_end, close_in_idle;

@@ -227,6 +227,42 @@ START_TEST(test_drain)
 }
 END_TEST
 
+START_TEST(test_drain_lets_the_end_of_an_answer_out)
+{
+    t.answer = ANSWER_NOT;
+    h1_feed(&t, GET_A "\r\n");
+    test_stream_room(t.ts, 10);
+    h1_respond(&t, 200, 2, false);
+    h1_send(&t, "ok");
+    h1_send_end(&t, NULL);
+    run_idle(&t.r);
+    t.codec->ops->drain(t.codec);
+    run_idle(&t.r);
+    h1_expect(&t, GET_EVENTS);
+    test_stream_room(t.ts, SIZE_MAX);
+    run_idle(&t.r);
+    h1_expect(&t, "closed CANCEL\n");
+    ck_assert_str_eq(h1_wrote(&t), OK_2);
+}
+END_TEST
+
+START_TEST(test_credit_granted_when_there_is_room_is_read_on)
+{
+    t.answer = ANSWER_NOT;
+    t.credit = 0;
+    t.credit_in_room = 3;
+    h1_feed(&t, POST_A "Content-Length: 3\r\n\r\nabc"); /* no edge will tell of it again */
+    test_stream_room(t.ts, 10);
+    h1_respond(&t, 200, WEIR_STREAM_BACKLOG_MAX, false);
+    h1_send(&t, h1_padded("", WEIR_STREAM_BACKLOG_MAX, 'x', ""));
+    run_idle(&t.r);
+    h1_forget(&t);
+    test_stream_room(t.ts, SIZE_MAX);
+    run_idle(&t.r);
+    h1_expect(&t, "room\nbody [abc]\nend\n");
+}
+END_TEST
+
 START_TEST(test_drain_serves_a_request_that_is_there)
 {
     test_stream_feed_text(t.ts, GET_A "\r\n");
@@ -282,5 +318,6 @@ CHECK_MAIN("h1_server_conn", setup, teardown, test_pipelined_requests_are_answer
            test_the_rest_of_a_body_is_dropped_when_small, test_the_rest_of_a_body_ends_the_connection_when_large,
            test_a_fin_before_the_response_is_an_abort, test_a_fin_is_seen_while_reading_is_paused,
            test_a_fin_behind_an_answered_request_lets_the_answer_out, test_a_fin_or_error_on_an_idle_connection,
-           test_a_write_error_resets, test_drain, test_drain_serves_a_request_that_is_there,
+           test_a_write_error_resets, test_drain, test_drain_lets_the_end_of_an_answer_out,
+           test_credit_granted_when_there_is_room_is_read_on, test_drain_serves_a_request_that_is_there,
            test_reset_and_close_inside_callbacks, test_reset_from_outside_closes_later, test_no_resources)
