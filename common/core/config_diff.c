@@ -169,6 +169,20 @@ static void tell_secret(void *arg, weir_config_diff_cb cb, const char *name, con
     cb(arg, key, "\"********\"", "\"********\"");
 }
 
+/* Values of header fields are printed masked, as they may be keys; which fields there are is printed. */
+static void compare_headers(const struct weir_config_provider *before, const struct weir_config_provider *after,
+                            void *arg, weir_config_diff_cb cb)
+{
+    char key[KEY_MAX];
+    if (before->headers.count != after->headers.count)
+        return;
+    for (size_t i = 0; i < after->headers.count; i++) {
+        snprintf(key, sizeof key, "providers.%s.headers.%s", after->name, after->headers.at[i].name);
+        if (strcmp(before->headers.at[i].name, after->headers.at[i].name) == 0)
+            tell_secret(arg, cb, key, before->headers.at[i].value, after->headers.at[i].value);
+    }
+}
+
 static void compare_secrets(const struct weir_config *before, const struct weir_config *after, void *arg,
                             weir_config_diff_cb cb)
 {
@@ -177,9 +191,12 @@ static void compare_secrets(const struct weir_config *before, const struct weir_
         const struct weir_config_provider *p = &after->providers[i];
         char key[KEY_MAX];
         snprintf(key, sizeof key, "providers.%s.api_key", p->name);
-        for (size_t k = 0; k < before->provider_count; k++)
-            if (strcmp(before->providers[k].name, p->name) == 0)
-                tell_secret(arg, cb, key, before->providers[k].api_key, p->api_key);
+        for (size_t k = 0; k < before->provider_count; k++) {
+            if (strcmp(before->providers[k].name, p->name) != 0)
+                continue;
+            tell_secret(arg, cb, key, before->providers[k].api_key, p->api_key);
+            compare_headers(&before->providers[k], p, arg, cb);
+        }
     }
 }
 
