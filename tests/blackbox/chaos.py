@@ -236,6 +236,15 @@ class Actor(threading.Thread):
             self.drop()
         expect(r.status in (502, 504) or is_busy(r), "an answer that was cut off looks whole:", r.status, len(r.body))
 
+    def do_dead_provider(self):
+        c = self.fresh()
+        for _ in range(self.random.randint(1, 4)):
+            r = c.get("/dead/echo")
+            expect((r.status == 502 and r.get("x-weir-error") == "connect_failed") or is_busy(r), r)
+            if r.get("connection") == "close":
+                break
+        self.drop()
+
     # -- a client that goes --
 
     def go(self):

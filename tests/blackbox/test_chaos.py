@@ -10,7 +10,7 @@ import time
 
 import pytest
 from chaos import Actor
-from harness import sanitized, wait_for
+from harness import free_port, sanitized, wait_for
 
 SECONDS = float(os.environ.get("WEIR_CHAOS_S", "6"))
 ACTORS = 8 if sanitized() else 16
@@ -44,13 +44,17 @@ class World:
         self.stage = stage
         self.random = random.Random(seed)
         self.mocks = [stage.mock(*flags, name=f"mock{i}") for i in range(2)]
-        self.node = stage.node(*self.providers("a", 2), http_client=self.limits(10, 10, 60), server=SERVER,
-                               logging={"level": "info"})
+        self.dead = f"http://127.0.0.1:{free_port()}"  # nobody listens there
+        self.node = stage.node(self.providers("a", 2), routes=self.routes("a"), http_client=self.limits(10, 10, 60),
+                               server=SERVER)
         self.base = settled(self.node.descriptors)
 
     def providers(self, name, endpoints):
         urls = [{"url": m.url, "weight": w} for m, w in zip(self.mocks, (2, 1))][:endpoints]
-        return [{name: {"endpoints": urls}}]
+        return {name: {"endpoints": urls}, "dead": self.dead}
+
+    def routes(self, name):
+        return [{"path_prefix": "/dead/", "provider": "dead"}, {"provider": name}]
 
     def limits(self, connections, kept, expiry):
         return {"timeout": CLOCKS, "pool_limits": {"max_connections": connections, "max_keepalive_connections": kept,
@@ -59,8 +63,9 @@ class World:
     def config(self):
         dice = self.random
         limits = self.limits(dice.randint(1, 20), dice.randint(0, 20), dice.choice([0.02, 0.5, 60]))
-        providers = self.providers(dice.choice("aaab"), dice.randint(1, 2))
-        return self.stage.config(self.node.port, *providers, http_client=limits, server=SERVER)
+        name = dice.choice("aaab")
+        providers = self.providers(name, dice.randint(1, 2))
+        return self.stage.config(self.node.port, providers, routes=self.routes(name), http_client=limits, server=SERVER)
 
     def reload_for(self, seconds, actors):
         end = time.monotonic() + seconds
@@ -71,8 +76,8 @@ class World:
     def calm(self):
         """One last configuration, whose connections stay."""
         before = self.node.metric("weir_reloads_total", result="ok")
-        self.node.reload(self.stage.config(self.node.port, *self.providers("calm", 2),
-                                           http_client=self.limits(10, 10, 600), server=SERVER))
+        providers = {"calm": self.providers("calm", 2)["calm"]}
+        self.node.reload(self.stage.config(self.node.port, providers, http_client=self.limits(10, 10, 600), server=SERVER))
         wait_for(lambda: self.node.metric("weir_reloads_total", result="ok") > before, "the last reload")
         wait_for(lambda: list(self.node.pool()["providers"]) == ["calm"], "the last configuration")
 

@@ -19,6 +19,7 @@ enum state { FREE, ASKING, WAITING, LEASED };
 struct hope {
     struct wish wish; /* first */
     enum state state;
+    struct weir_endpoint *view[ENDS]; /* as a request's view holds them */
     unsigned worker;
     uint64_t asked_at; /* counts questions */
 };
@@ -36,6 +37,14 @@ static void hold(bool true_it_is, const char *what)
 {
     if (!true_it_is)
         ck_abort_msg("WEIR_SEED=%llu: %s", (unsigned long long)seed, what);
+}
+
+/* The request is over, and its view with it: whatever is retired may go. */
+static void over(struct hope *h)
+{
+    h->state = FREE;
+    for (unsigned i = 0; i < ENDS; i++)
+        weir_endpoint_unref(h->view[i]);
 }
 
 /* -- what must hold -- */
@@ -78,7 +87,7 @@ static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
     struct hope *h = WEIR_CONTAINER(w, struct hope, wish.waiter);
     (void)err;
     hold(h->state == WAITING, "failed without waiting");
-    h->state = FREE;
+    over(h);
 }
 
 static void check_ledger(void)
@@ -115,6 +124,12 @@ static void event_ask(void)
     if (h == NULL)
         return;
     wish_init(&h->wish, upto(ENDS), upto(6) == 0);
+    h->wish.waiter.place.endpoints = 0;
+    for (unsigned i = 0; i < ENDS; i++) {
+        h->view[i] = ends[i];
+        weir_endpoint_ref(ends[i]);
+        h->wish.waiter.place.endpoints |= UINT64_C(1) << ends[i]->slot;
+    }
     h->wish.waiter.granted = granted;
     h->wish.waiter.failed = failed;
     h->worker = upto(WORKERS);
@@ -134,11 +149,11 @@ static void event_ask(void)
         break;
     case WEIR_POOL_REFUSED:
         hold(provider->queued >= provider->queued_max, "refused though the queue is not full");
-        h->state = FREE;
+        over(h);
         break;
     case WEIR_POOL_FAILED:
         hold(places[h->worker].refuse_open, "failed though a connection can be opened");
-        h->state = FREE;
+        over(h);
         break;
     }
     hold((unsigned)alive <= most, "a question opened more than may be");
@@ -149,8 +164,8 @@ static void event_cancel(void)
     struct hope *h = any(WAITING);
     if (h == NULL)
         return;
-    h->state = FREE;
     weir_pool_cancel(pools[h->worker], &h->wish.waiter);
+    over(h);
 }
 
 static void event_give_back(bool good)
@@ -158,11 +173,12 @@ static void event_give_back(bool good)
     struct hope *h = any(LEASED);
     if (h == NULL)
         return;
-    h->state = FREE;
+    h->state = ASKING;
     if (good)
         weir_pool_release(pools[h->worker], h->wish.got);
     else
         weir_pool_discard(pools[h->worker], h->wish.got, WEIR_EC_CLOSED_FAILED);
+    over(h);
 }
 
 static void event_dial_ends(bool good)
@@ -205,6 +221,18 @@ static void event_limits_change(void)
     settle_all();
 }
 
+/* A reload takes an endpoint out and brings one in; requests go on with what their view has. */
+static void event_endpoint_changes(void)
+{
+    unsigned i = upto(ENDS);
+    struct weir_endpoint *old = ends[i];
+    ends[i] = weir_endpoint_new(provider, "http://c:1");
+    hold(ends[i] != NULL, "no slot is left");
+    old->retired = true;
+    settle_all();
+    weir_endpoint_unref(old);
+}
+
 static void event(void)
 {
     unsigned dice = upto(100);
@@ -221,7 +249,7 @@ static void event(void)
     else if (dice < 96)
         event_parked_one_breaks();
     else if (dice < 97)
-        event_limits_change();
+        upto(2) == 0 ? event_limits_change() : event_endpoint_changes();
     else if (dice < 99)
         places[upto(WORKERS)].refuse_open ^= true;
     else
@@ -269,6 +297,12 @@ static void come_to_rest(void)
     hold(any(LEASED) == NULL, "a connection is leased for ever");
     hold(provider->total == provider->idle && provider->total == (unsigned)alive, "slots have leaked");
     hold(provider->idle <= provider->total_max, "more is parked than may be open");
+    for (unsigned w = 0; w < WORKERS; w++)
+        WEIR_LIST_EACH(at, &provider->local[w].shelf.by_age)
+        {
+            struct weir_pool_conn *c = WEIR_CONTAINER(at, struct weir_pool_conn, item.in_age);
+            hold(!c->endpoint->retired, "one is parked whose endpoint is gone");
+        }
 }
 
 static void round_of(uint64_t number)
