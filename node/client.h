@@ -31,10 +31,9 @@ struct weir_client {
     uint64_t acked_ms, heard_ms;
     uint64_t acked, heard;          /* bytes, when last looked at */
     uint64_t booked_in, booked_out; /* bytes that the counters have */
-    uint32_t requests;
-    struct weir_request *current; /* whose head or body is still coming */
-    const char *close_reason;     /* for the access log; NULL: it lives on */
-    uint8_t *proxy_header;        /* an incomplete PROXY header; NULL most of the time */
+    struct weir_request *current;   /* whose head or body is still coming */
+    const char *close_reason;       /* for the access log; NULL: it lives on */
+    uint8_t *proxy_header;          /* an incomplete PROXY header; NULL most of the time */
     size_t proxy_header_len;
 };
 

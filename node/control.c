@@ -238,14 +238,12 @@ static int run(struct weir_control *c, const struct weir_control_opts *opts, str
 int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
 {
     struct weir_config *config = opts->config;
-    size_t size = (sizeof(struct weir_control) + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
-    struct weir_control *c = aligned_alloc(WEIR_CACHE_LINE, size);
+    struct weir_control *c = weir_alloc_lines(sizeof *c);
     if (c == NULL) {
         weir_config_free(&config);
         weir_err_set(err, WEIR_ENOMEM, "control: out of memory");
         return 1;
     }
-    memset(c, 0, size);
     c->config_path = opts->config_path;
     c->node.started_us = weir_clock_us();
     c->node.control_mailbox = &c->reactor.mailbox;

@@ -86,9 +86,8 @@ int weir_control_make_workers(struct weir_control *c, const struct weir_config *
     c->node.workers = calloc(count, sizeof *c->node.workers);
     if (c->node.workers == NULL)
         return weir_err_set(err, WEIR_ENOMEM, "workers: out of memory");
-    unsigned wanted = count;
     c->node.worker_count = count; /* pools are told how many they are */
-    for (unsigned i = 0; i < wanted; i++) {
+    for (unsigned i = 0; i < count; i++) {
         int rv = weir_worker_init(&c->node.workers[i], &c->node, i, err);
         if (rv != 0) {
             c->node.worker_count = i;

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "node/access_log.h"
 #include "node/node.h"
@@ -25,7 +24,6 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
     down->user = r;
     down->arena = &r->arena;
     w->request_count++;
-    c->requests++;
     c->current = r;
     weir_node_add(w->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
     return true;
@@ -33,17 +31,10 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
 
 /* -- its end -- */
 
-static uint64_t unix_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
-}
-
 static void log_access(struct weir_request *r)
 {
     struct weir_access_record a = {
-        .unix_ms = unix_ms(),
+        .unix_ms = weir_clock_unix_ms(),
         .status = r->status,
         .bytes_in = r->bytes_in,
         .bytes_out = r->bytes_out,
@@ -83,7 +74,7 @@ static void count_end(struct weir_request *r)
     weir_node_sub(r->worker->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
     if (r->provider == NULL)
         return;
-    struct weir_provider_counters *c = &r->provider->rt->local[r->worker->index].counters;
+    struct weir_provider_counters *c = weir_request_provider_counters(r);
     weir_hist_observe(c, WEIR_H_REQUEST, weir_worker_now_us(r->worker) - r->start_us);
 }
 
@@ -167,7 +158,7 @@ static void route(struct weir_request *r)
         return;
     }
     r->provider = &v->providers[r->route->provider];
-    weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_REQUESTS, 1);
+    weir_provider_add(weir_request_provider_counters(r), WEIR_PC_REQUESTS, 1);
     r->replay.max = r->provider->config->http.retry.replay_buffer_bytes;
     if (r->head->has_body) {
         r->fresh = r->head->content_length < 0 || (uint64_t)r->head->content_length > r->replay.max;
@@ -242,9 +233,9 @@ static void down_reset(struct weir_exchange *x, const struct weir_reset *why)
         if (r->error == NULL)
             r->error = r->client->close_reason;
         if (r->waiter.waiting && r->waiter.queued)
-            weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_QUEUE_CANCEL, 1);
+            weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_CANCEL, 1);
         if (r->up != NULL)
-            weir_endpoint_add(&r->endpoint->rt->local[r->worker->index].counters, WEIR_EC_CANCELS, 1);
+            weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_CANCELS, 1);
     }
     weir_request_let_go(r, WEIR_EC_CLOSED_CANCEL);
     weir_request_end_if_over(r);
@@ -290,7 +281,7 @@ static void pool_clock(struct weir_request *r, uint64_t now_ms)
         weir_request_arm(r);
         return;
     }
-    weir_provider_add(&r->provider->rt->local[r->worker->index].counters, WEIR_PC_QUEUE_TIMEOUT, 1);
+    weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_TIMEOUT, 1);
     weir_request_fail(r, 503, "pool_timeout", "No connection to %s became free within %llu ms.",
                       r->provider->config->name, (unsigned long long)r->provider->config->http.pool.block_timeout_ms);
 }
@@ -314,7 +305,7 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         if (clocks[i].due_ms > now_ms)
             continue;
-        struct weir_endpoint_counters *c = &r->endpoint->rt->local[r->worker->index].counters;
+        struct weir_endpoint_counters *c = weir_request_endpoint_counters(r);
         weir_endpoint_add(c, clocks[i].counter, 1);
         weir_endpoint_add(c, WEIR_EC_TRIES_FAILED, 1);
         weir_request_fail(r, 504, clocks[i].code, "The endpoint %s %s in time.", r->endpoint->config->id,

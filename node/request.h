@@ -67,8 +67,7 @@ struct weir_request {
     bool answer_begun; /* a byte of the final head has gone to the client */
     bool answer_ended; /* the last one too */
     bool head_prepared;
-    bool continued;    /* the client has been told to go on (100) */
-    bool event_stream; /* the total clock does not run */
+    bool continued; /* the client has been told to go on (100) */
     bool reused;
     bool replaced;                 /* the free replacement has been used */
     bool fresh;                    /* only a connection that has carried nothing will do */
@@ -122,6 +121,17 @@ void weir_request_arm(struct weir_request *r);
 void weir_request_answer_ended(struct weir_request *r);
 /* Logs, counts and frees when nothing is open any more. The request may be gone afterwards. */
 void weir_request_end_if_over(struct weir_request *r);
+/* Its worker's counters of the provider it goes to; it is routed. */
+static inline struct weir_provider_counters *weir_request_provider_counters(const struct weir_request *r)
+{
+    return &r->provider->rt->local[r->worker->index].counters;
+}
+/* ... and of the endpoint of its present try. */
+static inline struct weir_endpoint_counters *weir_request_endpoint_counters(const struct weir_request *r)
+{
+    return &r->endpoint->rt->local[r->worker->index].counters;
+}
+
 static inline void weir_request_pin(struct weir_request *r)
 {
     r->pins++;

@@ -190,7 +190,7 @@ void weir_request_body_timeout(struct weir_client *c)
     c->close_reason = "body_timeout";
     c->conn.codec->ops->drain(c->conn.codec);
     if (r->up != NULL)
-        weir_endpoint_add(&r->endpoint->rt->local[r->worker->index].counters, WEIR_EC_CANCELS, 1);
+        weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_CANCELS, 1);
     weir_request_let_go(r, WEIR_EC_CLOSED_CANCEL);
     weir_request_fail(r, 408, "body_timeout", "The request's body did not arrive in time.");
 }

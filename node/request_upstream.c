@@ -5,16 +5,6 @@
 #include "node/node.h"
 #include "node/request.h"
 
-static struct weir_endpoint_counters *endpoint_counters(const struct weir_request *r)
-{
-    return &r->endpoint->rt->local[r->worker->index].counters;
-}
-
-static struct weir_provider_counters *provider_counters(const struct weir_request *r)
-{
-    return &r->provider->rt->local[r->worker->index].counters;
-}
-
 /* -- letting go -- */
 
 void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reason)
@@ -131,13 +121,21 @@ static void send_rest(struct weir_request *r)
     }
 }
 
+/* Pinned: either side may end inside. */
+static void go_on_sending(struct weir_request *r)
+{
+    send_rest(r);
+    if (r->up != NULL)
+        arm_sent(r);
+}
+
 /* A try has reached its endpoint, or failed to. */
 static void count_try(struct weir_request *r)
 {
     if (r->replaced)
         return;
     r->attempts++;
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES, 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES, 1);
 }
 
 /* The reused connection died without a byte of an answer, and what was sent on it is still here. */
@@ -148,7 +146,7 @@ static bool may_replace(const struct weir_request *r)
 
 static void replace(struct weir_request *r)
 {
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
     r->replaced = true;
     weir_request_try(r);
 }
@@ -164,8 +162,8 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
     r->granted_us = now;
     r->reused = c->leases > 1;
     r->connect_us = r->reused ? 0 : u->connect_us;
-    weir_endpoint_add(endpoint_counters(r), r->reused ? WEIR_EC_LEASES_REUSED : WEIR_EC_LEASES_NEW, 1);
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_LEASE_WAIT_US, r->wait_us != 0 ? now - r->wait_us : 0);
+    weir_endpoint_add(weir_request_endpoint_counters(r), r->reused ? WEIR_EC_LEASES_REUSED : WEIR_EC_LEASES_NEW, 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_LEASE_WAIT_US, r->wait_us != 0 ? now - r->wait_us : 0);
     if (!weir_request_head_up(r, &head)) {
         weir_pool_release(&r->worker->pool, c);
         weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
@@ -177,7 +175,7 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
         return;
     }
     if (r->up == NULL) {
-        weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
+        weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
         weir_request_fail(r, 502, "upstream_closed", "The connection to %s broke.", r->endpoint->config->id);
         return;
     }
@@ -210,7 +208,7 @@ static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
 {
     struct weir_request *r = request_of(w);
     if (w->queued)
-        weir_hist_observe(provider_counters(r), WEIR_H_QUEUE, weir_worker_now_us(r->worker) - r->wait_us);
+        weir_hist_observe(weir_request_provider_counters(r), WEIR_H_QUEUE, weir_worker_now_us(r->worker) - r->wait_us);
     r->endpoint = endpoint_of(r, c->endpoint);
     assert(r->endpoint != NULL);
     send_request(r, c);
@@ -219,7 +217,7 @@ static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
 static void connect_failed(struct weir_request *r, const struct weir_err *err)
 {
     count_try(r);
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
     if (err->code == WEIR_ETIMEOUT)
         weir_request_fail(r, 504, "timeout_connect", "%s.", err->msg);
     else
@@ -237,7 +235,7 @@ void weir_request_try(struct weir_request *r)
     struct weir_pool_conn *c;
     r->endpoint = choose_endpoint(r);
     if (r->endpoint == NULL) {
-        weir_provider_add(provider_counters(r), WEIR_PC_NO_ENDPOINT, 1);
+        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_NO_ENDPOINT, 1);
         weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", r->provider->config->name);
         return;
     }
@@ -264,7 +262,7 @@ void weir_request_try(struct weir_request *r)
         weir_request_arm(r);
         return;
     case WEIR_POOL_REFUSED:
-        weir_provider_add(provider_counters(r), WEIR_PC_QUEUE_FULL, 1);
+        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_FULL, 1);
         weir_request_fail(r, 503, "pool_full", "All connections to %s are in use and the queue is full.",
                           r->provider->config->name);
         return;
@@ -312,9 +310,7 @@ void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n)
         }
     } else if (r->up != NULL) {
         /* The client was let ahead while there was no connection: what the sender may not hold waits in the buffer. */
-        send_rest(r);
-        if (r->up != NULL)
-            arm_sent(r);
+        go_on_sending(r);
     }
     weir_request_unpin(r);
 }
@@ -322,9 +318,7 @@ void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n)
 void weir_request_push_end(struct weir_request *r)
 {
     weir_request_pin(r);
-    send_rest(r);
-    if (r->up != NULL)
-        arm_sent(r);
+    go_on_sending(r);
     weir_request_unpin(r);
 }
 
@@ -374,14 +368,12 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
         return;
     }
     uint64_t now = weir_worker_now_us(r->worker);
-    bool head_only = weir_str_eq(r->head->method, WEIR_STR("HEAD"));
-    weir_endpoint_add(endpoint_counters(r), weir_endpoint_class(head->status), 1);
-    weir_hist_observe(provider_counters(r), WEIR_H_FIRST_BYTE, now - r->start_us);
+    weir_endpoint_add(weir_request_endpoint_counters(r), weir_endpoint_class(head->status), 1);
+    weir_hist_observe(weir_request_provider_counters(r), WEIR_H_FIRST_BYTE, now - r->start_us);
     r->first_byte_us = now;
     r->step = WEIR_STEP_ANSWER;
     forget_replay(&r->replay);
-    r->event_stream = is_event_stream(head);
-    if (r->event_stream)
+    if (is_event_stream(head))
         r->total_due_ms = WEIR_NEVER;
     if (!weir_request_head_down(r, head, &out)) {
         weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
@@ -390,7 +382,7 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     weir_request_pin(r);
     r->status = head->status;
     r->answer_begun = true;
-    bool has_body = head->has_body && !head_only;
+    bool has_body = out.has_body;
     r->client->end_is_all = has_body && r->head->version < 11 && out.content_length < 0;
     r->down->ops->send_head(r->down, &out, false);
     weir_request_shrink(r);
@@ -413,8 +405,8 @@ static void up_end(struct weir_exchange *x, const struct weir_fields *trailers)
 {
     struct weir_request *r = x->user;
     uint64_t now = weir_worker_now_us(r->worker);
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_EXCHANGES, 1);
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_EXCHANGE_US, now - r->granted_us);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_EXCHANGES, 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_EXCHANGE_US, now - r->granted_us);
     weir_request_pin(r);
     if (r->end_sent_up) {
         r->up = NULL;
@@ -464,8 +456,8 @@ static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
         replace(r);
         return;
     }
-    weir_endpoint_add(endpoint_counters(r), lost_class(why), 1);
-    weir_endpoint_add(endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), lost_class(why), 1);
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
     weir_request_fail(r, 502, lost_code(why), "The endpoint %s failed: %s.", r->endpoint->config->id,
                       weir_reset_text(why->reason));
 }
@@ -475,9 +467,7 @@ static void up_room(struct weir_exchange *x, size_t room)
     struct weir_request *r = x->user;
     (void)room;
     weir_request_pin(r);
-    send_rest(r);
-    if (r->up != NULL)
-        arm_sent(r);
+    go_on_sending(r);
     weir_request_unpin(r);
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *aligned_zeroed(size_t n)
+void *weir_alloc_lines(size_t n)
 {
     size_t whole = (n + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
     void *p = aligned_alloc(WEIR_CACHE_LINE, whole);
@@ -16,7 +16,7 @@ static void *aligned_zeroed(size_t n)
 struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
 {
     assert(worker_count > 0 && worker_count <= WEIR_WORKERS_MAX);
-    struct weir_provider *p = aligned_zeroed(sizeof *p + worker_count * sizeof p->local[0]);
+    struct weir_provider *p = weir_alloc_lines(sizeof *p + worker_count * sizeof p->local[0]);
     if (p == NULL)
         return NULL;
     p->name = strdup(name);
@@ -70,7 +70,7 @@ static int take_slot(struct weir_provider *p)
 
 struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
 {
-    struct weir_endpoint *e = aligned_zeroed(sizeof *e + p->worker_count * sizeof e->local[0]);
+    struct weir_endpoint *e = weir_alloc_lines(sizeof *e + p->worker_count * sizeof e->local[0]);
     if (e == NULL)
         return NULL;
     e->id = strdup(id);

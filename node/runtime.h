@@ -68,6 +68,10 @@ struct weir_provider {
     struct weir_provider_local local[];
 };
 
+/* n bytes of zeros in cache lines of their own, as counters that one thread writes want them; free() ends them. NULL:
+ * out of memory. */
+void *weir_alloc_lines(size_t n);
+
 /* NULL: out of memory. One reference, the caller's. */
 struct weir_provider *weir_provider_new(const char *name, unsigned worker_count);
 /* Takes over the limits of a configuration. */

@@ -2,7 +2,6 @@
 
 #include <stdalign.h>
 #include <string.h>
-#include <time.h>
 
 #include "node/proc_stats.h"
 
@@ -63,13 +62,6 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     return 0;
 }
 
-static uint64_t unix_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
-}
-
 int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct weir_node *node,
                        const struct weir_view *view, uint64_t control_lag_us)
 {
@@ -77,7 +69,7 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     memset(s, 0, sizeof *s);
     s->node = node->name;
     s->version = WEIR_VERSION;
-    s->unix_ms = unix_ms();
+    s->unix_ms = weir_clock_unix_ms();
     weir_proc_stats_read(&stats);
     weir_proc_stats_to_gauges(s->gauges, &stats);
     weir_node_counters_sum(&s->counters, &node->control_counters);

@@ -266,11 +266,9 @@ int weir_worker_init(struct weir_worker *w, struct weir_node *node, unsigned ind
     *w = (struct weir_worker){.node = node, .index = index};
     if (getrandom(&w->rng.state, sizeof w->rng.state, 0) != (ssize_t)sizeof w->rng.state)
         w->rng.state = weir_clock_us() + index;
-    size_t size = (sizeof *w->counters + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
-    w->counters = aligned_alloc(WEIR_CACHE_LINE, size);
+    w->counters = weir_alloc_lines(sizeof *w->counters);
     if (w->counters == NULL)
         return weir_err_set(err, WEIR_ENOMEM, "worker %u: out of memory", index);
-    memset(w->counters, 0, size);
     int rv = weir_reactor_init(&w->reactor, err);
     if (rv != 0) {
         free(w->counters);

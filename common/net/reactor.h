@@ -58,5 +58,7 @@ void weir_reactor_deadline(struct weir_reactor *r, struct weir_deadline *d, uint
 void weir_reactor_clock(struct weir_reactor *r);
 /* Reads the clock now (a turn's clock may be a few ms old): for measuring, not for deciding. */
 uint64_t weir_clock_us(void);
+/* Milliseconds since 1970, for what people and logs are told. */
+uint64_t weir_clock_unix_ms(void);
 
 #endif
