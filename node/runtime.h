@@ -32,7 +32,8 @@ struct weir_endpoint {
     unsigned slot; /* in its provider, stable while it lives */
     unsigned worker_count;
     struct weir_provider *provider;
-    char *id; /* canonical scheme://host:port */
+    char *id;                                                                        /* canonical scheme://host:port */
+    struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
     struct weir_endpoint_local local[];
 };
 

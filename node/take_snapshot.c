@@ -22,6 +22,7 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
     out->id = e->config->id;
     out->addresses = e->address_count;
     out->last_connect_failed = atomic_load(&e->rt->last_connect_failed);
+    weir_endpoint_counters_sum(&out->counters, &e->rt->control);
     for (unsigned w = 0; w < e->rt->worker_count; w++) {
         weir_endpoint_counters_sum(&out->counters, &e->rt->local[w].counters);
         idle += atomic_load(&e->rt->local[w].idle_shown);

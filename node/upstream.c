@@ -96,6 +96,8 @@ static void stream_started(struct weir_stream *s, int code, const struct weir_er
     }
     u->connect_us = weir_worker_now_us(u->worker) - u->dial_us;
     weir_hist_observe(&u->pooled.endpoint->provider->local[u->worker->index].counters, WEIR_H_CONNECT, u->connect_us);
+    weir_latency_observe(&u->pooled.endpoint->local[u->worker->index].counters, WEIR_LATENCY_CONNECT, u->connect_us,
+                         weir_worker_now_us(u->worker));
     atomic_store_explicit(&u->pooled.endpoint->last_connect_failed, false, memory_order_relaxed);
     end_dial(u);
     weir_pool_opened(&u->worker->pool, &u->pooled);

@@ -11,6 +11,9 @@ const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT] = {WEIR_ENDP
     {.name = family, .labels = "", .help = text, .kind = WEIR_KIND_HISTOGRAM, .unit = WEIR_UNIT_US},
 const struct weir_metric weir_hist_table[WEIR_H_COUNT] = {WEIR_HIST_MAP(ROW)};
 #undef ROW
+#define ROW(id, text, help) text,
+const char *const weir_latency_names[WEIR_LATENCY_COUNT] = {WEIR_LATENCY_MAP(ROW)};
+#undef ROW
 
 #define DECADE(us) (us), 2 * (us), 3 * (us), 5 * (us)
 const uint64_t weir_hist_bound_us[WEIR_HIST_BOUNDS] = {
@@ -24,6 +27,17 @@ static void cells_sum(uint64_t *dst, const uint64_t *src, size_t n)
         dst[i] += weir_cell_read(&src[i]);
 }
 
+static void hist_sum(struct weir_hist *dst, const struct weir_hist *src)
+{
+    cells_sum(dst->bucket, src->bucket, WEIR_HIST_BOUNDS + 1);
+    cells_sum(&dst->sum_us, &src->sum_us, 1);
+    uint64_t at_us = weir_cell_read(&src->last_at_us);
+    if (at_us > dst->last_at_us) {
+        dst->last_at_us = at_us;
+        dst->last_us = weir_cell_read(&src->last_us);
+    }
+}
+
 void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_node_counters *src)
 {
     cells_sum(dst->at, src->at, WEIR_NC_COUNT);
@@ -32,15 +46,15 @@ void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_no
 void weir_provider_counters_sum(struct weir_provider_counters *dst, const struct weir_provider_counters *src)
 {
     cells_sum(dst->at, src->at, WEIR_PC_COUNT);
-    for (size_t i = 0; i < WEIR_H_COUNT; i++) {
-        cells_sum(dst->hist[i].bucket, src->hist[i].bucket, WEIR_HIST_BOUNDS + 1);
-        cells_sum(&dst->hist[i].sum_us, &src->hist[i].sum_us, 1);
-    }
+    for (size_t i = 0; i < WEIR_H_COUNT; i++)
+        hist_sum(&dst->hist[i], &src->hist[i]);
 }
 
 void weir_endpoint_counters_sum(struct weir_endpoint_counters *dst, const struct weir_endpoint_counters *src)
 {
     cells_sum(dst->at, src->at, WEIR_EC_COUNT);
+    for (size_t i = 0; i < WEIR_LATENCY_COUNT; i++)
+        hist_sum(&dst->latency[i], &src->latency[i]);
 }
 
 uint64_t weir_hist_count(const struct weir_hist *h)

@@ -118,6 +118,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(CLOSED_EXPIRED, "weir_pool_connections_closed_total", "reason=\"expired\"", COUNTER, COUNT, WEIR_HELP_CLOSED)    \
     X(CLOSED_SURPLUS, "weir_pool_connections_closed_total", "reason=\"surplus\"", COUNTER, COUNT, WEIR_HELP_CLOSED)    \
     X(CLOSED_LIFETIME, "weir_pool_connections_closed_total", "reason=\"lifetime\"", COUNTER, COUNT, WEIR_HELP_CLOSED)  \
+    X(CLOSED_MOVED, "weir_pool_connections_closed_total", "reason=\"moved\"", COUNTER, COUNT,                          \
+      WEIR_HELP_CLOSED) /* its name no longer resolves to its address, or that address is avoided */                   \
     X(CLOSED_IDLE_PEER, "weir_pool_connections_closed_total", "reason=\"idle_peer\"", COUNTER, COUNT,                  \
       WEIR_HELP_CLOSED) /* while idle it became readable, or the peer closed it */                                     \
     X(CLOSED_ASKED, "weir_pool_connections_closed_total", "reason=\"asked\"", COUNTER, COUNT,                          \
@@ -165,21 +167,32 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(CONNECT, "weir_connect_duration_seconds", "Connects that succeeded, TLS handshake included.")               \
     X(QUEUE, "weir_queue_duration_seconds", "Wait in the pool's queue, of the requests that had to.")
 
+/* Scope: an endpoint: how long the stages of reaching it take, for whoever asks why it is slow. Each keeps a histogram
+ * and its most recent value. X(id, name, help) */
+#define WEIR_LATENCY_MAP(X)                                                                         \
+    X(DNS, "dns", "Questions for its name that were answered.")                                     \
+    X(CONNECT, "connect", "TCP connects that succeeded, lost races against other addresses apart.") \
+    X(TLS, "tls", "TLS handshakes that succeeded.")                                                 \
+    X(FIRST_BYTE, "first_byte", "From sending a try's head to the first byte of its answer.")
+
 #define WEIR_METRIC_ENUM_NC(id, ...) WEIR_NC_##id,
 #define WEIR_METRIC_ENUM_NG(id, ...) WEIR_NG_##id,
 #define WEIR_METRIC_ENUM_PC(id, ...) WEIR_PC_##id,
 #define WEIR_METRIC_ENUM_EC(id, ...) WEIR_EC_##id,
 #define WEIR_METRIC_ENUM_H(id, ...)  WEIR_H_##id,
+#define WEIR_METRIC_ENUM_L(id, ...)  WEIR_LATENCY_##id,
 enum weir_node_counter { WEIR_NODE_COUNTER_MAP(WEIR_METRIC_ENUM_NC) WEIR_NC_COUNT };
 enum weir_node_gauge { WEIR_NODE_GAUGE_MAP(WEIR_METRIC_ENUM_NG) WEIR_NG_COUNT };
 enum weir_provider_counter { WEIR_PROVIDER_COUNTER_MAP(WEIR_METRIC_ENUM_PC) WEIR_PC_COUNT };
 enum weir_endpoint_counter { WEIR_ENDPOINT_COUNTER_MAP(WEIR_METRIC_ENUM_EC) WEIR_EC_COUNT };
 enum weir_hist_id { WEIR_HIST_MAP(WEIR_METRIC_ENUM_H) WEIR_H_COUNT };
+enum weir_latency_id { WEIR_LATENCY_MAP(WEIR_METRIC_ENUM_L) WEIR_LATENCY_COUNT };
 #undef WEIR_METRIC_ENUM_NC
 #undef WEIR_METRIC_ENUM_NG
 #undef WEIR_METRIC_ENUM_PC
 #undef WEIR_METRIC_ENUM_EC
 #undef WEIR_METRIC_ENUM_H
+#undef WEIR_METRIC_ENUM_L
 
 /* One row of a table, for whoever renders it. */
 struct weir_metric {
@@ -192,6 +205,7 @@ extern const struct weir_metric weir_node_gauge_table[WEIR_NG_COUNT];
 extern const struct weir_metric weir_provider_counter_table[WEIR_PC_COUNT];
 extern const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT];
 extern const struct weir_metric weir_hist_table[WEIR_H_COUNT];
+extern const char *const weir_latency_names[WEIR_LATENCY_COUNT];
 
 /* 1, 2, 3, 5 of each decade from 100 us, then 100, 200 and 300 s: four a decade keep a quantile within 35 % of the
  * truth, and the usual time-outs (5, 10, 30 s) are bounds themselves. The last bucket has no bound. */
@@ -203,7 +217,8 @@ extern const uint64_t weir_hist_bound_us[WEIR_HIST_BOUNDS];
 struct weir_hist {
     uint64_t bucket[WEIR_HIST_BOUNDS + 1]; /* not cumulative */
     uint64_t sum_us;
-    uint64_t unused[3]; /* to the end of the cache line */
+    uint64_t last_us, last_at_us; /* latencies only: the newest value, and when it was seen; both 0: none yet */
+    uint64_t unused;              /* to the end of the cache line */
 };
 
 /* The sizes of the sets are rounded up to cache lines; the cells beyond the count stay 0. */
@@ -217,6 +232,7 @@ struct weir_provider_counters {
 };
 struct weir_endpoint_counters {
     uint64_t at[WEIR_CELLS(WEIR_EC_COUNT)];
+    struct weir_hist latency[WEIR_LATENCY_COUNT];
 };
 
 static inline uint64_t weir_cell_read(const uint64_t *cell)
@@ -262,6 +278,16 @@ static inline void weir_hist_observe(struct weir_provider_counters *c, enum weir
     weir_cell_add(&c->hist[id].bucket[weir_hist_bucket_of(us)], 1);
     weir_cell_add(&c->hist[id].sum_us, us);
 }
+/* now_us: of the clock that all threads share, so that the newest of several threads' values can be told. */
+static inline void weir_latency_observe(struct weir_endpoint_counters *c, enum weir_latency_id id, uint64_t us,
+                                        uint64_t now_us)
+{
+    struct weir_hist *h = &c->latency[id];
+    weir_cell_add(&h->bucket[weir_hist_bucket_of(us)], 1);
+    weir_cell_add(&h->sum_us, us);
+    __atomic_store_n(&h->last_us, us, __ATOMIC_RELAXED);
+    __atomic_store_n(&h->last_at_us, now_us, __ATOMIC_RELAXED);
+}
 
 /* The row of a status: 2XX ... 5XX of its table; anything else is the row NONE of the node's, and 5XX of an endpoint's.
  */
@@ -276,7 +302,8 @@ static inline enum weir_endpoint_counter weir_endpoint_class(unsigned status)
                                          : WEIR_EC_RESPONSES_5XX;
 }
 
-/* Adds all cells of src, which another thread may be writing, to dst, which is the caller's. */
+/* Adds all cells of src, which another thread may be writing, to dst, which is the caller's; of the newest values it
+ * keeps the newer one. */
 void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_node_counters *src);
 void weir_provider_counters_sum(struct weir_provider_counters *dst, const struct weir_provider_counters *src);
 void weir_endpoint_counters_sum(struct weir_endpoint_counters *dst, const struct weir_endpoint_counters *src);

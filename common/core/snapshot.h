@@ -24,7 +24,7 @@ struct weir_pool_gauges {
 struct weir_endpoint_snapshot {
     const char *id; /* canonical scheme://host:port */
     struct weir_pool_gauges pool;
-    struct weir_endpoint_counters counters; /* sum over the workers */
+    struct weir_endpoint_counters counters; /* sum over workers and control */
     unsigned addresses;        /* that its name resolves to; 0: unknown yet, or the name does not resolve */
     unsigned addresses_failed; /* of those, passed over because connects to them fail */
     bool last_connect_failed;  /* the most recent connect failed and none has succeeded since */

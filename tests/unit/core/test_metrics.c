@@ -123,6 +123,24 @@ START_TEST(test_sets_fill_cache_lines)
 }
 END_TEST
 
+START_TEST(test_the_newest_of_several_threads_latencies_is_kept)
+{
+    static struct weir_endpoint_counters threads[3], all;
+    weir_latency_observe(&threads[0], WEIR_LATENCY_TLS, 900, 5000);
+    weir_latency_observe(&threads[1], WEIR_LATENCY_TLS, 700, 9000);
+    weir_latency_observe(&threads[1], WEIR_LATENCY_TLS, 0, 9500);
+    weir_latency_observe(&threads[2], WEIR_LATENCY_TLS, 100, 7000);
+    for (size_t i = 0; i < 3; i++)
+        weir_endpoint_counters_sum(&all, &threads[i]);
+    const struct weir_hist *h = &all.latency[WEIR_LATENCY_TLS];
+    ck_assert_uint_eq(h->last_us, 0);
+    ck_assert_uint_eq(h->last_at_us, 9500);
+    ck_assert_uint_eq(h->sum_us, 1700);
+    ck_assert_uint_eq(weir_hist_count(h), 4);
+    ck_assert_uint_eq(all.latency[WEIR_LATENCY_DNS].last_at_us, 0);
+}
+END_TEST
+
 START_TEST(test_quantiles)
 {
     static struct weir_provider_counters c;
@@ -140,4 +158,5 @@ START_TEST(test_quantiles)
 END_TEST
 
 CHECK_MAIN("metrics", NULL, NULL, test_families_stand_together, test_units_show_in_names, test_classes_of_status,
-           test_bucket_search, test_sets_are_summed, test_sets_fill_cache_lines, test_quantiles)
+           test_bucket_search, test_sets_are_summed, test_sets_fill_cache_lines, test_quantiles,
+           test_the_newest_of_several_threads_latencies_is_kept)
