@@ -19,12 +19,12 @@ static int fail(const struct weir_err *err)
 }
 
 /* Returns how many were initialised. The sockets of the others stay open until the process ends, which is soon. */
-static unsigned init_workers(struct mock_worker *workers, struct mock_shared *shared, struct weir_addr *listen,
-                             struct weir_addr *control, struct weir_err *err)
+static unsigned init_workers(struct mock_worker *workers, struct mock_shared *shared, struct weir_addr *control,
+                             struct weir_err *err)
 {
     int fds[MOCK_WORKERS_MAX], control_fd = -1;
     unsigned n = 0;
-    if (weir_listen_open(fds, shared->options->workers, listen, err) != WEIR_OK)
+    if (weir_listen_open(fds, shared->options->workers, &shared->bound, err) != WEIR_OK)
         return 0;
     if (control->sa.sa_family != AF_UNSPEC && weir_listen_open(&control_fd, 1, control, err) != WEIR_OK)
         return 0;
@@ -70,11 +70,12 @@ int main(int argc, char **argv)
     mock_gates_init(&shared->gates);
     sigset_t ends;
     block_signals(&ends);
-    struct weir_addr listen = options.listen, control = options.control;
-    unsigned ready = init_workers(workers, shared, &listen, &control, &err);
+    struct weir_addr control = options.control;
+    shared->bound = options.listen;
+    unsigned ready = init_workers(workers, shared, &control, &err);
     unsigned started = ready == options.workers ? start_workers(workers, ready, &err) : 0;
     if (started == options.workers) {
-        announce("listening", &listen);
+        announce("listening", &shared->bound);
         if (control.sa.sa_family != AF_UNSPEC)
             announce("control", &control);
         int number;
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < ready; i++)
         mock_worker_stop(&workers[i], i < started);
     free(workers);
+    mock_shared_close(shared);
     free(shared);
     return code;
 }

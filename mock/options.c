@@ -18,9 +18,14 @@ static void usage(FILE *out)
           "  --help, --version\n\n",
           out);
     mock_plan_describe(out);
-    fputs("Paths: /v1/chat/completions /v1/messages /v1/models /v1/embeddings /echo /echo/body /upload\n"
-          "  /download?bytes=N /bench?bytes=N /stats /reset-stats /gate/NAME?steps=N\n",
-          out);
+    fputs(
+        "Paths: /v1/chat/completions /v1/messages /v1/models /v1/embeddings /echo /echo/body /upload\n"
+        "  /download?bytes=N /bench?bytes=N /stats /reset-stats /gate/NAME?steps=N\n"
+        "While it runs (POST, by the control listener): /plan?KEY=VALUE&... gives every request this plan, /plan the "
+        "one\n"
+        "of the options again; /listen?open=0 refuses connections and resets those that are open, /listen?open=1 ends\n"
+        "that. GET /arrivals?from=N says when each request came.\n",
+        out);
 }
 
 static bool parse_address(const char *text, struct weir_addr *out)

@@ -65,6 +65,10 @@ void mock_plan_set_model(struct mock_plan *p, struct weir_str model);
 /* Lists keys and faults for --help. */
 void mock_plan_describe(FILE *out);
 
+/* Writes `from` with its %XX decoded; what is no code stays as it is. `to` has room for from.len bytes and may be the
+ * same. Returns the length. */
+size_t mock_percent_decode(char *to, struct weir_str from);
+
 /* Tokens (of `total`) after which a mid-body fault strikes. */
 uint32_t mock_plan_fault_point(const struct mock_plan *p, uint32_t total);
 

@@ -69,25 +69,14 @@ static void kill_after_flush(struct mock_request *rq, bool reset)
         mock_connection_kill(c, reset);
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = weir_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void send_raw(struct mock_request *rq)
 {
-    struct weir_str raw = rq->plan.raw;
-    for (size_t i = 0; i < raw.len; i++) {
-        char byte = raw.ptr[i];
-        if (byte == '%' && i + 2 < raw.len && hex(raw.ptr[i + 1]) >= 0 && hex(raw.ptr[i + 2]) >= 0) {
-            byte = (char)(hex(raw.ptr[i + 1]) * 16 + hex(raw.ptr[i + 2]));
-            i += 2;
-        }
-        weir_outbox_copy(&rq->connection->http.out, &byte, 1);
+    char *bytes = weir_arena_bytes(&rq->arena, rq->plan.raw.len);
+    if (bytes == NULL) {
+        mock_connection_kill(rq->connection, true);
+        return;
     }
+    weir_outbox_copy(&rq->connection->http.out, bytes, mock_percent_decode(bytes, rq->plan.raw));
     if (rq->plan.raw_hold) {
         rq->phase = MOCK_PHASE_STALLED;
         (void)mock_connection_flush(rq->connection);

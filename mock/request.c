@@ -94,7 +94,7 @@ static bool apply_fields(struct mock_request *rq)
 bool mock_request_plan(struct mock_request *rq, struct weir_str model)
 {
     struct mock_worker *w = rq->connection->worker;
-    rq->plan = w->shared->options->plan;
+    rq->plan = *mock_shared_plan(w->shared);
     mock_plan_set_model(&rq->plan, model);
     if (!apply_fields(rq))
         return false;
@@ -147,6 +147,7 @@ static void on_head(struct weir_exchange *x, struct weir_head *head)
     if (!rq->connection->control && !rq->route->control) {
         rq->counted = true;
         mock_gauge_enter(&w->shared->stats.requests);
+        mock_stats_arrived(&w->shared->stats, weir_clock_us());
     }
     if (head->has_body) {
         rq->granted = rq->route->begin == NULL ? MOCK_BODY_WINDOW : 0;

@@ -21,8 +21,7 @@ static struct mock_shared *shared_of(const struct mock_request *rq)
     return rq->connection->worker->shared;
 }
 
-/* The number after NAME= in the query; `otherwise` without one, false when it is not a number. */
-static bool query_u64(const struct mock_request *rq, struct weir_str name, uint64_t otherwise, uint64_t *out)
+bool mock_query_u64(const struct mock_request *rq, struct weir_str name, uint64_t otherwise, uint64_t *out)
 {
     struct weir_str rest = rq->query;
     *out = otherwise;
@@ -37,7 +36,7 @@ static bool query_u64(const struct mock_request *rq, struct weir_str name, uint6
     return true;
 }
 
-static void reply_arena(struct mock_request *rq, unsigned status, const char *text, size_t len)
+void mock_reply_json(struct mock_request *rq, unsigned status, const char *text, size_t len)
 {
     struct weir_str kept = weir_arena_dup(&rq->arena, (struct weir_str){text, len});
     if (kept.ptr == NULL)
@@ -90,7 +89,7 @@ static void answer_embeddings(struct mock_request *rq)
     if (rv != 0)
         mock_reply_error(rq, rv == WEIR_EINVAL ? 400 : 500, err.msg);
     else
-        reply_arena(rq, 200, buf, len);
+        mock_reply_json(rq, 200, buf, len);
 }
 
 /* What is not UTF-8 is shown as Latin-1. */
@@ -151,13 +150,13 @@ static void answer_upload(struct mock_request *rq)
     char buf[128];
     int n = snprintf(buf, sizeof buf, "{\"bytes\":%" PRIu64 ",\"adler32\":%" PRIu64 "}", rq->received,
                      ((uint64_t)rq->adler_b << 16) | rq->adler_a);
-    reply_arena(rq, 200, buf, (size_t)n);
+    mock_reply_json(rq, 200, buf, (size_t)n);
 }
 
 static void answer_download(struct mock_request *rq)
 {
     uint64_t bytes, chunked;
-    if (!query_u64(rq, WEIR_STR("bytes"), 0, &bytes) || !query_u64(rq, WEIR_STR("chunked"), 0, &chunked) ||
+    if (!mock_query_u64(rq, WEIR_STR("bytes"), 0, &bytes) || !mock_query_u64(rq, WEIR_STR("chunked"), 0, &chunked) ||
         bytes > INT64_MAX)
         mock_reply_error(rq, 400, "bytes and chunked are numbers");
     else
@@ -167,41 +166,10 @@ static void answer_download(struct mock_request *rq)
 static void answer_bench(struct mock_request *rq)
 {
     uint64_t bytes;
-    if (!query_u64(rq, WEIR_STR("bytes"), 1024, &bytes) || bytes > BENCH_BYTES_MAX)
+    if (!mock_query_u64(rq, WEIR_STR("bytes"), 1024, &bytes) || bytes > BENCH_BYTES_MAX)
         mock_reply_error(rq, 400, "bytes is a number up to 64256");
     else
         mock_reply_text(rq, 200, WEIR_STR("application/octet-stream"), rq->connection->worker->filler, bytes, NULL);
-}
-
-static void answer_stats(struct mock_request *rq)
-{
-    char buf[2048];
-    size_t n = mock_stats_json(&shared_of(rq)->stats, weir_clock_us(), buf, sizeof buf);
-    reply_arena(rq, 200, buf, n);
-}
-
-static void answer_reset_stats(struct mock_request *rq)
-{
-    mock_stats_reset(&shared_of(rq)->stats);
-    if (shared_of(rq)->options->workers == 1)
-        mock_gates_forget(&shared_of(rq)->gates);
-    mock_reply_text(rq, 200, media_json, "{}", 2, NULL);
-}
-
-static void answer_gate(struct mock_request *rq)
-{
-    uint64_t steps;
-    struct weir_str name = {rq->path.ptr + rq->route->path.len, rq->path.len - rq->route->path.len};
-    struct mock_gate *gate = shared_of(rq)->options->workers == 1 ? mock_gate_find(&shared_of(rq)->gates, name) : NULL;
-    bool open = weir_str_eq(rq->query, WEIR_STR("steps=all"));
-    if (gate == NULL || (!open && !query_u64(rq, WEIR_STR("steps"), 0, &steps))) {
-        mock_reply_error(rq, 400, "no such gate can be, or steps is not a number");
-        return;
-    }
-    mock_gate_add(gate, open ? MOCK_STEPS_FOREVER : steps);
-    char buf[128];
-    int n = snprintf(buf, sizeof buf, "{\"waiting\":%u,\"steps\":%" PRIu64 "}", gate->waiting_count, gate->steps);
-    reply_arena(rq, 200, buf, (size_t)n);
 }
 
 static void answer_not_found(struct mock_request *rq)
@@ -224,9 +192,12 @@ static const struct mock_route routes[] = {
     {.path = PATH("*"), .answer = answer_echo},
     {.path = PATH("/upload"), .checksum = true, .answer = answer_upload},
     {.path = PATH("/download"), .answer = answer_download},
-    {.path = PATH("/stats"), .control = true, .answer = answer_stats},
-    {.path = PATH("/reset-stats"), .control = true, .answer = answer_reset_stats},
-    {.path = PATH("/gate/"), .prefix = true, .control = true, .answer = answer_gate},
+    {.path = PATH("/stats"), .control = true, .answer = mock_answer_stats},
+    {.path = PATH("/reset-stats"), .control = true, .answer = mock_answer_reset_stats},
+    {.path = PATH("/arrivals"), .control = true, .answer = mock_answer_arrivals},
+    {.path = PATH("/plan"), .control = true, .answer = mock_answer_plan},
+    {.path = PATH("/listen"), .control = true, .answer = mock_answer_listen},
+    {.path = PATH("/gate/"), .prefix = true, .control = true, .answer = mock_answer_gate},
     {.path = PATH(""), .prefix = true, .answer = answer_not_found},
 };
 

@@ -20,6 +20,23 @@ const struct mock_route *mock_route_find(struct weir_str path);
 /* The request has ended: applies a status asked for, or answers by its route. */
 void mock_route_answer(struct mock_request *rq);
 
+/* The number after NAME= in the query; `otherwise` without one, false when it is not a number. */
+bool mock_query_u64(const struct mock_request *rq, struct weir_str name, uint64_t otherwise, uint64_t *out);
+/* Copies the text. */
+void mock_reply_json(struct mock_request *rq, unsigned status, const char *text, size_t len);
+
+/* -- control.c -- */
+
+void mock_answer_stats(struct mock_request *rq);
+void mock_answer_reset_stats(struct mock_request *rq);
+void mock_answer_arrivals(struct mock_request *rq); /* ?from=N */
+void mock_answer_gate(struct mock_request *rq);     /* /NAME?steps=N */
+/* ?KEY=VALUE&...: the plan of every request from now on, put together anew from the options and these keys; values are
+ * percent-encoded. Without a query: the options' again. */
+void mock_answer_plan(struct mock_request *rq);
+/* ?open=0|1: deaf with all connections reset, or listening again. */
+void mock_answer_listen(struct mock_request *rq);
+
 /* request.c: works the plan out anew, with the model's part in it. False: a field is not valid. */
 bool mock_request_plan(struct mock_request *rq, struct weir_str model);
 

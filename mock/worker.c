@@ -1,6 +1,10 @@
 #include "mock/worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "mock/connection.h"
 #include "mock/request.h"
@@ -16,6 +20,16 @@ uint64_t mock_worker_random(struct mock_worker *w)
 bool mock_worker_dice(struct mock_worker *w, uint32_t permille)
 {
     return (mock_worker_random(w) >> 32) % 1000 < permille;
+}
+
+void mock_shared_close(struct mock_shared *s)
+{
+    struct mock_change *at = atomic_load_explicit(&s->change, memory_order_relaxed);
+    while (at != NULL) {
+        struct mock_change *older = at->older;
+        free(at);
+        at = older;
+    }
 }
 
 static void on_accepted(struct weir_listener *l, int fd, const struct weir_addr *peer)
@@ -35,7 +49,8 @@ static int start_listener(struct mock_worker *w, struct weir_listener *l, int fd
 int mock_worker_init(struct mock_worker *w, struct mock_shared *shared, int listen_fd, int control_fd, unsigned index,
                      struct weir_err *err)
 {
-    *w = (struct mock_worker){.shared = shared, .random = (shared->options->seed + index) * 0x9e3779b97f4a7c15u | 1};
+    *w = (struct mock_worker){
+        .shared = shared, .port_fd = -1, .random = (shared->options->seed + index) * 0x9e3779b97f4a7c15u | 1};
     weir_list_init(&w->connections);
     weir_list_init(&w->free_connections);
     weir_list_init(&w->free_requests);
@@ -83,6 +98,55 @@ static void close_all(struct mock_worker *w)
         mock_connection_kill(WEIR_CONTAINER(w->connections.next, struct mock_connection, link), false);
 }
 
+/* Bound and deaf: whoever connects is refused, and the kernel gives the port to nobody else. */
+static int keep_port(const struct weir_addr *addr)
+{
+    int on = 1, fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 && bind(fd, &addr->sa, weir_addr_len(addr)) == 0)
+        return fd;
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return -1;
+}
+
+int mock_worker_down(struct mock_worker *w, struct weir_err *err)
+{
+    if (w->port_fd >= 0)
+        return WEIR_OK;
+    w->port_fd = keep_port(&w->shared->bound);
+    if (w->port_fd < 0)
+        return weir_err_set(err, WEIR_EIO, "the port cannot be kept: %s", strerrordesc_np(errno));
+    weir_listener_close(&w->listener);
+    WEIR_LIST_EACH_SAFE(at, &w->connections)
+    {
+        struct mock_connection *c = WEIR_CONTAINER(at, struct mock_connection, link);
+        if (!c->control)
+            mock_connection_kill(c, true);
+    }
+    return WEIR_OK;
+}
+
+int mock_worker_up(struct mock_worker *w, struct weir_err *err)
+{
+    int fd;
+    if (w->port_fd < 0)
+        return WEIR_OK;
+    int rv = weir_listen_open(&fd, 1, &w->shared->bound, err);
+    if (rv != WEIR_OK)
+        return rv;
+    rv = start_listener(w, &w->listener, fd);
+    if (rv != WEIR_OK) {
+        close(fd);
+        return weir_err_set(err, rv, "a listening socket cannot be watched");
+    }
+    close(w->port_fd);
+    w->port_fd = -1;
+    return WEIR_OK;
+}
+
 static void on_stop(struct weir_message *m, void *receiver)
 {
     (void)receiver;
@@ -103,5 +167,7 @@ void mock_worker_stop(struct mock_worker *w, bool started)
     weir_reactor_close(&w->reactor);
     mock_requests_free(w);
     mock_connections_free(w);
+    if (w->port_fd >= 0)
+        close(w->port_fd);
     free(w->filler);
 }

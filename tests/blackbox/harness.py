@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 from pathlib import Path
 
 from http1 import Client
@@ -187,13 +188,31 @@ class Mock(Process):
 
     def ask(self, method, target):
         with Client(self.control) as c:
-            return c.request(method, target).json()
+            r = c.request(method, target)
+            assert r.status == 200, r
+            return r.json()
 
     def stats(self):
         return self.ask("GET", "/stats")
 
     def reset_stats(self):
         self.ask("POST", "/reset-stats")
+
+    def plan(self, **keys):
+        """What every request meets from now on: the flags' plan with these keys; without any, the flags' own."""
+        query = "&".join(f"{k.replace('_', '-')}={urllib.parse.quote(str(v))}" for k, v in keys.items())
+        self.ask("POST", f"/plan?{query}" if query else "/plan")
+
+    def down(self):
+        """Refuses, and resets what is open, as if it had been killed."""
+        self.ask("POST", "/listen?open=0")
+
+    def up(self):
+        self.ask("POST", "/listen?open=1")
+
+    def arrivals(self, start=0):
+        """When each request came, in seconds of its clock, from the one of that number on."""
+        return [us / 1e6 for us in self.ask("GET", f"/arrivals?from={start}")["us"]]
 
     def steps(self, gate, count=1):
         """Lets `count` steps (the head, each token) pass the gate; "all" opens it for good."""

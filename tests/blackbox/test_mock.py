@@ -242,6 +242,64 @@ def test_counts(mock):
     assert mock.stats()["connections"]["accepted"] == 0
 
 
+def test_plan_changes_while_it_runs(stage):
+    m = stage.mock("--tokens", "3")
+    m.plan(status=429, retry_after="Wed, 21 Oct 2065 07:28:00 GMT")
+    with Client(m.port) as c:
+        r = c.post("/v1/chat/completions", chat())
+        assert (r.status, r.get("retry-after")) == (429, "Wed, 21 Oct 2065 07:28:00 GMT")
+        assert c.get("/echo", [("x-mock-status", "200")]).status == 200
+        m.plan(fault="reset-before-head")
+        c.ask("GET", "/echo")
+        with pytest.raises((ConnectionResetError, Closed)):
+            c.response_head()
+    m.plan()
+    with Client(m.port) as c:
+        assert c.post("/v1/chat/completions", chat()).json()["usage"]["completion_tokens"] == 3
+    with Client(m.control) as c:
+        assert c.post("/plan?nonsense=1", b"").status == 400 and c.post("/plan?status=x", b"").status == 400
+        assert c.post("/plan?status", b"").status == 400
+
+
+def test_plan_reaches_all_workers(stage):
+    m = stage.mock("--workers", "3")
+    m.plan(status=503)
+    for _ in range(20):
+        with Client(m.port) as c:
+            assert c.get("/echo").status == 503
+
+
+def test_down_and_up(mock, client):
+    assert client.get("/echo").status == 200
+    client.ask("POST", "/v1/chat/completions", [("x-mock-fault", "stall-mid-body")], chat(True))
+    client.response_head()
+    mock.down()
+    with pytest.raises(ConnectionResetError):
+        client.to_end()
+    mock.down()
+    with pytest.raises(ConnectionRefusedError):
+        Client(mock.port)
+    for _ in range(2):
+        mock.up()
+        with Client(mock.port) as c:
+            assert c.get("/echo").status == 200
+            c.ask("POST", "/listen?open=0")  # only by the control listener
+            assert c.response().status == 400
+    mock.down()  # and it ends well so
+
+
+def test_arrivals(mock, client):
+    for _ in range(3):
+        client.get("/echo")
+    first = mock.arrivals()
+    assert len(first) == 3 and first == sorted(first)
+    client.get("/echo")
+    assert len(mock.arrivals(3)) == 1 and mock.arrivals(3)[0] >= first[2]
+    assert mock.arrivals(9) == []
+    mock.reset_stats()
+    assert mock.arrivals() == []
+
+
 def test_closes_idle_connections(stage):
     after = stage.mock("--close-idle-after", "1")
     with Client(after.port) as c:

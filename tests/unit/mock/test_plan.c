@@ -91,4 +91,14 @@ START_TEST(test_fault_point)
 }
 END_TEST
 
-CHECK_MAIN("plan", setup, NULL, test_numbers, test_shares, test_switches_and_faults, test_models, test_fault_point)
+START_TEST(test_percent_codes)
+{
+    char text[] = "a%20b%2Cc%zz%4";
+    const size_t n = mock_percent_decode(text, weir_str_of(text));
+    ck_assert_uint_eq(n, 10);
+    ck_assert_mem_eq(text, "a b,c%zz%4", n);
+}
+END_TEST
+
+CHECK_MAIN("plan", setup, NULL, test_numbers, test_percent_codes, test_shares, test_switches_and_faults, test_models,
+           test_fault_point)
