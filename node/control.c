@@ -200,6 +200,7 @@ static void close_control(struct weir_control *c)
     uv_close((uv_handle_t *)&c->hangup, NULL);
     weir_dns_close(&c->dns);
     weir_resolve_clear(&c->resolve);
+    weir_upkeep_close(&c->upkeep);
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);
     weir_deadline_drop(&c->reactor.wheel, &c->monitor);
     weir_deadline_drop(&c->reactor.wheel, &c->drain_begin);
@@ -260,6 +261,7 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
         return 1;
     }
     c->reactor.user = c;
+    weir_upkeep_init(&c->upkeep, &c->reactor, &c->node, c->log);
     weir_deadline_init(&c->refresh, refresh);
     weir_deadline_init(&c->monitor, run_monitor);
     weir_deadline_init(&c->drain_begin, begin_drain);

@@ -5,6 +5,7 @@
 
 #include "node/control.h"
 #include "node/resolve.h"
+#include "node/upkeep.h"
 
 struct weir_control {
     struct weir_node node;
@@ -14,6 +15,7 @@ struct weir_control {
     struct weir_view *view; /* the one in force */
     struct weir_dns *dns;
     struct weir_resolve resolve;
+    struct weir_upkeep upkeep;
     struct weir_deadline refresh, monitor, drain_begin;
     uv_signal_t terminate, interrupt, hangup;
     unsigned drained;       /* workers that have told at least once that nothing is left */

@@ -9,6 +9,7 @@ void weir_control_publish(struct weir_control *c, struct weir_view *v)
     struct weir_view *before = c->view;
     v->generation = before != NULL ? before->generation + 1 : 1;
     weir_view_take_effect(v, before);
+    weir_upkeep_follow(&c->upkeep, v);
     for (unsigned i = 0; i < c->node.worker_count; i++) {
         weir_view_ref(v);
         if (weir_worker_post_view(&c->node.workers[i], v) != 0) {

@@ -20,7 +20,8 @@ struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
     if (p == NULL)
         return NULL;
     p->name = strdup(name);
-    if (p->name == NULL) {
+    if (p->name == NULL || !weir_health_init(&p->health)) {
+        free(p->name);
         free(p);
         return NULL;
     }
@@ -52,6 +53,7 @@ void weir_provider_unref(struct weir_provider *p)
     if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
     assert(p->slots_used == 0);
+    weir_health_close(&p->health);
     free(p->name);
     free(p);
 }

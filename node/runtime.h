@@ -3,7 +3,8 @@
  *
  * Reference-counted: a view holds one reference to each of its providers and endpoints, a connection one to its
  * endpoint, an endpoint one to its provider. Part of it belongs to one worker each (`local[w]`, touched by that worker
- * only, but for the atomics in it), the rest is atomic. No lock. */
+ * only, but for the atomics in it), the rest is atomic; the one lock, in weir_health, is not
+ * taken while all is well. */
 #ifndef WEIR_NODE_RUNTIME_H
 #define WEIR_NODE_RUNTIME_H
 
@@ -15,6 +16,7 @@
 #include "core/metrics.h"
 #include "core/pool.h"
 #include "core/wrr.h"
+#include "node/health.h"
 
 /* Threads that serve; per-worker tables are this long at most. */
 #define WEIR_WORKERS_MAX 64u
@@ -23,13 +25,15 @@ struct weir_endpoint_local {
     struct weir_pool_stack idle;
     _Atomic uint32_t idle_shown; /* what other workers may see of idle.count */
     struct weir_endpoint_counters counters;
+    uint64_t answers; /* tries answered while none had failed, for weir_health */
 } __attribute__((aligned(WEIR_CACHE_LINE)));
 
 struct weir_endpoint {
     _Atomic uint32_t refs;
     _Atomic bool retired; /* no view has it any more: its connections close when they come back */
     _Atomic bool last_connect_failed;
-    unsigned slot; /* in its provider, stable while it lives */
+    _Atomic uint64_t ejections[WEIR_OUTLIER_REASONS]; /* by weir_health */
+    unsigned slot;                                    /* in its provider, stable while it lives */
     unsigned worker_count;
     struct weir_provider *provider;
     char *id;                                                                        /* canonical scheme://host:port */
@@ -66,6 +70,7 @@ struct weir_provider {
     _Atomic uint32_t waiting; /* requests that wait, all workers */
     _Atomic uint32_t queued;  /* of these, those that no open dial covers */
     _Atomic uint32_t opening; /* dials under way */
+    struct weir_provider_health health;
     struct weir_provider_local local[];
 };
 

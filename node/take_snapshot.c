@@ -27,6 +27,10 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
         weir_endpoint_counters_sum(&out->counters, &e->rt->local[w].counters);
         idle += atomic_load(&e->rt->local[w].idle_shown);
     }
+    for (unsigned i = 0; i < WEIR_OUTLIER_REASONS; i++)
+        out->counters.at[WEIR_EC_EJECTIONS_CHECKS + i] = atomic_load(&e->rt->ejections[i]);
+    out->ejected = (weir_health_out(e->rt->provider) >> e->rt->slot & 1) != 0;
+    out->checks_failed = (atomic_load(&e->rt->provider->health.unhealthy) >> e->rt->slot & 1) != 0;
     uint64_t closed = out->counters.at[WEIR_EC_EVICTIONS];
     for (unsigned i = WEIR_EC_CLOSED_EXPIRED; i <= WEIR_EC_CLOSED_CONFIG; i++)
         closed += out->counters.at[i];
@@ -58,6 +62,7 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     out->pool.pending = atomic_load(&p->rt->queued);
     for (unsigned w = 0; w < p->rt->worker_count; w++)
         weir_provider_counters_sum(&out->counters, &p->rt->local[w].counters);
+    out->counters.at[WEIR_PC_ENDPOINTS_EJECTED] = (uint64_t)__builtin_popcountll(weir_health_out(p->rt));
     out->endpoints = endpoints;
     out->endpoint_count = p->endpoint_count;
     return 0;

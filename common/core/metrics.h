@@ -96,7 +96,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(QUEUE_FULL, "weir_pool_queue_full_total", "", COUNTER, COUNT, "Requests refused because the queue was full.") \
     X(QUEUE_CANCEL, "weir_pool_queue_cancels_total", "", COUNTER, COUNT, "Requests whose client left the queue.")   \
     X(NO_ENDPOINT, "weir_provider_no_endpoint_total", "", COUNTER, COUNT,                                           \
-      "Requests refused because no endpoint could be used.")
+      "Requests refused because no endpoint could be used.")                                                        \
+    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")
 
 /* Scope: an endpoint. An event is counted by exactly one row, but for TRIES and TRIES_FAILED, which count the try. */
 #define WEIR_ENDPOINT_COUNTER_MAP(X)                                                                                   \
@@ -151,8 +152,12 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(LOST_RESET, "weir_upstream_lost_total", "reason=\"reset\"", COUNTER, COUNT, WEIR_HELP_LOST)                      \
     X(LOST_PROTOCOL, "weir_upstream_lost_total", "reason=\"protocol\"", COUNTER, COUNT, WEIR_HELP_LOST)                \
     X(SENT, "weir_upstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to the endpoint.")                       \
-    X(RECEIVED, "weir_upstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from the endpoint.")
+    X(RECEIVED, "weir_upstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from the endpoint.")         \
+    X(EJECTIONS_CHECKS, "weir_endpoint_ejections_total", "reason=\"checks\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS)     \
+    X(EJECTIONS_FAILURES, "weir_endpoint_ejections_total", "reason=\"failures\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS) \
+    X(EJECTIONS_RATE, "weir_endpoint_ejections_total", "reason=\"rate\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS)
 
+#define WEIR_HELP_EJECTIONS "Times that the endpoint began to be passed over, by what showed it to be sick."
 #define WEIR_HELP_RESPONSES "Response heads received, by class of status."
 #define WEIR_HELP_LEASES    "Connections given to requests, by whether they had served one before."
 #define WEIR_HELP_CLOSED    "Connections closed after they had become usable, evictions apart."

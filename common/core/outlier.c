@@ -169,6 +169,12 @@ void weir_outlier_answered(struct weir_outlier *o, unsigned slot)
     e->ok += e->ok < UINT32_MAX;
 }
 
+void weir_outlier_answers(struct weir_outlier *o, unsigned slot, uint32_t count)
+{
+    struct weir_outlier_endpoint *e = of(o, slot);
+    e->ok = count < UINT32_MAX - e->ok ? e->ok + count : UINT32_MAX;
+}
+
 void weir_outlier_failed(struct weir_outlier *o, unsigned slot, uint64_t now_ms, void *arg, weir_outlier_fn *fn)
 {
     struct weir_outlier_endpoint *e = of(o, slot);

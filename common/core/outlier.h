@@ -48,7 +48,12 @@ enum weir_outlier_change {
     WEIR_OUTLIER_SPARED, /* would have been ejected, but half are out */
 };
 
-enum weir_outlier_reason { WEIR_OUTLIER_BY_CHECKS, WEIR_OUTLIER_BY_FAILURES, WEIR_OUTLIER_BY_RATE };
+enum weir_outlier_reason {
+    WEIR_OUTLIER_BY_CHECKS,
+    WEIR_OUTLIER_BY_FAILURES,
+    WEIR_OUTLIER_BY_RATE,
+    WEIR_OUTLIER_REASONS
+};
 
 struct weir_outlier_event {
     enum weir_outlier_change change;
@@ -96,6 +101,9 @@ void weir_outlier_remove(struct weir_outlier *o, unsigned slot, void *arg, weir_
 
 /* How a try at the endpoint ended; a client's leaving and an endpoint's cooldown are neither. */
 void weir_outlier_answered(struct weir_outlier *o, unsigned slot);
+/* So many more answers to count in this interval, of whoever gathers them apart while nothing fails: they end no run of
+ * failures, since some may have come before it. */
+void weir_outlier_answers(struct weir_outlier *o, unsigned slot, uint32_t count);
 void weir_outlier_failed(struct weir_outlier *o, unsigned slot, uint64_t now_ms, void *arg, weir_outlier_fn *fn);
 /* Its circuit has closed, which is better evidence than the passing of time: ends what tries have caused. */
 void weir_outlier_restore(struct weir_outlier *o, unsigned slot, void *arg, weir_outlier_fn *fn);

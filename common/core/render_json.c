@@ -233,6 +233,8 @@ static void set_health_endpoints(struct tree *t, json_t *object, const struct we
         set_u64(t, o, "addresses", e->addresses);
         set_u64(t, o, "addresses_failed", e->addresses_failed);
         set(t, o, "last_connect_failed", json_boolean(e->last_connect_failed));
+        set(t, o, "checks_failed", json_boolean(e->checks_failed));
+        set(t, o, "ejected", json_boolean(e->ejected));
         set_u64(t, o, "connections_active", e->pool.active);
         set_u64(t, o, "connections_idle", e->pool.idle);
     }

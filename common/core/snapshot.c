@@ -111,7 +111,7 @@ const char *weir_health_text(enum weir_health h)
 
 enum weir_health weir_health_of_endpoint(const struct weir_endpoint_snapshot *e)
 {
-    if (e->addresses_failed >= e->addresses || e->last_connect_failed)
+    if (e->addresses_failed >= e->addresses || e->last_connect_failed || e->checks_failed || e->ejected)
         return WEIR_UNHEALTHY;
     return e->addresses_failed > 0 ? WEIR_DEGRADED : WEIR_HEALTHY;
 }

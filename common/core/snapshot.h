@@ -28,6 +28,8 @@ struct weir_endpoint_snapshot {
     unsigned addresses;        /* that its name resolves to; 0: unknown yet, or the name does not resolve */
     unsigned addresses_failed; /* of those, passed over because connects to them fail */
     bool last_connect_failed;  /* the most recent connect failed and none has succeeded since */
+    bool checks_failed;        /* unhealthy by its active checks */
+    bool ejected;              /* passed over, by checks or by how its tries ended */
 };
 
 struct weir_provider_snapshot {
@@ -117,8 +119,9 @@ const char *weir_health_text(enum weir_health h); /* "unhealthy", "degraded", "h
  * kills. */
 #define WEIR_RESOURCE_SHARE_HIGH 0.9
 
-/* Endpoint: unhealthy when it has no usable address or its last connect failed; degraded when some addresses are passed
- * over. Provider: unhealthy when all its endpoints are, degraded when one is not healthy or its pool is exhausted. */
+/* Endpoint: unhealthy when it has no usable address, its last connect failed, its checks fail or it is ejected;
+ * degraded when some addresses are passed over. Provider: unhealthy when all its endpoints are, degraded when one is
+ * not healthy or its pool is exhausted. */
 enum weir_health weir_health_of_endpoint(const struct weir_endpoint_snapshot *e);
 enum weir_health weir_health_of_provider(const struct weir_provider_snapshot *p);
 /* The pools alone: degraded when one is exhausted. */

@@ -162,6 +162,34 @@ START_TEST(test_failures_in_a_row)
 }
 END_TEST
 
+/* Answers counted apart weigh in the interval's rate, and leave the run of failures as it is. */
+START_TEST(test_answers_counted_apart)
+{
+    start(3);
+    failures(0, 4);
+    weir_outlier_answers(&o, 0, 1000);
+    expect("");
+    failures(0, 1);
+    expect("0 ejected failures 15;");
+    start(3);
+    weir_outlier_answers(&o, 0, 95);
+    weir_outlier_answers(&o, 1, 100);
+    weir_outlier_answers(&o, 2, UINT32_MAX);
+    weir_outlier_answers(&o, 2, 7);
+    ck_assert_uint_eq(o.at[0].ok, 95);
+    ck_assert_uint_eq(o.at[2].ok, UINT32_MAX);
+    failures(0, 4);
+    tick_at(now + WEIR_OUTLIER_INTERVAL_MS);
+    expect("");
+    answers(0, 1);
+    weir_outlier_answers(&o, 0, 5);
+    failures(0, 4);
+    weir_outlier_answers(&o, 1, 100);
+    tick_at(now + WEIR_OUTLIER_INTERVAL_MS);
+    expect("0 ejected rate 15;");
+}
+END_TEST
+
 START_TEST(test_the_time_grows_to_its_bound_and_is_forgotten)
 {
     start(2);
@@ -417,7 +445,7 @@ static void setup(void)
 }
 
 CHECK_MAIN("outlier", setup, NULL, test_checks_at_their_interval, test_unhealthy_after_three_and_healthy_after_one,
-           test_at_most_half_by_checks, test_the_only_one_stays, test_failures_in_a_row,
+           test_at_most_half_by_checks, test_the_only_one_stays, test_failures_in_a_row, test_answers_counted_apart,
            test_the_time_grows_to_its_bound_and_is_forgotten, test_a_closed_circuit_ends_it, test_out_for_two_reasons,
            test_spared_ones_go_when_there_is_room, test_a_rate_far_below_the_others, test_rates_that_say_nothing,
            test_the_worst_rate_first, test_no_checks_while_the_circuit_is_open, test_new_options,
