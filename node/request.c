@@ -17,7 +17,8 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
     *r = (struct weir_request){.client = c, .worker = w, .down = down};
     r->hold = weir_hold_use(w->hold);
     r->start_us = weir_worker_now_us(w);
-    r->pool_due_ms = r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
+    weir_request_stop_clocks(r);
+    r->again_due_ms = r->deadline_due_ms = WEIR_NEVER;
     r->address = c->peer;
     weir_deadline_init(&r->deadline, deadline_passed);
     down->events = &weir_request_down_events;
@@ -50,6 +51,7 @@ static void log_access(struct weir_request *r)
         .attempts = r->attempts,
         .close_reason = r->client->close_reason,
         .error = r->error,
+        .not_retried = r->not_retried,
     };
     char address[WEIR_IP_TEXT_MAX];
     if (weir_ip_eq(&r->address, &r->client->peer))
@@ -166,7 +168,7 @@ static void route(struct weir_request *r)
         r->credit_down = r->replay.max;
         r->down->ops->grant(r->down, r->credit_down);
     }
-    weir_request_try(r);
+    weir_request_begin_tries(r);
 }
 
 static void down_head(struct weir_exchange *x, struct weir_head *head)
@@ -209,6 +211,8 @@ static void down_end(struct weir_exchange *x, const struct weir_fields *trailers
 static enum weir_node_counter abort_phase(const struct weir_request *r)
 {
     switch (r->step) {
+    case WEIR_STEP_BACKOFF:
+        return WEIR_NC_ABORT_BACKOFF;
     case WEIR_STEP_POOL:
         return weir_pool_covered(&r->worker->pool, &r->waiter) ? WEIR_NC_ABORT_CONNECT : WEIR_NC_ABORT_QUEUE;
     case WEIR_STEP_SEND:
@@ -256,15 +260,17 @@ const struct weir_exchange_events weir_request_down_events = {
 
 /* -- clocks -- */
 
+void weir_request_stop_clocks(struct weir_request *r)
+{
+    r->pool_due_ms = r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
+}
+
 void weir_request_arm(struct weir_request *r)
 {
+    const uint64_t clocks[] = {r->read_due_ms, r->write_due_ms, r->total_due_ms, r->again_due_ms, r->deadline_due_ms};
     uint64_t due = r->pool_due_ms;
-    if (r->read_due_ms < due)
-        due = r->read_due_ms;
-    if (r->write_due_ms < due)
-        due = r->write_due_ms;
-    if (r->total_due_ms < due)
-        due = r->total_due_ms;
+    for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++)
+        due = clocks[i] < due ? clocks[i] : due;
     if (due == WEIR_NEVER)
         weir_deadline_clear(&r->deadline);
     else if (due != r->deadline.due_ms)
@@ -286,31 +292,47 @@ static void pool_clock(struct weir_request *r, uint64_t now_ms)
                       r->provider->config->name, (unsigned long long)r->provider->config->http.pool.block_timeout_ms);
 }
 
-static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
+/* One of the try's clocks, or retry.deadline while the endpoint had the request. */
+static bool try_clock(struct weir_request *r, uint64_t now_ms)
 {
-    struct weir_request *r = WEIR_CONTAINER(d, struct weir_request, deadline);
     const struct {
         uint64_t due_ms;
         enum weir_endpoint_counter counter;
         const char *code, *what;
     } clocks[] = {
-        {r->total_due_ms, WEIR_EC_TIMEOUT_TOTAL, "timeout_total", "did not complete its answer"},
-        {r->write_due_ms, WEIR_EC_TIMEOUT_WRITE, "timeout_write", "did not take the request"},
-        {r->read_due_ms, WEIR_EC_TIMEOUT_READ, "timeout_read", "sent nothing"},
+        {r->total_due_ms, WEIR_EC_TIMEOUT_TOTAL, "timeout_total", "its answer was not complete in time"},
+        {r->write_due_ms, WEIR_EC_TIMEOUT_WRITE, "timeout_write", "it did not take the request in time"},
+        {r->read_due_ms, WEIR_EC_TIMEOUT_READ, "timeout_read", "it sent nothing in time"},
+        {r->up != NULL ? r->deadline_due_ms : WEIR_NEVER, WEIR_EC_TIMEOUT_DEADLINE, "timeout_deadline",
+         "it did not answer before retry.deadline"},
     };
-    if (r->pool_due_ms <= now_ms) {
-        pool_clock(r, now_ms);
-        return;
-    }
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         if (clocks[i].due_ms > now_ms)
             continue;
-        struct weir_endpoint_counters *c = weir_request_endpoint_counters(r);
-        weir_endpoint_add(c, clocks[i].counter, 1);
-        weir_endpoint_add(c, WEIR_EC_TRIES_FAILED, 1);
-        weir_request_fail(r, 504, clocks[i].code, "The endpoint %s %s in time.", r->endpoint->config->id,
-                          clocks[i].what);
-        return;
+        const struct weir_try_failure f = {.outcome = {.kind = WEIR_OUTCOME_TIMEOUT, .reused = r->reused},
+                                           .status = 504,
+                                           .code = clocks[i].code,
+                                           .message = clocks[i].what,
+                                           .counter = clocks[i].counter};
+        weir_request_try_failed(r, &f);
+        return true;
     }
-    weir_request_arm(r);
+    return false;
+}
+
+static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
+{
+    struct weir_request *r = WEIR_CONTAINER(d, struct weir_request, deadline);
+    if (r->pool_due_ms <= now_ms)
+        pool_clock(r, now_ms);
+    else if (try_clock(r, now_ms))
+        return;
+    else if (r->deadline_due_ms <= now_ms)
+        weir_request_fail(r, 504, "timeout_deadline", "No answer of %s came before retry.deadline.",
+                          r->provider->config->name);
+    else if (r->again_due_ms <= now_ms) {
+        r->again_due_ms = WEIR_NEVER;
+        weir_request_try(r);
+    } else
+        weir_request_arm(r);
 }

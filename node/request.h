@@ -1,9 +1,13 @@
 /* One request from its head to its last byte: an explicit state machine.
  *
  *   ROUTE -> ENDPOINT -> POOL -> SEND -> ANSWER -> end
+ *               ^         |       |
+ *               `-- BACKOFF <-----'
  *
  * A step goes on to the next at once or suspends with a deadline. ENDPOINT is entered again while not one byte of the
- * answer has gone to the client: so far for the one free replacement of a reused connection that died unanswered.
+ * answer has gone to the client (core/retry decides, request_try.c carries out). One passage from ENDPOINT to the end
+ * of an answer, or to a failure, is a try; the free replacement of a reused connection that died unanswered goes on
+ * with its try.
  *
  * The body's start is kept in a replay buffer (retry.replay_buffer) until the answer begins; a body that does not fit
  * goes out on a connection that has carried nothing, since it could not be sent twice. */
@@ -11,12 +15,15 @@
 #define WEIR_NODE_REQUEST_H
 
 #include "core/access_line.h"
+#include "core/outcome.h"
+#include "node/choose.h"
 #include "node/client.h"
 #include "node/upstream.h"
 
 enum weir_request_step {
     WEIR_STEP_HEAD,     /* waiting for it */
     WEIR_STEP_ENDPOINT, /* choosing one */
+    WEIR_STEP_BACKOFF,  /* a try has failed, the next one is to come */
     WEIR_STEP_POOL,     /* waiting for a connection */
     WEIR_STEP_SEND,     /* the request is going out */
     WEIR_STEP_ANSWER,   /* the head has come, the body follows */
@@ -30,6 +37,15 @@ struct weir_replay {
     size_t len, cap, max;
     size_t sent; /* of it, on the present connection */
     bool broken; /* more came than is kept: cannot be sent again */
+};
+
+/* What a try has out at its endpoint, to be given back when it ends. */
+struct weir_try {
+    struct weir_breaker_ticket ticket;
+    uint64_t begun_us;
+    bool open;      /* it counts as in flight */
+    bool told;      /* its circuit knows how it ended */
+    bool replacing; /* its first connection was stale: only a new one will do */
 };
 
 /* What the access log wants of a head whose arena is gone. */
@@ -59,9 +75,12 @@ struct weir_request {
     struct weir_deadline deadline; /* the earliest of the clocks below */
     struct weir_replay replay;
     enum weir_request_step step;
-    uint16_t pins;   /* calls under way that still use it: it is not freed before they end */
-    uint16_t status; /* sent to the client, 0: none */
-    uint16_t attempts;
+    uint16_t pins;     /* calls under way that still use it: it is not freed before they end */
+    uint16_t status;   /* sent to the client, 0: none */
+    uint16_t attempts; /* tries that had their turn */
+    uint16_t retries;  /* tries decided upon after the first one */
+    uint64_t tried;    /* endpoints that have failed it, a bit for each slot */
+    struct weir_try try;
     bool body_ended;   /* the client's request is complete */
     bool end_sent_up;  /* ... and has been sent on */
     bool answer_begun; /* a byte of the final head has gone to the client */
@@ -76,11 +95,14 @@ struct weir_request {
     size_t credit_down, credit_up; /* granted to either side and not yet used */
     /* Clocks: when they run out, WEIR_NEVER when they do not run. */
     uint64_t pool_due_ms, read_due_ms, write_due_ms, total_due_ms;
+    uint64_t again_due_ms, deadline_due_ms; /* the next try; retry.deadline */
     /* On the reactor's clock; 0: not reached. */
     uint64_t start_us, asked_us, wait_us, granted_us, first_byte_us;
     uint64_t connect_us;
     uint64_t bytes_in, bytes_out;
-    const char *error; /* code of x-weir-error */
+    uint64_t retry_after_s;  /* of an answer of weir's own; 0: a second */
+    const char *error;       /* code of x-weir-error */
+    const char *not_retried; /* why a failed try was the last one; NULL: none was, or it is no matter */
 };
 
 /* The codec's accept: a request begins on a client's connection. False: out of memory. */
@@ -105,11 +127,43 @@ void weir_request_fail(struct weir_request *r, unsigned status, const char *code
 /* Sends a whole answer of weir's own. */
 void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
                          size_t len);
-/* Begins a try: endpoint, connection, sending (request_upstream.c). */
+/* -- tries (request_try.c) -- */
+
+/* The first try: its provider counts a request, and retry.deadline begins to run. */
+void weir_request_begin_tries(struct weir_request *r);
+/* Begins a try: endpoint, connection, sending. */
 void weir_request_try(struct weir_request *r);
-/* Lets the upstream go: leaves the pool's queue, resets an open exchange. The connection's end is booked as `reason`.
+
+/* The connector has counted it. */
+#define WEIR_TRY_COUNTED WEIR_EC_COUNT
+
+struct weir_try_failure {
+    struct weir_outcome outcome;
+    unsigned status;     /* for the client, should no further try follow */
+    const char *code;    /* likewise */
+    const char *message; /* what the endpoint did, without its name: clients need not know it */
+    enum weir_endpoint_counter counter;
+};
+/* The try under way ended without a whole answer: another one follows, or the client hears of it. */
+void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f);
+/* A final head has come: tells the circuit. True: it is not passed on, another try follows. */
+bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head);
+/* The try is over, and nothing more is to be said of it: nobody's fault where nothing was said yet. Legal when none is
+ * open. */
+void weir_request_end_try(struct weir_request *r);
+
+/* -- its connection (request_upstream.c) -- */
+
+/* Sends the head on the exchange just opened, and what is there of the body. */
+void weir_request_send(struct weir_request *r, const struct weir_head *head);
+/* Ends the try and its waits: leaves the pool's queue, resets an open exchange. The connection's end is booked as
+ * `reason`.
  */
 void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reason);
+/* Resets the open exchange, if there is one; the try goes on, or is ended by the caller. */
+void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_counter reason);
+/* Those of the try: pool, read, write, total. The deadline has to be armed anew. */
+void weir_request_stop_clocks(struct weir_request *r);
 /* More of the client's body has come, or its end: sends on what may be sent. */
 void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n);
 void weir_request_push_end(struct weir_request *r);

@@ -25,6 +25,14 @@ static const char *error_type(unsigned status)
     }
 }
 
+static bool add_retry_after(struct weir_request *r, struct weir_head *h)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)(r->retry_after_s != 0 ? r->retry_after_s : 1));
+    struct weir_str value = weir_arena_dup(&r->arena, (struct weir_str){text, (size_t)n});
+    return value.ptr != NULL && weir_fields_add_id(&h->fields, &r->arena, WEIR_FIELD_RETRY_AFTER, value);
+}
+
 static bool add_own_fields(struct weir_request *r, struct weir_head *h, const char *content_type)
 {
     struct weir_arena *a = &r->arena;
@@ -33,7 +41,7 @@ static bool add_own_fields(struct weir_request *r, struct weir_head *h, const ch
     if (r->error != NULL)
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("x-weir-error"), weir_str_of(r->error));
     if (h->status == 503 || h->status == 429)
-        ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_RETRY_AFTER, WEIR_STR("1"));
+        ok = ok && add_retry_after(r, h);
     if (h->status == 405)
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), WEIR_STR("GET, HEAD"));
     if (h->status == 401)

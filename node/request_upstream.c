@@ -9,10 +9,17 @@
 
 void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reason)
 {
-    r->pool_due_ms = r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
+    weir_request_stop_clocks(r);
+    r->again_due_ms = r->deadline_due_ms = WEIR_NEVER;
     weir_request_arm(r);
     if (r->waiter.waiting)
         weir_pool_cancel(&r->worker->pool, &r->waiter);
+    weir_request_let_upstream_go(r, reason);
+    weir_request_end_try(r);
+}
+
+void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_counter reason)
+{
     if (r->up == NULL)
         return;
     struct weir_exchange *up = r->up;
@@ -20,25 +27,6 @@ void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reas
     r->upstream->close_reason = reason;
     r->upstream = NULL;
     up->ops->reset(up, WEIR_RESET_CANCEL);
-}
-
-/* -- choosing -- */
-
-static const struct weir_view_endpoint *choose_endpoint(struct weir_request *r)
-{
-    const struct weir_view_provider *p = r->provider;
-    struct weir_wrr_item *state = p->rt->local[r->worker->index].wrr;
-    struct weir_wrr_item items[WEIR_POOL_ENDPOINTS_MAX];
-    if (p->endpoint_count == 1)
-        return &p->endpoints[0];
-    for (unsigned i = 0; i < p->endpoint_count; i++) {
-        const struct weir_view_endpoint *e = &p->endpoints[i];
-        items[i] = (struct weir_wrr_item){e->config->weight, state[e->rt->slot].current, e->address_count > 0};
-    }
-    int pick = weir_wrr_pick(items, p->endpoint_count);
-    for (unsigned i = 0; i < p->endpoint_count; i++)
-        state[p->endpoints[i].rt->slot].current = items[i].current;
-    return pick < 0 ? NULL : &p->endpoints[pick];
 }
 
 /* -- sending -- */
@@ -129,147 +117,15 @@ static void go_on_sending(struct weir_request *r)
         arm_sent(r);
 }
 
-/* A try has reached its endpoint, or failed to. */
-static void count_try(struct weir_request *r)
+void weir_request_send(struct weir_request *r, const struct weir_head *head)
 {
-    if (r->replaced)
-        return;
-    r->attempts++;
-    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES, 1);
-}
-
-/* The reused connection died without a byte of an answer, and what was sent on it is still here. */
-static bool may_replace(const struct weir_request *r)
-{
-    return r->reused && !r->replaced && !r->answer_begun && !r->replay.broken;
-}
-
-static void replace(struct weir_request *r)
-{
-    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
-    r->replaced = true;
-    weir_request_try(r);
-}
-
-static void send_request(struct weir_request *r, struct weir_pool_conn *c)
-{
-    struct weir_upstream *u = weir_upstream_of(c);
-    struct weir_head head;
-    uint64_t now = weir_worker_now_us(r->worker);
-    count_try(r);
-    r->step = WEIR_STEP_SEND;
-    r->pool_due_ms = WEIR_NEVER;
-    r->granted_us = now;
-    r->reused = c->leases > 1;
-    r->connect_us = r->reused ? 0 : u->connect_us;
-    weir_endpoint_add(weir_request_endpoint_counters(r), r->reused ? WEIR_EC_LEASES_REUSED : WEIR_EC_LEASES_NEW, 1);
-    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_LEASE_WAIT_US, r->wait_us != 0 ? now - r->wait_us : 0);
-    if (!weir_request_head_up(r, &head)) {
-        weir_pool_release(&r->worker->pool, c);
-        weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
-        return;
-    }
-    r->up = weir_upstream_open(u, r);
-    if (r->up == NULL && may_replace(r)) {
-        replace(r);
-        return;
-    }
-    if (r->up == NULL) {
-        weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
-        weir_request_fail(r, 502, "upstream_closed", "The connection to %s broke.", r->endpoint->config->id);
-        return;
-    }
-    r->upstream = u;
     r->replay.sent = 0;
     r->end_sent_up = !r->head->has_body;
-    r->total_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.total_ms;
     weir_request_pin(r);
-    r->up->ops->send_head(r->up, &head, r->end_sent_up);
+    r->up->ops->send_head(r->up, head, r->end_sent_up);
     send_rest(r);
     arm_sent(r);
     weir_request_unpin(r);
-}
-
-static struct weir_request *request_of(struct weir_pool_waiter *w)
-{
-    return WEIR_CONTAINER(w, struct weir_request, waiter);
-}
-
-/* The pool may serve a waiter by another endpoint than the one that it wanted. */
-static const struct weir_view_endpoint *endpoint_of(const struct weir_request *r, const struct weir_endpoint *rt)
-{
-    for (unsigned i = 0; i < r->provider->endpoint_count; i++)
-        if (r->provider->endpoints[i].rt == rt)
-            return &r->provider->endpoints[i];
-    return NULL;
-}
-
-static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
-{
-    struct weir_request *r = request_of(w);
-    if (w->queued)
-        weir_hist_observe(weir_request_provider_counters(r), WEIR_H_QUEUE, weir_worker_now_us(r->worker) - r->wait_us);
-    r->endpoint = endpoint_of(r, c->endpoint);
-    assert(r->endpoint != NULL);
-    send_request(r, c);
-}
-
-static void connect_failed(struct weir_request *r, const struct weir_err *err)
-{
-    count_try(r);
-    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
-    if (err->code == WEIR_ETIMEOUT)
-        weir_request_fail(r, 504, "timeout_connect", "%s.", err->msg);
-    else
-        weir_request_fail(r, 502, err->code == WEIR_ENOTFOUND ? "dns_failed" : "connect_failed", "%s.", err->msg);
-}
-
-static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
-{
-    connect_failed(request_of(w), err);
-}
-
-void weir_request_try(struct weir_request *r)
-{
-    struct weir_err err;
-    struct weir_pool_conn *c;
-    r->endpoint = choose_endpoint(r);
-    if (r->endpoint == NULL) {
-        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_NO_ENDPOINT, 1);
-        weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", r->provider->config->name);
-        return;
-    }
-    if (r->asked_us == 0)
-        r->asked_us = weir_worker_now_us(r->worker);
-    r->step = WEIR_STEP_POOL;
-    r->target = (struct weir_upstream_target){r->endpoint, r->hold};
-    r->waiter = (struct weir_pool_waiter){
-        .place = {.since_us = r->asked_us, .endpoints = r->provider->slots, .fresh = r->fresh || r->replaced},
-        .again = r->replaced,
-        .provider = r->provider->rt,
-        .wanted = r->endpoint->rt,
-        .target = &r->target,
-        .granted = granted,
-        .failed = failed,
-    };
-    switch (weir_pool_acquire(&r->worker->pool, &r->waiter, &c, &err)) {
-    case WEIR_POOL_GRANTED:
-        send_request(r, c);
-        return;
-    case WEIR_POOL_WAITING:
-        r->wait_us = weir_worker_now_us(r->worker);
-        r->pool_due_ms = r->worker->reactor.now_ms + r->provider->config->http.pool.block_timeout_ms;
-        weir_request_arm(r);
-        return;
-    case WEIR_POOL_REFUSED:
-        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_FULL, 1);
-        weir_request_fail(r, 503, "pool_full", "All connections to %s are in use and the queue is full.",
-                          r->provider->config->name);
-        return;
-    case WEIR_POOL_FAILED:
-        connect_failed(r, &err);
-        return;
-    }
 }
 
 static bool keep(struct weir_replay *k, const uint8_t *p, size_t n)
@@ -369,9 +225,16 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     }
     uint64_t now = weir_worker_now_us(r->worker);
     weir_endpoint_add(weir_request_endpoint_counters(r), weir_endpoint_class(head->status), 1);
-    weir_hist_observe(weir_request_provider_counters(r), WEIR_H_FIRST_BYTE, now - r->start_us);
+    weir_latency_observe(weir_request_endpoint_counters(r), WEIR_LATENCY_FIRST_BYTE, now - r->granted_us, now);
     r->first_byte_us = now;
+    weir_request_pin(r);
+    bool again = weir_request_answer_again(r, head);
+    weir_request_unpin(r);
+    if (again)
+        return;
+    weir_hist_observe(weir_request_provider_counters(r), WEIR_H_FIRST_BYTE, now - r->start_us);
     r->step = WEIR_STEP_ANSWER;
+    r->deadline_due_ms = WEIR_NEVER;
     forget_replay(&r->replay);
     if (is_event_stream(head))
         r->total_due_ms = WEIR_NEVER;
@@ -414,6 +277,7 @@ static void up_end(struct weir_exchange *x, const struct weir_fields *trailers)
     } else {
         weir_request_let_go(r, WEIR_EC_CLOSED_ASKED); /* answered before the request was complete */
     }
+    weir_request_end_try(r);
     weir_request_answer_ended(r);
     r->client->end_is_all = false;
     struct weir_exchange *down = r->down;
@@ -437,29 +301,23 @@ static enum weir_endpoint_counter lost_class(const struct weir_reset *why)
                                                                                      : WEIR_EC_LOST_RESET;
 }
 
-/* The peer had most likely closed it while the request was on its way (algorithms: stale keep-alive). Asking a language
- * model twice costs money and changes nothing, so POST is resent too. */
-static bool was_stale(const struct weir_reset *why)
-{
-    bool died = why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR;
-    return died && !why->response_begun;
-}
-
 static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
 {
     struct weir_request *r = x->user;
+    bool died = why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR;
+    const struct weir_try_failure f = {
+        .outcome = {.kind = WEIR_OUTCOME_LOST,
+                    .unprocessed = why->unprocessed == WEIR_UNPROCESSED_CERTAIN,
+                    .reused = r->reused,
+                    .closed = died && !why->response_begun},
+        .status = 502,
+        .code = lost_code(why),
+        .counter = lost_class(why),
+        .message = weir_reset_text(why->reason),
+    };
     r->up = NULL;
     r->upstream = NULL;
-    r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
-    weir_request_arm(r);
-    if (was_stale(why) && may_replace(r)) {
-        replace(r);
-        return;
-    }
-    weir_endpoint_add(weir_request_endpoint_counters(r), lost_class(why), 1);
-    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
-    weir_request_fail(r, 502, lost_code(why), "The endpoint %s failed: %s.", r->endpoint->config->id,
-                      weir_reset_text(why->reason));
+    weir_request_try_failed(r, &f);
 }
 
 static void up_room(struct weir_exchange *x, size_t room)

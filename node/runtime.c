@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/reactor.h"
+
 void *weir_alloc_lines(size_t n)
 {
     size_t whole = (n + WEIR_CACHE_LINE - 1) / WEIR_CACHE_LINE * WEIR_CACHE_LINE;
@@ -19,8 +21,11 @@ struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
     struct weir_provider *p = weir_alloc_lines(sizeof *p + worker_count * sizeof p->local[0]);
     if (p == NULL)
         return NULL;
+    struct weir_err err;
     p->name = strdup(name);
-    if (p->name == NULL || !weir_health_init(&p->health)) {
+    if (p->name == NULL || weir_retry_budget_new(&p->retry_budget, worker_count, &err) != 0 ||
+        !weir_health_init(&p->health)) {
+        weir_retry_budget_free(&p->retry_budget);
         free(p->name);
         free(p);
         return NULL;
@@ -54,6 +59,7 @@ void weir_provider_unref(struct weir_provider *p)
         return;
     assert(p->slots_used == 0);
     weir_health_close(&p->health);
+    weir_retry_budget_free(&p->retry_budget);
     free(p->name);
     free(p);
 }
@@ -87,9 +93,25 @@ struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
     e->worker_count = p->worker_count;
     e->provider = p;
     weir_provider_ref(p);
-    for (unsigned w = 0; w < e->worker_count; w++)
+    uint64_t now_us = weir_clock_us();
+    weir_circuit_init(&e->circuit, now_us / 1000);
+    for (unsigned w = 0; w < e->worker_count; w++) {
         weir_pool_stack_init(&e->local[w].idle);
+        weir_balance_latency_init(&e->local[w].latency, now_us);
+    }
     return e;
+}
+
+/* Until a try's outcome is known, streams apart: the wait for a connection, and the longer of the clocks behind it. */
+static uint64_t try_ms_max(const struct weir_config_http *c)
+{
+    const struct weir_config_timeouts *t = &c->timeout;
+    return c->pool.block_timeout_ms + t->connect_ms + (t->total_ms > t->read_ms ? t->total_ms : t->read_ms);
+}
+
+void weir_endpoint_configure(struct weir_endpoint *e, const struct weir_config_provider *config)
+{
+    weir_circuit_configure(&e->circuit, &config->http.circuit_breaker, try_ms_max(&config->http));
 }
 
 void weir_endpoint_ref(struct weir_endpoint *e)
@@ -103,6 +125,7 @@ void weir_endpoint_unref(struct weir_endpoint *e)
         return;
     atomic_fetch_and(&e->provider->slots_used, ~(UINT64_C(1) << e->slot));
     weir_provider_unref(e->provider);
+    weir_circuit_end(&e->circuit);
     free(e->id);
     free(e);
 }

@@ -3,8 +3,8 @@
  *
  * Reference-counted: a view holds one reference to each of its providers and endpoints, a connection one to its
  * endpoint, an endpoint one to its provider. Part of it belongs to one worker each (`local[w]`, touched by that worker
- * only, but for the atomics in it), the rest is atomic; the one lock, in weir_health, is not
- * taken while all is well. */
+ * only, but for the atomics in it), the rest is atomic; the locks, of a circuit and of weir_health, are not taken while
+ * all is well. */
 #ifndef WEIR_NODE_RUNTIME_H
 #define WEIR_NODE_RUNTIME_H
 
@@ -12,10 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/balance.h"
 #include "core/config.h"
 #include "core/metrics.h"
 #include "core/pool.h"
+#include "core/retry_budget.h"
 #include "core/wrr.h"
+#include "node/circuit.h"
 #include "node/health.h"
 
 /* Threads that serve; per-worker tables are this long at most. */
@@ -23,7 +26,9 @@
 
 struct weir_endpoint_local {
     struct weir_pool_stack idle;
-    _Atomic uint32_t idle_shown; /* what other workers may see of idle.count */
+    _Atomic uint32_t idle_shown;         /* what other workers may see of idle.count */
+    uint64_t calm_successes;             /* a cell: see node/circuit.h */
+    struct weir_balance_latency latency; /* as this worker sees it */
     struct weir_endpoint_counters counters;
     uint64_t answers; /* tries answered while none had failed, for weir_health */
 } __attribute__((aligned(WEIR_CACHE_LINE)));
@@ -36,7 +41,11 @@ struct weir_endpoint {
     unsigned slot;                                    /* in its provider, stable while it lives */
     unsigned worker_count;
     struct weir_provider *provider;
-    char *id;                                                                        /* canonical scheme://host:port */
+    char *id;                   /* canonical scheme://host:port */
+    _Atomic uint32_t in_flight; /* tries that it is at work on, or that wait for a connection to it */
+    /* It came, or came back: slow start counts from here; 0: it was there from the start. */
+    _Atomic uint64_t up_since_ms;
+    struct weir_circuit circuit;
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
     struct weir_endpoint_local local[];
 };
@@ -71,6 +80,7 @@ struct weir_provider {
     _Atomic uint32_t queued;  /* of these, those that no open dial covers */
     _Atomic uint32_t opening; /* dials under way */
     struct weir_provider_health health;
+    struct weir_retry_budget *retry_budget;
     struct weir_provider_local local[];
 };
 
@@ -85,8 +95,11 @@ void weir_provider_configure(struct weir_provider *p, const struct weir_config_p
 void weir_provider_ref(struct weir_provider *p);
 void weir_provider_unref(struct weir_provider *p);
 
-/* NULL: out of memory or no slot left. One reference, the caller's; takes one to the provider. */
+/* NULL: out of memory or no slot left. One reference, the caller's; takes one to the provider. Its circuit is closed,
+ * and without effect until weir_endpoint_configure. */
 struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id);
+/* Takes over what a configuration says of its circuit. */
+void weir_endpoint_configure(struct weir_endpoint *e, const struct weir_config_provider *config);
 void weir_endpoint_ref(struct weir_endpoint *e);
 void weir_endpoint_unref(struct weir_endpoint *e);
 

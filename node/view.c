@@ -157,8 +157,16 @@ int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, con
 
 void weir_view_take_effect(const struct weir_view *v, const struct weir_view *before)
 {
-    for (unsigned i = 0; i < v->provider_count; i++)
-        weir_provider_configure(v->providers[i].rt, v->providers[i].config);
+    for (unsigned i = 0; i < v->provider_count; i++) {
+        const struct weir_view_provider *p = &v->providers[i];
+        const struct weir_view_provider *old = provider_named(before, p->config->name);
+        weir_provider_configure(p->rt, p->config);
+        for (unsigned k = 0; k < p->endpoint_count; k++) {
+            weir_endpoint_configure(p->endpoints[k].rt, p->config);
+            if (old != NULL && endpoint_named(old, p->endpoints[k].config->id) == NULL)
+                atomic_store(&p->endpoints[k].rt->up_since_ms, weir_clock_us() / 1000);
+        }
+    }
     for (unsigned i = 0; before != NULL && i < before->provider_count; i++) {
         const struct weir_view_provider *old = &before->providers[i];
         const struct weir_view_provider *now = provider_named(v, old->config->name);

@@ -99,6 +99,7 @@ size_t weir_access_format(char *buf, enum weir_log_format format, const struct w
     NUMBER(l, "attempts", r->attempts);
     TEXT(l, "close", weir_str_of(r->close_reason), WORD_MAX);
     TEXT(l, "error", weir_str_of(r->error), WORD_MAX);
+    TEXT(l, "not_retried", weir_str_of(r->not_retried), WORD_MAX);
     TEXT(l, "request_id", r->request_id, REQUEST_ID_MAX);
     TEXT(l, "target", path_of(r->target), TARGET_MAX);
     return weir_line_end(l);

@@ -24,6 +24,7 @@ struct weir_access_record {
     unsigned attempts;                            /* tries, the first included */
     const char *close_reason;                     /* why the client's connection ended with it; NULL: it lives on */
     const char *error;                            /* weir's own error code (x-weir-error); NULL: none */
+    const char *not_retried; /* why a failed try was not followed by another; NULL: it was, or there was none */
     const char *node;
 };
 

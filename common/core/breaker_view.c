@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-static uint32_t add_one(uint32_t a, bool yes)
+static uint32_t add_u32(uint32_t a, uint32_t b)
 {
-    return a + (yes && a < UINT32_MAX);
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -143,14 +143,14 @@ struct weir_breaker_sight weir_breaker_view_look(const struct weir_breaker_view 
 
 /* -- outcomes -- */
 
-static void remember(struct weir_breaker_view *v, uint64_t now_ms, enum weir_breaker_verdict verdict)
+static void remember(struct weir_breaker_view *v, uint64_t now_ms, uint32_t ok, uint32_t fail)
 {
     uint64_t second = now_ms / 1000;
     struct weir_breaker_bucket *b = &v->recent[second % WEIR_BREAKER_RECENT_S];
     if (b->period != second)
         *b = (struct weir_breaker_bucket){.period = second};
-    b->ok = add_one(b->ok, verdict == WEIR_BREAKER_SUCCESS);
-    b->fail = add_one(b->fail, verdict == WEIR_BREAKER_FAILURE);
+    b->ok = add_u32(b->ok, ok);
+    b->fail = add_u32(b->fail, fail);
 }
 
 static struct weir_breaker_report report_of(uint64_t node, uint64_t gen, uint64_t permit,
@@ -178,7 +178,7 @@ void weir_breaker_view_done(struct weir_breaker_view *v, const struct weir_break
     weir_breaker_report(&v->own, p, now_ms, &r, out);
     if (!v->sharing)
         return;
-    remember(v, now_ms, verdict);
+    remember(v, now_ms, verdict == WEIR_BREAKER_SUCCESS, verdict == WEIR_BREAKER_FAILURE);
     v->urgent = v->urgent || v->own.gen != own_gen;
     if (v->own.cooldown_until_ms > now_ms && v->own.cooldown_until_ms > v->cooldown_until_ms) {
         v->cooldown_until_ms = v->own.cooldown_until_ms;
@@ -189,6 +189,20 @@ void weir_breaker_view_done(struct weir_breaker_view *v, const struct weir_break
     r = report_of(node, t->gen, t->permit, verdict);
     weir_breaker_report_add(&v->pending, &r);
     v->urgent = v->urgent || t->permit != 0;
+}
+
+void weir_breaker_view_succeeded(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                                 uint32_t count)
+{
+    struct weir_breaker_reply reply;
+    struct weir_breaker_report r = {.gen = v->own.gen, .node = v->pending.node, .ok = count};
+    weir_breaker_report(&v->own, p, now_ms, &r, &reply);
+    if (!v->sharing)
+        return;
+    remember(v, now_ms, count, 0);
+    r.gen = v->shared.gen;
+    if (v->shared.phase == WEIR_BREAKER_CLOSED)
+        weir_breaker_report_add(&v->pending, &r);
 }
 
 /* -- sharing -- */

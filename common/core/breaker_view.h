@@ -58,6 +58,9 @@ struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, 
 void weir_breaker_view_done(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
                             const struct weir_breaker_ticket *t, enum weir_breaker_verdict verdict,
                             uint64_t cooldown_ms, struct weir_breaker_reply *out);
+/* So many successes that were not told one by one: of requests let through while the circuit was closed. */
+void weir_breaker_view_succeeded(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                                 uint32_t count);
 /* Whether it would be admitted, without a ticket and without asking for a permit: for choosing among endpoints. A
  * half-open circuit that a request could probe is true. */
 bool weir_breaker_view_may_admit(const struct weir_breaker_view *v, const struct weir_breaker_policy *p,

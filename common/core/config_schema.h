@@ -11,25 +11,25 @@
 
 /* X(id, built, reaction, words): what an issue to come builds. Once it is built, its line turns to true and nothing
  * else. REFUSE: ignoring the key would weaken security or change the routing. */
-#define WEIR_CONFIG_FEATURE_MAP(X)                        \
-    X(NODE, true, WARN, "the node")                       \
-    X(RETRY, false, WARN, "retries")                      \
-    X(BREAKER, false, WARN, "the circuit breaker")        \
-    X(HEALTH, false, WARN, "health checks")               \
-    X(RATE_LIMIT, false, WARN, "rate limits")             \
-    X(SCALING, false, WARN, "adaptive pool sizes")        \
-    X(BALANCE, false, WARN, "load-aware endpoint choice") \
-    X(REDIRECTS, false, WARN, "following redirects")      \
-    X(COMPRESSION, false, WARN, "compression")            \
-    X(DNS_CACHE, false, WARN, "the DNS cache switch")     \
-    X(ALERTS, false, WARN, "alerts")                      \
-    X(HTTP2, false, WARN, "HTTP/2")                       \
-    X(CLUSTER, false, WARN, "the cluster")                \
-    X(ANALYTICS, false, WARN, "analytics")                \
-    X(COORDINATOR, false, WARN, "the coordinator")        \
-    X(TLS_CLIENT, false, REFUSE, "TLS to providers")      \
-    X(TLS_SERVER, false, REFUSE, "TLS listeners")         \
-    X(AUTH, false, REFUSE, "client authentication")       \
+#define WEIR_CONFIG_FEATURE_MAP(X)                       \
+    X(NODE, true, WARN, "the node")                      \
+    X(RETRY, true, WARN, "retries")                      \
+    X(BREAKER, true, WARN, "the circuit breaker")        \
+    X(HEALTH, false, WARN, "health checks")              \
+    X(RATE_LIMIT, false, WARN, "rate limits")            \
+    X(SCALING, false, WARN, "adaptive pool sizes")       \
+    X(BALANCE, true, WARN, "load-aware endpoint choice") \
+    X(REDIRECTS, false, WARN, "following redirects")     \
+    X(COMPRESSION, false, WARN, "compression")           \
+    X(DNS_CACHE, false, WARN, "the DNS cache switch")    \
+    X(ALERTS, false, WARN, "alerts")                     \
+    X(HTTP2, false, WARN, "HTTP/2")                      \
+    X(CLUSTER, false, WARN, "the cluster")               \
+    X(ANALYTICS, false, WARN, "analytics")               \
+    X(COORDINATOR, false, WARN, "the coordinator")       \
+    X(TLS_CLIENT, false, REFUSE, "TLS to providers")     \
+    X(TLS_SERVER, false, REFUSE, "TLS listeners")        \
+    X(AUTH, false, REFUSE, "client authentication")      \
     X(MODEL_ROUTES, false, REFUSE, "routing by model")
 
 #define WEIR_CONFIG_FEATURE_ENUM(id, built, reaction, words) WEIR_CONFIG_FEATURE_##id,

@@ -41,6 +41,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(ABORT_REQUEST, "weir_client_aborts_total", "phase=\"request\"", COUNTER, COUNT, WEIR_HELP_ABORT)                 \
     X(ABORT_QUEUE, "weir_client_aborts_total", "phase=\"queue\"", COUNTER, COUNT, WEIR_HELP_ABORT)                     \
     X(ABORT_CONNECT, "weir_client_aborts_total", "phase=\"connect\"", COUNTER, COUNT, WEIR_HELP_ABORT)                 \
+    X(ABORT_BACKOFF, "weir_client_aborts_total", "phase=\"backoff\"", COUNTER, COUNT, WEIR_HELP_ABORT)                 \
     X(ABORT_WAIT, "weir_client_aborts_total", "phase=\"wait\"", COUNTER, COUNT, WEIR_HELP_ABORT)                       \
     X(ABORT_STREAM, "weir_client_aborts_total", "phase=\"stream\"", COUNTER, COUNT, WEIR_HELP_ABORT)                   \
     X(BAD_REQUEST_LINE, "weir_malformed_requests_total", "code=\"request_line\"", COUNTER, COUNT, WEIR_HELP_BAD)       \
@@ -88,7 +89,20 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 /* Scope: a provider; what has no endpoint yet. */
 #define WEIR_PROVIDER_COUNTER_MAP(X)                                                                                \
     X(REQUESTS, "weir_provider_requests_total", "", COUNTER, COUNT, "Client requests routed to the provider.")      \
-    X(RETRIES, "weir_retries_total", "", COUNTER, COUNT, "Tries after the first one, free replacements apart.")     \
+    X(RETRIES_STATUS, "weir_retries_total", "after=\"status\"", COUNTER, COUNT, WEIR_HELP_RETRIES)                  \
+    X(RETRIES_CONNECT, "weir_retries_total", "after=\"connect\"", COUNTER, COUNT, WEIR_HELP_RETRIES)                \
+    X(RETRIES_TIMEOUT, "weir_retries_total", "after=\"timeout\"", COUNTER, COUNT, WEIR_HELP_RETRIES)                \
+    X(RETRIES_LOST, "weir_retries_total", "after=\"lost\"", COUNTER, COUNT, WEIR_HELP_RETRIES)                      \
+    X(KEPT_BEGUN, "weir_retries_refused_total", "reason=\"answer_begun\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)   \
+    X(KEPT_ATTEMPTS, "weir_retries_refused_total", "reason=\"attempts\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)    \
+    X(KEPT_METHOD, "weir_retries_refused_total", "reason=\"method\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)        \
+    X(KEPT_BODY, "weir_retries_refused_total", "reason=\"body\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)            \
+    X(KEPT_DEADLINE, "weir_retries_refused_total", "reason=\"deadline\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)    \
+    X(KEPT_AFTER, "weir_retries_refused_total", "reason=\"retry_after\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)    \
+    X(KEPT_BUDGET, "weir_retries_refused_total", "reason=\"budget\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)        \
+    X(KEPT_ENDPOINT, "weir_retries_refused_total", "reason=\"no_endpoint\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED) \
+    X(CIRCUIT_REFUSED, "weir_circuit_refusals_total", "", COUNTER, COUNT,                                           \
+      "Requests answered at once because the circuits of all endpoints were open.")                                 \
     X(QUEUED, "weir_pool_queued_total", "", COUNTER, COUNT,                                                         \
       "Requests that had to wait because all connections were in use.")                                             \
     X(QUEUE_TIMEOUT, "weir_pool_queue_timeouts_total", "", COUNTER, COUNT,                                          \
@@ -98,6 +112,9 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(NO_ENDPOINT, "weir_provider_no_endpoint_total", "", COUNTER, COUNT,                                           \
       "Requests refused because no endpoint could be used.")                                                        \
     X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")
+
+#define WEIR_HELP_RETRIES     "Tries after the first one, by what the try before came to; free replacements apart."
+#define WEIR_HELP_NOT_RETRIED "Failed tries that would have been retried but for this reason."
 
 /* Scope: an endpoint. An event is counted by exactly one row, but for TRIES and TRIES_FAILED, which count the try. */
 #define WEIR_ENDPOINT_COUNTER_MAP(X)                                                                                   \
@@ -148,9 +165,17 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(TIMEOUT_WRITE, "weir_upstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)            \
     X(TIMEOUT_READ, "weir_upstream_timeouts_total", "clock=\"read\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)              \
     X(TIMEOUT_TOTAL, "weir_upstream_timeouts_total", "clock=\"total\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)            \
+    X(TIMEOUT_DEADLINE, "weir_upstream_timeouts_total", "clock=\"deadline\"", COUNTER, COUNT, WEIR_HELP_TIMEOUTS)      \
     X(LOST_CLOSED, "weir_upstream_lost_total", "reason=\"closed\"", COUNTER, COUNT, WEIR_HELP_LOST)                    \
     X(LOST_RESET, "weir_upstream_lost_total", "reason=\"reset\"", COUNTER, COUNT, WEIR_HELP_LOST)                      \
     X(LOST_PROTOCOL, "weir_upstream_lost_total", "reason=\"protocol\"", COUNTER, COUNT, WEIR_HELP_LOST)                \
+    X(CIRCUIT_OPENED, "weir_circuit_transitions_total", "to=\"open\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)              \
+    X(CIRCUIT_HALF_OPENED, "weir_circuit_transitions_total", "to=\"half_open\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)    \
+    X(CIRCUIT_CLOSED, "weir_circuit_transitions_total", "to=\"closed\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)            \
+    X(CIRCUIT_COOLED, "weir_circuit_cooldowns_total", "", COUNTER, COUNT,                                              \
+      "Times that the endpoint asked to be left alone (429, or 503, with Retry-After).")                               \
+    X(CIRCUIT_KEPT, "weir_circuit_kept_closed_total", "", COUNTER, COUNT,                                              \
+      "Times that this node's failures did not open the shared circuit, as another node was served well.")             \
     X(SENT, "weir_upstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to the endpoint.")                       \
     X(RECEIVED, "weir_upstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from the endpoint.")         \
     X(EJECTIONS_CHECKS, "weir_endpoint_ejections_total", "reason=\"checks\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS)     \
@@ -163,6 +188,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_CLOSED    "Connections closed after they had become usable, evictions apart."
 #define WEIR_HELP_CONNECT   "Connects that failed other than by the connect clock."
 #define WEIR_HELP_TIMEOUTS  "Tries ended by a clock."
+#define WEIR_HELP_CIRCUIT   "Changes of the endpoint's circuit."
 #define WEIR_HELP_LOST      "Connections lost in use other than by a clock, replaced stale ones apart."
 
 /* Scope: a provider. X(id, family, help); microseconds, shown in seconds. */

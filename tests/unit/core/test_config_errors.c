@@ -254,8 +254,6 @@ START_TEST(test_what_is_not_in_this_build)
         {P "auth: {keys: [{name: a, key: b}]}\n", "f.yaml:2: error: auth: not in this build (client authentication)"},
         {P "routes: [{model: 'gpt-*', provider: p}]\n",
          "f.yaml:2: error: routes[0].model: not in this build (routing by model)"},
-        {P "http_client:\n  retry:\n    attempts: 3\n",
-         "f.yaml:3: warning: http_client.retry: has no effect in this build (retries)"},
         {P "analytics: {scaling_prediction_window: 60}\n",
          "f.yaml:2: warning: analytics: has no effect in this build (analytics)"},
         {P "http_client: {features: {dns_cache_enabled: false}}\n",

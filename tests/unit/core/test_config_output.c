@@ -219,7 +219,7 @@ START_TEST(test_the_reference_page_has_every_section)
     expect_in(text.ptr, "\n## providers.NAME.endpoints[]\n");
     expect_in(text.ptr, "\n## routes[].header\n");
     expect_in(text.ptr, "| `retry_attempts` | whole number, 0 to 20 | `retry.attempts`'s | Basic form. The same as "
-                        "`retry.attempts`. *Without effect in this build.* |\n");
+                        "`retry.attempts`. |\n");
     weir_textbuf_close(&text);
 }
 END_TEST

@@ -60,8 +60,9 @@ START_TEST(test_prometheus_samples)
     has_line(text, "weir_process_resident_memory_bytes 20971520");
     has_line(text, "weir_loop_lag_seconds{thread=\"control\"} 0.0015");
     has_line(text, "weir_requests_total{class=\"2xx\"} 500");
-    has_line(text, "weir_pool_queue_full_total{provider=\"anthropic\"} 204");
     char want[160];
+    snprintf(want, sizeof want, "weir_pool_queue_full_total{provider=\"anthropic\"} %d", 200 + WEIR_PC_QUEUE_FULL);
+    has_line(text, want);
     snprintf(want, sizeof want,
              "weir_upstream_timeouts_total{provider=\"openai\",endpoint=\"http://10.0.0.2:9001\",clock=\"read\"} %d",
              2000 + WEIR_EC_TIMEOUT_READ);
@@ -306,7 +307,7 @@ START_TEST(test_metrics_json)
     ck_assert_double_eq(number(o, "connection_pool", "pending_requests", NULL), 6);
     json_t *openai = at(o, "connection_pool", "providers", "openai", NULL, NULL);
     ck_assert_double_eq(number(openai, "connections_active", NULL, NULL), 45);
-    ck_assert_double_eq(number(openai, "details", "pool_queue_full_total", NULL), 104);
+    ck_assert_double_eq(number(openai, "details", "pool_queue_full_total", NULL), 100 + WEIR_PC_QUEUE_FULL);
     ck_assert_double_eq(number(openai, "durations", "connect", "count"), 2);
     ck_assert_double_eq(number(openai, "durations", "connect", "mean_ms"), 0.9);
     json_t *e = at(openai, "endpoints", "http://10.0.0.1:9001", "details", NULL, NULL);

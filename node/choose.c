@@ -1,0 +1,127 @@
+#include "node/choose.h"
+
+#include "node/worker.h"
+
+/* Weights of the round robin are counted in parts, so that a slow start has room below one. */
+#define WEIGHT_PARTS 16u
+
+static uint64_t bit(const struct weir_view_endpoint *e)
+{
+    return UINT64_C(1) << e->rt->slot;
+}
+
+static void look(const struct weir_choosing *c, uint64_t at_ms, struct weir_balance_item *items)
+{
+    const struct weir_view_provider *p = c->provider;
+    uint64_t now_us = c->worker->reactor.now_us;
+    uint64_t out = weir_health_out(p->rt);
+    bool compare = p->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED;
+    for (unsigned i = 0; i < p->endpoint_count; i++) {
+        const struct weir_view_endpoint *e = &p->endpoints[i];
+        uint64_t since = atomic_load_explicit(&e->rt->up_since_ms, memory_order_relaxed);
+        items[i] = (struct weir_balance_item){
+            .weight = e->config->weight,
+            .in_flight = atomic_load_explicit(&e->rt->in_flight, memory_order_relaxed),
+            .latency_us = compare ? weir_balance_latency_us(&e->rt->local[c->worker->index].latency, now_us) : 0,
+            .up_ms = since == 0      ? UINT64_MAX
+                     : at_ms > since ? at_ms - since
+                                     : 0,
+            .tried = (c->tried & bit(e)) != 0,
+            .ejected = (out & bit(e)) != 0 || weir_circuit_is_shunned(e->rt, at_ms),
+            .closed = e->address_count == 0 || !weir_circuit_may_admit(e->rt, at_ms),
+        };
+    }
+}
+
+static uint32_t weight_now(const struct weir_balance_item *e, uint64_t slow_start_ms)
+{
+    uint64_t whole = (uint64_t)e->weight * WEIGHT_PARTS;
+    if (e->up_ms >= slow_start_ms)
+        return (uint32_t)whole;
+    uint64_t part = whole * e->up_ms / slow_start_ms;
+    return (uint32_t)(part * 10 > whole ? part : whole / 10 + 1);
+}
+
+static int pick_in_turn(const struct weir_choosing *c, const struct weir_balance_item *of, uint64_t candidates)
+{
+    const struct weir_view_provider *p = c->provider;
+    struct weir_wrr_item *state = p->rt->local[c->worker->index].wrr;
+    struct weir_wrr_item items[WEIR_POOL_ENDPOINTS_MAX];
+    for (unsigned i = 0; i < p->endpoint_count; i++)
+        items[i] = (struct weir_wrr_item){weight_now(&of[i], p->config->http.slow_start_ms),
+                                          state[p->endpoints[i].rt->slot].current, (candidates >> i & 1) != 0};
+    int pick = weir_wrr_pick(items, p->endpoint_count);
+    for (unsigned i = 0; i < p->endpoint_count; i++)
+        state[p->endpoints[i].rt->slot].current = items[i].current;
+    return pick;
+}
+
+static int pick(const struct weir_choosing *c, const struct weir_balance_item *items, uint64_t candidates)
+{
+    const struct weir_view_provider *p = c->provider;
+    if ((candidates & (candidates - 1)) == 0)
+        return candidates == 0 ? -1 : __builtin_ctzll(candidates);
+    if (p->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED)
+        return weir_balance_pick(items, p->endpoint_count, p->config->http.slow_start_ms,
+                                 weir_rng_next(&c->worker->rng));
+    return pick_in_turn(c, items, candidates);
+}
+
+static enum weir_choice none(struct weir_choosing *c)
+{
+    uint64_t now_ms = c->worker->reactor.now_ms, first = UINT64_MAX;
+    bool resolved = false;
+    for (unsigned i = 0; i < c->provider->endpoint_count; i++) {
+        const struct weir_view_endpoint *e = &c->provider->endpoints[i];
+        if (e->address_count == 0)
+            continue;
+        uint64_t until = weir_circuit_refuses_until_ms(e->rt, now_ms);
+        resolved = true;
+        if (until < first)
+            first = until;
+    }
+    c->wait_ms = resolved && first > now_ms ? first - now_ms : 0;
+    return resolved ? WEIR_CHOICE_OPEN : WEIR_CHOICE_NO_ADDRESS;
+}
+
+static uint64_t slots_of(const struct weir_view_provider *p, uint64_t items)
+{
+    uint64_t slots = 0;
+    for (unsigned i = 0; i < p->endpoint_count; i++)
+        if ((items >> i & 1) != 0)
+            slots |= bit(&p->endpoints[i]);
+    return slots;
+}
+
+enum weir_choice weir_choose(struct weir_choosing *c)
+{
+    struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
+    const struct weir_circuit_caller by = {c->worker->index, c->worker->reactor.now_ms, c->worker->log};
+    look(c, by.now_ms, items);
+    for (;;) {
+        uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
+        int i = pick(c, items, candidates);
+        if (i < 0)
+            return none(c);
+        const struct weir_view_endpoint *e = &c->provider->endpoints[i];
+        struct weir_breaker_answer a = weir_circuit_admit(e->rt, &by);
+        if (a.word != WEIR_BREAKER_ADMIT) {
+            items[i].closed = true; /* another worker was faster */
+            continue;
+        }
+        c->endpoint = e;
+        c->ticket = a.ticket;
+        /* A probe is for this one; and connections of a circuit that is not closed are not for everybody. */
+        c->may_serve = a.ticket.own_permit != 0 || a.ticket.permit != 0 ? bit(e) : slots_of(c->provider, candidates);
+        return WEIR_CHOSEN;
+    }
+}
+
+bool weir_choose_could(const struct weir_choosing *c, uint64_t at_ms, bool *elsewhere)
+{
+    struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
+    look(c, at_ms, items);
+    uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
+    *elsewhere = (slots_of(c->provider, candidates) & ~c->tried) != 0;
+    return candidates != 0;
+}

@@ -1,0 +1,243 @@
+#include "node/circuit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "node/log.h"
+#include "node/runtime.h"
+
+/* The node as it reports to others: alone it is the only one. */
+#define NODE_ALONE 1u
+
+void weir_circuit_init(struct weir_circuit *c, uint64_t now_ms)
+{
+    int rv = uv_mutex_init(&c->lock);
+    assert(rv == 0);
+    weir_breaker_view_init(&c->view, NODE_ALONE, now_ms);
+    c->changed_ms = now_ms;
+    atomic_store(&c->own_gen, c->view.own.gen);
+}
+
+void weir_circuit_end(struct weir_circuit *c)
+{
+    uv_mutex_destroy(&c->lock);
+}
+
+void weir_circuit_configure(struct weir_circuit *c, const struct weir_config_breaker *config, uint64_t try_ms_max)
+{
+    uv_mutex_lock(&c->lock);
+    weir_breaker_policy_set(&c->policy, config, try_ms_max);
+    uv_mutex_unlock(&c->lock);
+    atomic_store(&c->enabled, config->enabled);
+    atomic_store(&c->monitored, config->monitoring_enabled);
+}
+
+/* -- with the lock held -- */
+
+/* What those may know who do not take the lock. */
+static void publish(struct weir_circuit *c, uint64_t now_ms)
+{
+    struct weir_breaker_sight s = weir_breaker_view_look(&c->view, now_ms);
+    uint64_t until = s.phase == WEIR_BREAKER_OPEN ? s.open_until_ms : 0;
+    enum weir_circuit_mode mode = WEIR_CIRCUIT_GUARDED;
+    if (s.cooldown_until_ms > until)
+        until = s.cooldown_until_ms;
+    if (s.phase == WEIR_BREAKER_CLOSED && s.cooldown_until_ms <= now_ms)
+        mode = c->view.own.run > 0 ? WEIR_CIRCUIT_WATCHED : WEIR_CIRCUIT_CALM;
+    atomic_store_explicit(&c->gen, c->view.sharing ? c->view.shared.gen : 0, memory_order_relaxed);
+    atomic_store_explicit(&c->own_gen, c->view.own.gen, memory_order_relaxed);
+    atomic_store_explicit(&c->refuse_until_ms, until, memory_order_relaxed);
+    atomic_store_explicit(&c->mode, mode, memory_order_release);
+}
+
+static void fold_successes(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    uint64_t sum = 0;
+    for (unsigned w = 0; w < e->worker_count; w++)
+        sum += weir_cell_read(&e->local[w].calm_successes);
+    uint64_t more = sum - c->ok_folded;
+    c->ok_folded = sum;
+    if (more > 0)
+        weir_breaker_view_succeeded(&c->view, &c->policy, now_ms, more < UINT32_MAX ? (uint32_t)more : UINT32_MAX);
+}
+
+static void note_change(struct weir_circuit *c, const struct weir_breaker_reply *r, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < r->event_count; i++)
+        if (r->events[i].kind != WEIR_BREAKER_IS_COOLING && r->events[i].kind != WEIR_BREAKER_IS_KEPT_CLOSED)
+            c->changed_ms = now_ms;
+}
+
+/* -- telling, without it -- */
+
+static const struct {
+    const char *name;
+    enum weir_log_level level;
+    enum weir_endpoint_counter counter;
+} told[WEIR_BREAKER_EVENT_KINDS] = {
+    [WEIR_BREAKER_IS_OPENED] = {"circuit_opened", WEIR_LOG_WARN, WEIR_EC_CIRCUIT_OPENED},
+    [WEIR_BREAKER_IS_HALF_OPENED] = {"circuit_half_open", WEIR_LOG_INFO, WEIR_EC_CIRCUIT_HALF_OPENED},
+    [WEIR_BREAKER_IS_CLOSED] = {"circuit_closed", WEIR_LOG_INFO, WEIR_EC_CIRCUIT_CLOSED},
+    [WEIR_BREAKER_IS_COOLING] = {"circuit_cooling", WEIR_LOG_WARN, WEIR_EC_CIRCUIT_COOLED},
+    [WEIR_BREAKER_IS_KEPT_CLOSED] = {"circuit_kept_closed", WEIR_LOG_WARN, WEIR_EC_CIRCUIT_KEPT},
+};
+
+static void log_event(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                      const struct weir_breaker_event *event, const char *why)
+{
+    struct weir_log_line l;
+    weir_log_begin(&l, by->log, told[event->kind].level, told[event->kind].name, weir_breaker_event_text(event->kind));
+    weir_log_text(&l, "provider", e->provider->name);
+    weir_log_text(&l, "endpoint", e->id);
+    weir_log_text(&l, "reason", weir_breaker_reason_label(event->reason));
+    if (event->kind == WEIR_BREAKER_IS_OPENED || event->kind == WEIR_BREAKER_IS_KEPT_CLOSED) {
+        weir_log_u64(&l, "failures", event->run);
+        if (why != NULL)
+            weir_log_text(&l, "last_failure", why);
+    }
+    if (event->until_ms > by->now_ms)
+        weir_log_u64(&l, "wait_ms", event->until_ms - by->now_ms);
+    weir_log_u64(&l, "generation", event->gen);
+    weir_log_end(&l);
+}
+
+static void tell(struct weir_endpoint *e, const struct weir_circuit_caller *by, const struct weir_breaker_reply *r,
+                 const char *why)
+{
+    for (uint32_t i = 0; i < r->event_count; i++) {
+        const struct weir_breaker_event *event = &r->events[i];
+        if (event->kind == WEIR_BREAKER_IS_CLOSED)
+            atomic_store_explicit(&e->up_since_ms, by->now_ms, memory_order_relaxed);
+        if (event->kind == WEIR_BREAKER_IS_CLOSED || event->kind == WEIR_BREAKER_IS_OPENED)
+            weir_health_circuit(e->provider, e, event->kind == WEIR_BREAKER_IS_OPENED, event->until_ms, by->log);
+        if (!atomic_load_explicit(&e->circuit.monitored, memory_order_relaxed))
+            continue;
+        weir_endpoint_add(&e->local[by->worker].counters, told[event->kind].counter, 1);
+        log_event(e, by, event, why);
+    }
+}
+
+/* -- for requests -- */
+
+static enum weir_circuit_mode mode_of(const struct weir_circuit *c)
+{
+    return (enum weir_circuit_mode)atomic_load_explicit(&c->mode, memory_order_acquire);
+}
+
+static bool enabled(const struct weir_circuit *c)
+{
+    return atomic_load_explicit(&c->enabled, memory_order_relaxed);
+}
+
+bool weir_circuit_may_admit(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    if (!enabled(c) || mode_of(c) != WEIR_CIRCUIT_GUARDED)
+        return true;
+    if (atomic_load_explicit(&c->refuse_until_ms, memory_order_relaxed) > now_ms)
+        return false;
+    uv_mutex_lock(&c->lock);
+    bool may = weir_breaker_view_may_admit(&c->view, &c->policy, now_ms);
+    uv_mutex_unlock(&c->lock);
+    return may;
+}
+
+struct weir_breaker_answer weir_circuit_admit(struct weir_endpoint *e, const struct weir_circuit_caller *by)
+{
+    struct weir_circuit *c = &e->circuit;
+    struct weir_breaker_answer a = {.word = WEIR_BREAKER_ADMIT};
+    struct weir_breaker_reply reply;
+    if (!enabled(c) || mode_of(c) != WEIR_CIRCUIT_GUARDED) {
+        a.ticket.gen = atomic_load_explicit(&c->gen, memory_order_relaxed);
+        a.ticket.own_gen = atomic_load_explicit(&c->own_gen, memory_order_relaxed);
+        return a;
+    }
+    uint64_t until = atomic_load_explicit(&c->refuse_until_ms, memory_order_relaxed);
+    if (until > by->now_ms)
+        return (struct weir_breaker_answer){.word = WEIR_BREAKER_REFUSE_OPEN, .wait_ms = until - by->now_ms};
+    uv_mutex_lock(&c->lock);
+    fold_successes(e, by->now_ms);
+    a = weir_breaker_view_admit(&c->view, &c->policy, by->now_ms, &reply);
+    note_change(c, &reply, by->now_ms);
+    publish(c, by->now_ms);
+    uv_mutex_unlock(&c->lock);
+    tell(e, by, &reply, NULL);
+    return a;
+}
+
+void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                       const struct weir_breaker_ticket *t, enum weir_breaker_verdict verdict, uint64_t cooldown_ms,
+                       const char *why)
+{
+    struct weir_circuit *c = &e->circuit;
+    struct weir_breaker_reply reply;
+    bool probe = t->permit != 0 || t->own_permit != 0;
+    if (!enabled(c) || (verdict == WEIR_BREAKER_NEITHER && !probe && cooldown_ms == 0))
+        return;
+    if (verdict == WEIR_BREAKER_SUCCESS && !probe && mode_of(c) == WEIR_CIRCUIT_CALM) {
+        weir_cell_add(&e->local[by->worker].calm_successes, 1);
+        return;
+    }
+    uv_mutex_lock(&c->lock);
+    fold_successes(e, by->now_ms);
+    weir_breaker_view_done(&c->view, &c->policy, by->now_ms, t, verdict, cooldown_ms, &reply);
+    note_change(c, &reply, by->now_ms);
+    publish(c, by->now_ms);
+    uv_mutex_unlock(&c->lock);
+    tell(e, by, &reply, why);
+}
+
+void weir_circuit_shun(struct weir_endpoint *e, uint64_t until_ms)
+{
+    _Atomic uint64_t *at = &e->circuit.shunned_until_ms;
+    uint64_t seen = atomic_load_explicit(at, memory_order_relaxed);
+    while (seen < until_ms && !atomic_compare_exchange_weak(at, &seen, until_ms))
+        ;
+}
+
+bool weir_circuit_is_shunned(const struct weir_endpoint *e, uint64_t now_ms)
+{
+    return atomic_load_explicit(&e->circuit.shunned_until_ms, memory_order_relaxed) > now_ms;
+}
+
+uint64_t weir_circuit_refuses_until_ms(const struct weir_endpoint *e, uint64_t now_ms)
+{
+    const struct weir_circuit *c = &e->circuit;
+    uint64_t until = atomic_load_explicit(&c->refuse_until_ms, memory_order_relaxed);
+    return enabled(c) && mode_of(c) == WEIR_CIRCUIT_GUARDED && until > now_ms ? until : 0;
+}
+
+/* -- for control -- */
+
+struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    struct weir_circuit_sight out = {.enabled = enabled(c)};
+    if (!out.enabled)
+        return out;
+    uv_mutex_lock(&c->lock);
+    struct weir_breaker_sight s = weir_breaker_view_look(&c->view, now_ms);
+    out.phase = s.phase;
+    out.gen = s.gen;
+    out.since_ms = c->changed_ms;
+    out.open_until_ms = s.phase == WEIR_BREAKER_OPEN ? s.open_until_ms : 0;
+    out.cooldown_until_ms = s.cooldown_until_ms;
+    out.failures = c->view.own.run;
+    out.probes = c->view.own.permit_count;
+    if (c->policy.rate_ppm != 0)
+        out.window = weir_breaker_window(&c->view.own, &c->policy, now_ms);
+    uv_mutex_unlock(&c->lock);
+    return out;
+}
+
+void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    if (!enabled(c))
+        return;
+    uv_mutex_lock(&c->lock);
+    fold_successes(e, now_ms);
+    publish(c, now_ms);
+    uv_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,85 @@
+/* An endpoint's circuit as the workers of one node share it.
+ *
+ * The decisions are core/breaker_view's; this keeps the lock off the way of requests that fare well. While the circuit
+ * is closed and no failure is on record, letting a request through is three loads, and a success is one cell of the
+ * worker's own, which whoever takes the lock next adds up. Only a failure, a success that ends a run of failures, and
+ * requests that meet a circuit whose waiting time is over take the lock, for the arithmetic and never for I/O; in an
+ * open circuit's waiting time they are refused by one load more.
+ *
+ * So the node counts as one: `failure_threshold` failures of all its workers open the circuit, and it lets out
+ * half_open_permits probes, not that many for each worker. Any thread; times are of one monotonic clock. */
+#ifndef WEIR_NODE_CIRCUIT_H
+#define WEIR_NODE_CIRCUIT_H
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "core/breaker_view.h"
+
+struct weir_endpoint;
+struct weir_log_producer;
+
+/* What stands in the way of a request, from nothing to a closer look. */
+enum weir_circuit_mode {
+    WEIR_CIRCUIT_CALM,    /* closed, no failure on record: let through, and a success changes nothing */
+    WEIR_CIRCUIT_WATCHED, /* closed, failures on record: let through, and a success has to be told */
+    WEIR_CIRCUIT_GUARDED, /* open, half open or cooling */
+};
+
+struct weir_circuit {
+    uv_mutex_t lock;
+    struct weir_breaker_view view; /* under the lock, and so are the next three */
+    struct weir_breaker_policy policy;
+    uint64_t ok_folded; /* of the workers' successes, so many are in the view */
+    uint64_t changed_ms;
+    _Atomic bool enabled;
+    _Atomic bool monitored; /* circuit_breaker.monitoring_enabled: changes are told and counted */
+    _Atomic uint32_t mode;
+    _Atomic uint64_t refuse_until_ms; /* GUARDED: before then nobody is let through */
+    _Atomic uint64_t gen, own_gen;    /* for the tickets of those who are let through without the lock */
+    /* 429 to a client's own key: others may fare well with theirs, so the endpoint is only chosen last until then. */
+    _Atomic uint64_t shunned_until_ms;
+};
+
+/* Where a circuit is asked from. */
+struct weir_circuit_caller {
+    unsigned worker;
+    uint64_t now_ms;
+    struct weir_log_producer *log;
+};
+
+void weir_circuit_init(struct weir_circuit *c, uint64_t now_ms);
+void weir_circuit_end(struct weir_circuit *c);
+/* At a reload; the state stays. try_ms_max as weir_breaker_policy_set wants it. */
+void weir_circuit_configure(struct weir_circuit *c, const struct weir_config_breaker *config, uint64_t try_ms_max);
+
+/* Would a request that comes at now_ms be let through? For choosing; takes no permit. */
+bool weir_circuit_may_admit(struct weir_endpoint *e, uint64_t now_ms);
+/* Lets a request through or not. ADMIT's ticket comes back by weir_circuit_done, once. */
+struct weir_breaker_answer weir_circuit_admit(struct weir_endpoint *e, const struct weir_circuit_caller *by);
+/* How it ended. why: a phrase for the log line, should this open the circuit. */
+void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                       const struct weir_breaker_ticket *t, enum weir_breaker_verdict verdict, uint64_t cooldown_ms,
+                       const char *why);
+void weir_circuit_shun(struct weir_endpoint *e, uint64_t until_ms);
+bool weir_circuit_is_shunned(const struct weir_endpoint *e, uint64_t now_ms);
+
+/* Until when nobody is let through, for Retry-After; 0: now, or as soon as a probe has succeeded. */
+uint64_t weir_circuit_refuses_until_ms(const struct weir_endpoint *e, uint64_t now_ms);
+
+/* For showing. */
+struct weir_circuit_sight {
+    bool enabled;
+    enum weir_breaker_phase phase;
+    uint64_t gen;
+    uint64_t since_ms; /* when the phase began */
+    uint64_t open_until_ms, cooldown_until_ms;
+    uint32_t failures;                 /* in a row */
+    uint32_t probes;                   /* under way, of a half-open circuit */
+    struct weir_breaker_counts window; /* of the error rate, if one is configured */
+};
+struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t now_ms);
+/* Control, once a second: the workers' successes are added up, so that the error rate has them in their second. */
+void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,429 @@
+/* Tries: which endpoint, which connection, how it ended, and what follows from that. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "core/retry.h"
+#include "core/retry_after.h"
+#include "node/log.h"
+#include "node/node.h"
+#include "node/request.h"
+
+static struct weir_circuit_caller caller(const struct weir_request *r)
+{
+    return (struct weir_circuit_caller){r->worker->index, r->worker->reactor.now_ms, r->worker->log};
+}
+
+static uint64_t bit_of(const struct weir_view_endpoint *e)
+{
+    return UINT64_C(1) << e->rt->slot;
+}
+
+/* -- what a try has out -- */
+
+static void open_try(struct weir_request *r, const struct weir_view_endpoint *e,
+                     const struct weir_breaker_ticket *ticket)
+{
+    r->endpoint = e;
+    r->try.ticket = *ticket;
+    r->try.open = true;
+    r->try.told = false;
+    atomic_fetch_add_explicit(&e->rt->in_flight, 1, memory_order_relaxed);
+}
+
+/* Of a try that has been told already: a further failure, of the same request, after its answer began. */
+static void tell(struct weir_request *r, enum weir_breaker_verdict verdict, uint64_t cooldown_ms, const char *why)
+{
+    const struct weir_circuit_caller by = caller(r);
+    weir_circuit_done(r->endpoint->rt, &by, &r->try.ticket, verdict, cooldown_ms, why);
+    if (verdict != WEIR_BREAKER_NEITHER)
+        weir_health_tried(r->provider->rt, r->endpoint->rt, by.worker, verdict == WEIR_BREAKER_SUCCESS, by.now_ms,
+                          by.log);
+    r->try.ticket.permit = r->try.ticket.own_permit = 0;
+    r->try.told = true;
+}
+
+void weir_request_end_try(struct weir_request *r)
+{
+    if (!r->try.open)
+        return;
+    if (!r->try.told)
+        tell(r, WEIR_BREAKER_NEITHER, 0, NULL);
+    r->try.open = false;
+    atomic_fetch_sub_explicit(&r->endpoint->rt->in_flight, 1, memory_order_relaxed);
+}
+
+static bool compares_latency(const struct weir_request *r)
+{
+    return r->provider->endpoint_count > 1 && r->provider->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED;
+}
+
+static struct weir_balance_latency *latency_of(const struct weir_request *r)
+{
+    return &r->endpoint->rt->local[r->worker->index].latency;
+}
+
+/* 429 to a client that brings its own key says nothing of other clients: they go elsewhere if they can, and here if
+ * not. */
+static bool is_clients_own_limit(const struct weir_request *r, unsigned status)
+{
+    return status == 429 && r->provider->credential.len == 0 &&
+           (weir_fields_get(&r->head->fields, WEIR_FIELD_AUTHORIZATION) != NULL ||
+            weir_fields_find(&r->head->fields, WEIR_STR("x-api-key")) != NULL);
+}
+
+static void judge(struct weir_request *r, const struct weir_outcome *o, const char *why)
+{
+    uint64_t cooldown_ms = 0;
+    enum weir_breaker_verdict verdict = weir_breaker_judge(o, &cooldown_ms);
+    if (cooldown_ms > 0 && is_clients_own_limit(r, o->status)) {
+        uint64_t ms = cooldown_ms < WEIR_BREAKER_COOLDOWN_MS_MAX ? cooldown_ms : WEIR_BREAKER_COOLDOWN_MS_MAX;
+        weir_circuit_shun(r->endpoint->rt, r->worker->reactor.now_ms + ms);
+        cooldown_ms = 0;
+    }
+    if (compares_latency(r)) {
+        uint64_t now_us = weir_worker_now_us(r->worker);
+        if (verdict == WEIR_BREAKER_SUCCESS && !r->try.told)
+            weir_balance_answered(latency_of(r), now_us, now_us - r->try.begun_us);
+        else if (verdict == WEIR_BREAKER_FAILURE)
+            weir_balance_failed(latency_of(r), now_us, now_us - r->try.begun_us);
+    }
+    tell(r, verdict, cooldown_ms, why);
+}
+
+/* -- what follows -- */
+
+static const struct {
+    enum weir_retry_reason reason;
+    enum weir_provider_counter counter;
+} refusals[] = {
+    {WEIR_RETRY_ANSWER_BEGUN, WEIR_PC_KEPT_BEGUN}, {WEIR_RETRY_ATTEMPTS, WEIR_PC_KEPT_ATTEMPTS},
+    {WEIR_RETRY_METHOD, WEIR_PC_KEPT_METHOD},      {WEIR_RETRY_BODY, WEIR_PC_KEPT_BODY},
+    {WEIR_RETRY_DEADLINE, WEIR_PC_KEPT_DEADLINE},  {WEIR_RETRY_RETRY_AFTER, WEIR_PC_KEPT_AFTER},
+    {WEIR_RETRY_BUDGET, WEIR_PC_KEPT_BUDGET},      {WEIR_RETRY_NO_ENDPOINT, WEIR_PC_KEPT_ENDPOINT},
+};
+
+static bool give_up(struct weir_request *r, enum weir_retry_reason reason)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        if (refusals[i].reason == reason) {
+            weir_provider_add(weir_request_provider_counters(r), refusals[i].counter, 1);
+            r->not_retried = weir_retry_reason_label(reason);
+        }
+    return false;
+}
+
+static struct weir_retry_sight sight_of(const struct weir_request *r, const struct weir_outcome *o)
+{
+    uint64_t now_ms = r->worker->reactor.now_ms;
+    return (struct weir_retry_sight){
+        .outcome = *o,
+        .method = r->head != NULL ? r->head->method : (struct weir_str){"", 0},
+        .retries = r->retries,
+        .replaced = r->replaced,
+        .answer_begun = r->answer_begun,
+        .replayable = !r->replay.broken,
+        .left_ms = r->deadline_due_ms > now_ms ? r->deadline_due_ms - now_ms : 0,
+        .random = weir_rng_next(&r->worker->rng),
+    };
+}
+
+static enum weir_provider_counter retry_counter(enum weir_outcome_kind kind)
+{
+    switch (kind) {
+    case WEIR_OUTCOME_ANSWERED:
+        return WEIR_PC_RETRIES_STATUS;
+    case WEIR_OUTCOME_CONNECT_FAILED:
+        return WEIR_PC_RETRIES_CONNECT;
+    case WEIR_OUTCOME_TIMEOUT:
+        return WEIR_PC_RETRIES_TIMEOUT;
+    default:
+        return WEIR_PC_RETRIES_LOST;
+    }
+}
+
+/* The circuit has been told, so that what it thinks now counts. True: the request waits for its next try. */
+static bool decide(struct weir_request *r, const struct weir_outcome *o)
+{
+    struct weir_retry_sight s = sight_of(r, o);
+    uint64_t now_ms = r->worker->reactor.now_ms;
+    struct weir_choosing next = {.provider = r->provider, .worker = r->worker, .tried = r->tried | bit_of(r->endpoint)};
+    const struct weir_config_retry *policy = &r->provider->config->http.retry;
+    bool elsewhere = s.elsewhere = true;
+    struct weir_retry_decision d = weir_retry_decide(policy, &s);
+    if (d.word == WEIR_RETRY_AGAIN) {
+        /* Only now, as this is the way of every answer: it looks at each endpoint. */
+        weir_choose_could(&next, now_ms, &s.elsewhere);
+        d = weir_retry_decide(policy, &s);
+    }
+    if (d.word != WEIR_RETRY_AGAIN)
+        return give_up(r, d.reason);
+    if (!weir_choose_could(&next, now_ms + d.delay_ms, &elsewhere))
+        return give_up(r, WEIR_RETRY_NO_ENDPOINT);
+    if (!weir_retry_budget_take(r->provider->rt->retry_budget, now_ms))
+        return give_up(r, WEIR_RETRY_BUDGET);
+    weir_provider_add(weir_request_provider_counters(r), retry_counter(o->kind), 1);
+    /* Once all have failed it, any will do but the last one. */
+    r->tried = elsewhere ? next.tried : bit_of(r->endpoint);
+    r->retries++;
+    r->step = WEIR_STEP_BACKOFF;
+    r->again_due_ms = now_ms + d.delay_ms;
+    return true;
+}
+
+/* After decide() has said so, and the try has been ended. */
+static void go_again(struct weir_request *r)
+{
+    if (r->again_due_ms > r->worker->reactor.now_ms) {
+        weir_request_arm(r);
+        return;
+    }
+    r->again_due_ms = WEIR_NEVER;
+    weir_request_arm(r);
+    weir_request_try(r);
+}
+
+static void acquire(struct weir_request *r, uint64_t may_serve);
+
+/* A reused connection died unanswered: most likely its peer had closed it before. */
+static bool replace(struct weir_request *r, const struct weir_outcome *o)
+{
+    struct weir_retry_sight s = sight_of(r, o);
+    if (weir_retry_decide(&r->provider->config->http.retry, &s).word != WEIR_RETRY_REPLACE)
+        return false;
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
+    r->replaced = true;
+    r->try.replacing = true;
+    acquire(r, bit_of(r->endpoint));
+    return true;
+}
+
+void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f)
+{
+    weir_request_stop_clocks(r);
+    weir_request_arm(r);
+    weir_request_pin(r);
+    weir_request_let_upstream_go(r, WEIR_EC_CLOSED_FAILED);
+    if (!replace(r, &f->outcome)) {
+        if (f->counter != WEIR_TRY_COUNTED)
+            weir_endpoint_add(weir_request_endpoint_counters(r), f->counter, 1);
+        weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
+        judge(r, &f->outcome, f->code);
+        bool again = decide(r, &f->outcome);
+        weir_request_end_try(r);
+        if (again)
+            go_again(r);
+        else
+            weir_request_fail(r, f->status, f->code, "The provider %s failed: %s.", r->provider->config->name,
+                              f->message);
+    }
+    weir_request_unpin(r);
+}
+
+static struct weir_outcome outcome_of(const struct weir_request *r, const struct weir_head *head)
+{
+    struct weir_outcome o = {.kind = WEIR_OUTCOME_ANSWERED, .status = head->status, .reused = r->reused};
+    const struct weir_field *f = head->status < 300 ? NULL : weir_fields_get(&head->fields, WEIR_FIELD_RETRY_AFTER);
+    if (f != NULL)
+        o.retry_after = weir_retry_after_parse(f->value, weir_clock_unix_ms(), &o.retry_after_ms);
+    return o;
+}
+
+bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head)
+{
+    struct weir_outcome o = outcome_of(r, head);
+    char why[16];
+    snprintf(why, sizeof why, "status %u", head->status);
+    judge(r, &o, why);
+    if (!decide(r, &o))
+        return false;
+    weir_request_stop_clocks(r);
+    weir_request_let_upstream_go(r, WEIR_EC_CLOSED_CANCEL);
+    weir_request_end_try(r);
+    go_again(r);
+    return true;
+}
+
+/* -- to a connection, and off -- */
+
+/* It has reached its endpoint, or failed to. */
+static void count_try(struct weir_request *r)
+{
+    if (r->try.replacing)
+        return;
+    r->attempts++;
+    weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES, 1);
+}
+
+static void send_request(struct weir_request *r, struct weir_pool_conn *c)
+{
+    struct weir_upstream *u = weir_upstream_of(c);
+    struct weir_endpoint_counters *counters = weir_request_endpoint_counters(r);
+    struct weir_head head;
+    uint64_t now = weir_worker_now_us(r->worker);
+    count_try(r);
+    r->step = WEIR_STEP_SEND;
+    r->pool_due_ms = WEIR_NEVER;
+    r->granted_us = r->try.begun_us = now;
+    r->reused = c->leases > 1;
+    r->connect_us = r->reused ? 0 : u->connect_us;
+    weir_endpoint_add(counters, r->reused ? WEIR_EC_LEASES_REUSED : WEIR_EC_LEASES_NEW, 1);
+    weir_endpoint_add(counters, WEIR_EC_LEASE_WAIT_US, r->wait_us != 0 ? now - r->wait_us : 0);
+    if (!weir_request_head_up(r, &head)) {
+        weir_pool_release(&r->worker->pool, c);
+        weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
+        return;
+    }
+    r->up = weir_upstream_open(u, r);
+    if (r->up == NULL) {
+        const struct weir_try_failure f = {
+            .outcome = {.kind = WEIR_OUTCOME_LOST, .unprocessed = true, .reused = r->reused, .closed = true},
+            .status = 502,
+            .code = "upstream_closed",
+            .message = "the connection broke",
+            .counter = WEIR_EC_LOST_CLOSED,
+        };
+        weir_request_try_failed(r, &f);
+        return;
+    }
+    r->upstream = u;
+    r->total_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.total_ms;
+    weir_request_send(r, &head);
+}
+
+static struct weir_request *request_of(struct weir_pool_waiter *w)
+{
+    return WEIR_CONTAINER(w, struct weir_request, waiter);
+}
+
+static const struct weir_view_endpoint *endpoint_of(const struct weir_request *r, const struct weir_endpoint *rt)
+{
+    for (unsigned i = 0; i < r->provider->endpoint_count; i++)
+        if (r->provider->endpoints[i].rt == rt)
+            return &r->provider->endpoints[i];
+    return NULL;
+}
+
+/* The pool serves a waiter by another endpoint than the one that it wanted: then the try is one at that endpoint.
+ * False: its circuit does not let the request through any more. */
+static bool move_try(struct weir_request *r, const struct weir_view_endpoint *to)
+{
+    const struct weir_circuit_caller by = caller(r);
+    assert(to != NULL);
+    if (to == r->endpoint)
+        return true;
+    struct weir_breaker_answer a = weir_circuit_admit(to->rt, &by);
+    if (a.word != WEIR_BREAKER_ADMIT)
+        return false;
+    weir_request_end_try(r);
+    open_try(r, to, &a.ticket);
+    return true;
+}
+
+static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
+{
+    struct weir_request *r = request_of(w);
+    if (w->queued)
+        weir_hist_observe(weir_request_provider_counters(r), WEIR_H_QUEUE, weir_worker_now_us(r->worker) - r->wait_us);
+    if (move_try(r, endpoint_of(r, c->endpoint))) {
+        send_request(r, c);
+        return;
+    }
+    weir_pool_release(&r->worker->pool, c);
+    weir_request_end_try(r);
+    weir_request_try(r);
+}
+
+static void connect_failed(struct weir_request *r, const struct weir_err *err)
+{
+    struct weir_try_failure f = {.outcome = {.kind = WEIR_OUTCOME_CONNECT_FAILED},
+                                 .status = 502,
+                                 .code = "connect_failed",
+                                 .counter = WEIR_TRY_COUNTED,
+                                 .message = weir_err_text(err->code)};
+    if (err->code == WEIR_ELIMIT || err->code == WEIR_ENOMEM) {
+        weir_request_fail(r, 503, "out_of_resources", "The node is out of memory or descriptors.");
+        return;
+    }
+    if (err->code == WEIR_ETIMEOUT) {
+        f.outcome.kind = WEIR_OUTCOME_TIMEOUT;
+        f.status = 504;
+        f.code = "timeout_connect";
+    } else if (err->code == WEIR_ENOTFOUND) {
+        f.code = "dns_failed";
+    }
+    count_try(r);
+    weir_request_try_failed(r, &f);
+}
+
+static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
+{
+    connect_failed(request_of(w), err);
+}
+
+static void acquire(struct weir_request *r, uint64_t may_serve)
+{
+    struct weir_err err;
+    struct weir_pool_conn *c;
+    r->step = WEIR_STEP_POOL;
+    r->target = (struct weir_upstream_target){r->endpoint, r->hold};
+    r->waiter = (struct weir_pool_waiter){
+        .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = r->fresh || r->try.replacing},
+        .again = r->replaced || r->retries > 0,
+        .provider = r->provider->rt,
+        .wanted = r->endpoint->rt,
+        .target = &r->target,
+        .granted = granted,
+        .failed = failed,
+    };
+    switch (weir_pool_acquire(&r->worker->pool, &r->waiter, &c, &err)) {
+    case WEIR_POOL_GRANTED:
+        send_request(r, c);
+        return;
+    case WEIR_POOL_WAITING:
+        r->wait_us = weir_worker_now_us(r->worker);
+        r->pool_due_ms = r->worker->reactor.now_ms + r->provider->config->http.pool.block_timeout_ms;
+        weir_request_arm(r);
+        return;
+    case WEIR_POOL_REFUSED:
+        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_FULL, 1);
+        weir_request_fail(r, 503, "pool_full", "All connections to %s are in use and the queue is full.",
+                          r->provider->config->name);
+        return;
+    case WEIR_POOL_FAILED:
+        connect_failed(r, &err);
+        return;
+    }
+}
+
+void weir_request_try(struct weir_request *r)
+{
+    struct weir_choosing choosing = {.provider = r->provider, .worker = r->worker, .tried = r->tried};
+    const char *name = r->provider->config->name;
+    r->step = WEIR_STEP_ENDPOINT;
+    r->try = (struct weir_try){.begun_us = weir_worker_now_us(r->worker)};
+    r->wait_us = r->granted_us = r->first_byte_us = 0;
+    switch (weir_choose(&choosing)) {
+    case WEIR_CHOSEN:
+        open_try(r, choosing.endpoint, &choosing.ticket);
+        acquire(r, choosing.may_serve);
+        return;
+    case WEIR_CHOICE_NO_ADDRESS:
+        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_NO_ENDPOINT, 1);
+        weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", name);
+        return;
+    case WEIR_CHOICE_OPEN:
+        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_CIRCUIT_REFUSED, 1);
+        r->retry_after_s = (choosing.wait_ms + 999) / 1000;
+        weir_request_fail(r, 503, "circuit_open", "No endpoint of %s may be asked now: all have failed lately.", name);
+        return;
+    }
+}
+
+void weir_request_begin_tries(struct weir_request *r)
+{
+    uint64_t now_ms = r->worker->reactor.now_ms;
+    r->asked_us = weir_worker_now_us(r->worker);
+    r->deadline_due_ms = now_ms + r->provider->config->http.retry.deadline_ms;
+    weir_retry_budget_request(r->provider->rt->retry_budget, r->worker->index, now_ms);
+    weir_request_try(r);
+}
