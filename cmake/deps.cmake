@@ -11,6 +11,16 @@ function(weir_dep name module)
   target_link_libraries(weir_dep_${name} INTERFACE PkgConfig::DEP_${name})
 endfunction()
 
+# weir_dep_optional(NAME module MACRO): an empty target where the library is missing; MACRO is defined where it is there.
+function(weir_dep_optional name module macro)
+  pkg_check_modules(DEP_${name} IMPORTED_TARGET ${module})
+  add_library(weir_dep_${name} INTERFACE)
+  if(DEP_${name}_FOUND)
+    target_link_libraries(weir_dep_${name} INTERFACE PkgConfig::DEP_${name})
+    target_compile_definitions(weir_dep_${name} INTERFACE ${macro})
+  endif()
+endfunction()
+
 # weir_dep_prefixed(NAME header library...): from the private prefix where that holds it, else from the system.
 function(weir_dep_prefixed name header)
   add_library(weir_dep_${name} INTERFACE)
@@ -37,4 +47,6 @@ if(NOT WEIR_CORE_ONLY)
   weir_dep(uv libuv)
   weir_dep(cares libcares)
   weir_dep_prefixed(llhttp llhttp.h llhttp)
+  weir_dep(zlib zlib)
+  weir_dep_optional(zstd libzstd WEIR_HAVE_ZSTD)
 endif()
