@@ -10,7 +10,8 @@
 struct telling {
     struct weir_provider *provider;
     struct weir_log_producer *log;
-    uint64_t now_ms; /* events with an end only */
+    uint64_t now_ms;   /* events with an end only */
+    const char *check; /* why the check that brought it about failed, or NULL */
 };
 
 static const char *const reason_text[] = {"failed checks", "failed tries in a row", "rate of failed tries"};
@@ -78,6 +79,8 @@ static void changed(void *arg, const struct weir_outlier_event *e)
     weir_log_text(&l, "endpoint", endpoint->id);
     if (has_reason)
         weir_log_text(&l, "reason", reason_text[e->reason]);
+    if (e->change == WEIR_OUTLIER_UNHEALTHY)
+        weir_log_text(&l, "reason", t->check);
     if (e->change == WEIR_OUTLIER_EJECTED && e->until_ms != WEIR_NEVER)
         tell_until(&l, t->now_ms, e->until_ms);
     weir_log_end(&l);
@@ -121,7 +124,7 @@ void weir_health_tried(struct weir_provider *p, struct weir_endpoint *e, unsigne
         weir_cell_add(&e->local[worker].answers, 1);
         return;
     }
-    struct telling t = {p, log, now_ms};
+    struct telling t = {.provider = p, .log = log, .now_ms = now_ms};
     struct weir_outlier *o = enter(p);
     if (has(&p->health, e) && ok)
         weir_outlier_answered(o, e->slot);
@@ -176,7 +179,7 @@ void weir_health_follow(struct weir_provider *p, const struct weir_outlier_opts 
                         struct weir_endpoint *const *endpoints, unsigned count, uint64_t now_ms, uint64_t random,
                         struct weir_log_producer *log)
 {
-    struct telling t = {p, log, now_ms};
+    struct telling t = {.provider = p, .log = log, .now_ms = now_ms};
     struct weir_outlier *o = enter(p);
     uint64_t slots = 0;
     if (o->count == 0)
@@ -216,7 +219,7 @@ static void fold(struct weir_provider_health *h)
 
 void weir_health_tick(struct weir_provider *p, uint64_t now_ms, struct weir_log_producer *log)
 {
-    struct telling t = {p, log, now_ms};
+    struct telling t = {.provider = p, .log = log, .now_ms = now_ms};
     struct weir_outlier *o = enter(p);
     fold(&p->health);
     weir_outlier_tick(o, now_ms, &t, changed);
@@ -234,12 +237,21 @@ struct weir_endpoint *weir_health_check_next(struct weir_provider *p, uint64_t n
     return e;
 }
 
-void weir_health_check_done(struct weir_provider *p, const struct weir_endpoint *e, bool passed, uint64_t now_ms,
+void weir_health_check_done(struct weir_provider *p, struct weir_endpoint *e, const char *why, uint64_t now_ms,
                             struct weir_log_producer *log)
 {
-    struct telling t = {p, log, now_ms};
+    struct telling t = {.provider = p, .log = log, .now_ms = now_ms, .check = why};
+    struct weir_outlier *o = enter(p);
+    atomic_fetch_add_explicit(&e->checks[why != NULL], 1, memory_order_relaxed);
+    if (has(&p->health, e))
+        weir_outlier_check_done(o, e->slot, now_ms, why == NULL, &t, changed);
+    leave(p);
+}
+
+void weir_health_check_drop(struct weir_provider *p, const struct weir_endpoint *e, uint64_t now_ms)
+{
     struct weir_outlier *o = enter(p);
     if (has(&p->health, e))
-        weir_outlier_check_done(o, e->slot, now_ms, passed, &t, changed);
+        weir_outlier_check_drop(o, e->slot, now_ms);
     leave(p);
 }

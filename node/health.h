@@ -59,10 +59,13 @@ void weir_health_follow(struct weir_provider *p, const struct weir_outlier_opts 
 void weir_health_forget(struct weir_provider *p);
 /* Often: folds in what the workers counted, lets back in, compares rates. */
 void weir_health_tick(struct weir_provider *p, uint64_t now_ms, struct weir_log_producer *log);
-/* An endpoint whose check is due; it has begun, and weir_health_check_done must follow while the caller keeps e alive
- * by a reference. NULL: none. */
+/* An endpoint whose check is due; it has begun, and its end must follow while the caller keeps e alive by a reference.
+ * NULL: none. */
 struct weir_endpoint *weir_health_check_next(struct weir_provider *p, uint64_t now_ms);
-void weir_health_check_done(struct weir_provider *p, const struct weir_endpoint *e, bool passed, uint64_t now_ms,
+/* why: of one that failed, for the log; NULL: it passed. */
+void weir_health_check_done(struct weir_provider *p, struct weir_endpoint *e, const char *why, uint64_t now_ms,
                             struct weir_log_producer *log);
+/* It could not be made, for reasons of this node's own. */
+void weir_health_check_drop(struct weir_provider *p, const struct weir_endpoint *e, uint64_t now_ms);
 
 #endif

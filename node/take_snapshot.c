@@ -29,6 +29,8 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
     }
     for (unsigned i = 0; i < WEIR_OUTLIER_REASONS; i++)
         out->counters.at[WEIR_EC_EJECTIONS_CHECKS + i] = atomic_load(&e->rt->ejections[i]);
+    for (unsigned i = 0; i < 2; i++)
+        out->counters.at[WEIR_EC_CHECKS_PASSED + i] = atomic_load(&e->rt->checks[i]);
     out->ejected = (weir_health_out(e->rt->provider) >> e->rt->slot & 1) != 0;
     out->checks_failed = (atomic_load(&e->rt->provider->health.unhealthy) >> e->rt->slot & 1) != 0;
     uint64_t closed = out->counters.at[WEIR_EC_EVICTIONS];

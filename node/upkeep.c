@@ -2,11 +2,48 @@
 
 #include <sys/random.h>
 
+/* -- checks -- */
+
+static void checked(void *arg, const struct weir_view_endpoint *e, enum weir_probe_result result, const char *why)
+{
+    struct weir_upkeep *u = arg;
+    uint64_t now_ms = u->reactor->now_ms;
+    if (result == WEIR_PROBE_NOT_MADE)
+        weir_health_check_drop(e->provider->rt, e->rt, now_ms);
+    else
+        weir_health_check_done(e->provider->rt, e->rt, result == WEIR_PROBE_PASSED ? NULL : why, now_ms, u->log);
+}
+
+static const struct weir_view_endpoint *endpoint_of(const struct weir_view_provider *p, const struct weir_endpoint *rt)
+{
+    const struct weir_view_endpoint *e = p->endpoints;
+    while (e->rt != rt)
+        e++;
+    return e;
+}
+
+static void begin_checks(struct weir_upkeep *u, uint64_t now_ms)
+{
+    unsigned count = u->view->provider_count;
+    if (!atomic_load(&u->node->ready)) /* names may not be known yet, which is no endpoint's fault */
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        const struct weir_view_provider *p = &u->view->providers[(u->first + i) % count];
+        struct weir_endpoint *due;
+        while (weir_probes_have_room(&u->probes) && (due = weir_health_check_next(p->rt, now_ms)) != NULL)
+            weir_probe_begin(&u->probes, u->view, endpoint_of(p, due));
+    }
+    u->first = count > 0 ? (u->first + 1) % count : 0;
+}
+
+/* -- all of it -- */
+
 static void tick(struct weir_deadline *d, uint64_t now_ms)
 {
     struct weir_upkeep *u = WEIR_CONTAINER(d, struct weir_upkeep, tick);
     for (unsigned i = 0; i < u->view->provider_count; i++)
         weir_health_tick(u->view->providers[i].rt, now_ms, u->log);
+    begin_checks(u, now_ms);
     weir_reactor_deadline(u->reactor, d, now_ms + WEIR_UPKEEP_TICK_MS);
 }
 
@@ -17,6 +54,7 @@ void weir_upkeep_init(struct weir_upkeep *u, struct weir_reactor *reactor, struc
     if (getrandom(&u->rng.state, sizeof u->rng.state, 0) != (ssize_t)sizeof u->rng.state)
         u->rng.state = weir_clock_us();
     weir_deadline_init(&u->tick, tick);
+    weir_probes_init(&u->probes, reactor, u, checked);
 }
 
 static void follow_provider(struct weir_upkeep *u, const struct weir_view_provider *p, uint64_t now_ms)
@@ -28,7 +66,7 @@ static void follow_provider(struct weir_upkeep *u, const struct weir_view_provid
     weir_health_follow(p->rt, &opts, endpoints, p->endpoint_count, now_ms, weir_rng_next(&u->rng), u->log);
 }
 
-void weir_upkeep_follow(struct weir_upkeep *u, const struct weir_view *view)
+void weir_upkeep_follow(struct weir_upkeep *u, struct weir_view *view)
 {
     weir_reactor_clock(u->reactor);
     uint64_t now_ms = u->reactor->now_ms;
@@ -44,5 +82,6 @@ void weir_upkeep_follow(struct weir_upkeep *u, const struct weir_view *view)
 
 void weir_upkeep_close(struct weir_upkeep *u)
 {
+    weir_probes_close(&u->probes);
     weir_deadline_drop(&u->reactor->wheel, &u->tick);
 }

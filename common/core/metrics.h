@@ -178,10 +178,13 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
       "Times that this node's failures did not open the shared circuit, as another node was served well.")             \
     X(SENT, "weir_upstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to the endpoint.")                       \
     X(RECEIVED, "weir_upstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from the endpoint.")         \
+    X(CHECKS_PASSED, "weir_health_checks_total", "result=\"passed\"", COUNTER, COUNT, WEIR_HELP_CHECKS)                \
+    X(CHECKS_FAILED, "weir_health_checks_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_CHECKS)                \
     X(EJECTIONS_CHECKS, "weir_endpoint_ejections_total", "reason=\"checks\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS)     \
     X(EJECTIONS_FAILURES, "weir_endpoint_ejections_total", "reason=\"failures\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS) \
     X(EJECTIONS_RATE, "weir_endpoint_ejections_total", "reason=\"rate\"", COUNTER, COUNT, WEIR_HELP_EJECTIONS)
 
+#define WEIR_HELP_CHECKS    "Active health checks of the endpoint."
 #define WEIR_HELP_EJECTIONS "Times that the endpoint began to be passed over, by what showed it to be sick."
 #define WEIR_HELP_RESPONSES "Response heads received, by class of status."
 #define WEIR_HELP_LEASES    "Connections given to requests, by whether they had served one before."

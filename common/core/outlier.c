@@ -214,8 +214,7 @@ void weir_outlier_check_begin(struct weir_outlier *o, unsigned slot)
     e->next_check_ms = WEIR_NEVER;
 }
 
-void weir_outlier_check_done(struct weir_outlier *o, unsigned slot, uint64_t now_ms, bool passed, void *arg,
-                             weir_outlier_fn *fn)
+void weir_outlier_check_drop(struct weir_outlier *o, unsigned slot, uint64_t now_ms)
 {
     assert(slot < WEIR_POOL_ENDPOINTS_MAX);
     struct weir_outlier_endpoint *e = &o->at[slot];
@@ -223,6 +222,16 @@ void weir_outlier_check_done(struct weir_outlier *o, unsigned slot, uint64_t now
         return;
     e->checking = false;
     e->next_check_ms = later(now_ms + o->opts.check_interval_ms, e->checks_paused_ms);
+}
+
+void weir_outlier_check_done(struct weir_outlier *o, unsigned slot, uint64_t now_ms, bool passed, void *arg,
+                             weir_outlier_fn *fn)
+{
+    assert(slot < WEIR_POOL_ENDPOINTS_MAX);
+    struct weir_outlier_endpoint *e = &o->at[slot];
+    if (!e->present || !e->checking)
+        return;
+    weir_outlier_check_drop(o, slot, now_ms);
     e->checks_failed = passed ? 0 : e->checks_failed + (e->checks_failed < UINT32_MAX);
     bool unhealthy = e->checks_failed >= o->opts.unhealthy_threshold || (e->unhealthy && !passed);
     if (unhealthy == e->unhealthy)

@@ -115,6 +115,8 @@ void weir_outlier_check_begin(struct weir_outlier *o, unsigned slot);
  * slot ends the check first. */
 void weir_outlier_check_done(struct weir_outlier *o, unsigned slot, uint64_t now_ms, bool passed, void *arg,
                              weir_outlier_fn *fn);
+/* The check begun could not be made, for reasons that are not the endpoint's: the next one comes at its time. */
+void weir_outlier_check_drop(struct weir_outlier *o, unsigned slot, uint64_t now_ms);
 /* The circuit is open until then: no check before. The time is when a trial may be made, not when one was: an endpoint
  * that is out would wait for ever for a trial by a request. */
 void weir_outlier_checks_pause(struct weir_outlier *o, unsigned slot, uint64_t until_ms);

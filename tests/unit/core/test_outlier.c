@@ -91,6 +91,25 @@ START_TEST(test_checks_at_their_interval)
 }
 END_TEST
 
+START_TEST(test_a_check_that_could_not_be_made)
+{
+    start(3);
+    check(1, false);
+    check(1, false);
+    now = o.at[1].next_check_ms;
+    weir_outlier_check_begin(&o, 1);
+    weir_outlier_check_drop(&o, 1, now);
+    ck_assert_uint_eq(o.at[1].next_check_ms, now + INTERVAL);
+    expect("");
+    check(1, false);
+    expect("1 unhealthy;1 ejected checks;");
+    check(1, true);
+    weir_outlier_check_drop(&o, 1, now); /* none under way */
+    weir_outlier_check_drop(&o, 7, now); /* nobody there */
+    ck_assert_uint_eq(o.at[1].next_check_ms, now + INTERVAL);
+}
+END_TEST
+
 START_TEST(test_unhealthy_after_three_and_healthy_after_one)
 {
     start(3);
@@ -444,9 +463,9 @@ static void setup(void)
     told[0] = '\0';
 }
 
-CHECK_MAIN("outlier", setup, NULL, test_checks_at_their_interval, test_unhealthy_after_three_and_healthy_after_one,
-           test_at_most_half_by_checks, test_the_only_one_stays, test_failures_in_a_row, test_answers_counted_apart,
-           test_the_time_grows_to_its_bound_and_is_forgotten, test_a_closed_circuit_ends_it, test_out_for_two_reasons,
-           test_spared_ones_go_when_there_is_room, test_a_rate_far_below_the_others, test_rates_that_say_nothing,
-           test_the_worst_rate_first, test_no_checks_while_the_circuit_is_open, test_new_options,
-           test_of_the_configuration, test_random_events)
+CHECK_MAIN("outlier", setup, NULL, test_checks_at_their_interval, test_a_check_that_could_not_be_made,
+           test_unhealthy_after_three_and_healthy_after_one, test_at_most_half_by_checks, test_the_only_one_stays,
+           test_failures_in_a_row, test_answers_counted_apart, test_the_time_grows_to_its_bound_and_is_forgotten,
+           test_a_closed_circuit_ends_it, test_out_for_two_reasons, test_spared_ones_go_when_there_is_room,
+           test_a_rate_far_below_the_others, test_rates_that_say_nothing, test_the_worst_rate_first,
+           test_no_checks_while_the_circuit_is_open, test_new_options, test_of_the_configuration, test_random_events)

@@ -81,7 +81,7 @@ static uint64_t check_all(bool passed)
     struct weir_endpoint *due;
     while ((due = weir_health_check_next(p, now)) != NULL) {
         slots |= UINT64_C(1) << due->slot;
-        weir_health_check_done(p, due, passed, now, producer);
+        weir_health_check_done(p, due, passed ? NULL : "refused", now, producer);
     }
     return slots;
 }
@@ -171,7 +171,7 @@ START_TEST(test_checks_take_out_and_bring_back)
         now += opts.check_interval_ms;
         struct weir_endpoint *due;
         while ((due = weir_health_check_next(p, now)) != NULL)
-            weir_health_check_done(p, due, due != e[2], now, producer);
+            weir_health_check_done(p, due, due != e[2] ? NULL : "status 500", now, producer);
     }
     ck_assert_uint_eq(weir_health_out(p), 1u << e[2]->slot);
     ck_assert_uint_eq(p->health.unhealthy, 1u << e[2]->slot);
@@ -179,7 +179,10 @@ START_TEST(test_checks_take_out_and_bring_back)
     check_all(true);
     ck_assert_uint_eq(weir_health_out(p), 0);
     ck_assert_uint_eq(p->health.unhealthy, 0);
-    ck_assert_uint_eq(lines_with(logged(), "event=endpoint_healthy"), 1);
+    const char *text = logged();
+    ck_assert_uint_eq(lines_with(text, "event=endpoint_unhealthy"), 1);
+    ck_assert_uint_eq(lines_with(text, "reason=\"status 500\""), 1);
+    ck_assert_uint_eq(lines_with(text, "event=endpoint_healthy"), 1);
 }
 END_TEST
 
@@ -230,7 +233,7 @@ START_TEST(test_endpoints_come_and_go)
     struct weir_endpoint *due = NULL;
     now += opts.check_interval_ms;
     while ((due = weir_health_check_next(p, now)) != NULL && due != e[3])
-        weir_health_check_done(p, due, true, now, producer);
+        weir_health_check_done(p, due, NULL, now, producer);
     ck_assert_ptr_eq(due, e[3]);
     follow(3);
     ck_assert_int_eq(__builtin_popcountll(weir_health_out(p)), 1);
@@ -239,7 +242,8 @@ START_TEST(test_endpoints_come_and_go)
     tried(3, 0, true, 9);
     weir_health_circuit(p, e[3], true, now + SECOND, producer);
     weir_health_circuit(p, e[3], false, 0, producer);
-    weir_health_check_done(p, e[3], false, now, producer);
+    weir_health_check_done(p, e[3], "refused", now, producer);
+    weir_health_check_drop(p, e[3], now);
     tick_after(SECOND);
     ck_assert_uint_eq(p->health.outlier.count, 3);
     ck_assert_uint_eq(weir_health_out(p) >> e[3]->slot & 1, 0);
