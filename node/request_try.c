@@ -237,6 +237,10 @@ bool weir_request_answer_again(struct weir_request *r, const struct weir_head *h
     if (!decide(r, &o))
         return false;
     weir_request_stop_clocks(r);
+    if (r->end_sent_up && weir_upstream_read_out(r->upstream, r->up, head)) {
+        r->up = NULL;
+        r->upstream = NULL;
+    }
     weir_request_let_upstream_go(r, WEIR_EC_CLOSED_CANCEL);
     weir_request_end_try(r);
     go_again(r);

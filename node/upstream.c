@@ -13,6 +13,10 @@
 /* A peer that says `Keep-Alive: timeout=N` closes at N; this much earlier the connection is no longer offered. */
 #define PEER_KEEPALIVE_MARGIN_MS 500u
 
+/* An answer that is not passed on is read to its end if it is short, for that costs less than a new connection. */
+#define READ_OUT_BYTES_MAX 16384
+#define READ_OUT_MS_MAX    1000u
+
 static void stream_started(struct weir_stream *s, int code, const struct weir_err *err);
 
 static void count(const struct weir_upstream *u, enum weir_endpoint_counter id, uint64_t n)
@@ -208,6 +212,58 @@ struct weir_exchange *weir_upstream_open(struct weir_upstream *u, struct weir_re
     x->user = r;
     x->arena = &r->arena;
     return x;
+}
+
+/* -- a body that nobody wants -- */
+
+static void rest_head(struct weir_exchange *x, struct weir_head *head)
+{
+    (void)x;
+    (void)head;
+}
+
+static void rest_body(struct weir_exchange *x, const uint8_t *p, size_t n)
+{
+    (void)x;
+    (void)p;
+    (void)n;
+}
+
+static void rest_end(struct weir_exchange *x, const struct weir_fields *trailers)
+{
+    struct weir_upstream *u = x->user;
+    (void)trailers;
+    weir_deadline_clear(&u->deadline);
+}
+
+static void rest_reset(struct weir_exchange *x, const struct weir_reset *why)
+{
+    (void)x;
+    (void)why;
+}
+
+static void rest_room(struct weir_exchange *x, size_t room)
+{
+    (void)x;
+    (void)room;
+}
+
+static const struct weir_exchange_events rest_events = {
+    .head = rest_head, .body = rest_body, .end = rest_end, .reset = rest_reset, .room = rest_room};
+
+bool weir_upstream_read_out(struct weir_upstream *u, struct weir_exchange *x, const struct weir_head *head)
+{
+    /* Of known length: chunks could bring trailers, for which there is no arena any more. */
+    if (!head->keep_alive || (head->has_body && head->content_length < 0) || head->content_length > READ_OUT_BYTES_MAX)
+        return false;
+    u->request = NULL;
+    x->events = &rest_events;
+    x->user = u;
+    x->arena = NULL;
+    weir_reactor_deadline(&u->worker->reactor, &u->deadline, u->worker->reactor.now_ms + READ_OUT_MS_MAX);
+    if (head->has_body && head->content_length > 0)
+        x->ops->grant(x, (size_t)head->content_length);
+    return true;
 }
 
 bool weir_upstream_close_all(struct weir_worker *w)

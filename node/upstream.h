@@ -45,4 +45,9 @@ static inline struct weir_upstream *weir_upstream_of(struct weir_pool_conn *c)
  * then been discarded. */
 struct weir_exchange *weir_upstream_open(struct weir_upstream *u, struct weir_request *r);
 
+/* A head has come on x and is not passed on: the rest of the answer is read and thrown away, and the connection goes
+ * back to the pool. To be called from inside the head's event, the request having been sent whole; x is not the
+ * caller's any more. False: it is not worth it, and x is as it was. */
+bool weir_upstream_read_out(struct weir_upstream *u, struct weir_exchange *x, const struct weir_head *head);
+
 #endif
