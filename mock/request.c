@@ -103,8 +103,10 @@ bool mock_request_plan(struct mock_request *rq, struct weir_str model)
         rq->plan.status = 0;
     }
     rq->gate = NULL;
-    if (rq->route->control)
+    if (rq->route->control) {
+        mock_plan_init(&rq->plan);
         return true;
+    }
     if (rq->plan.gate.len > 0 && w->shared->options->workers == 1)
         rq->gate = mock_gate_find(&w->shared->gates, rq->plan.gate);
     return rq->plan.gate.len == 0 || rq->gate != NULL;

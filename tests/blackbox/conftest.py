@@ -49,7 +49,9 @@ class Stage:
         return self._keep(harness.Mock(self.scratch, name or f"mock{next(self.number)}", *flags))
 
     def upstream(self, script):
-        upstream = Upstream(script if callable(script) else answering(script))
+        """A script, or what it answers: the same to all requests, or a list to take turns."""
+        answers = script if isinstance(script, list) else [script]
+        upstream = Upstream(script if callable(script) else answering(*answers))
         self.running.append(upstream.close)
         return upstream
 

@@ -261,6 +261,13 @@ def test_plan_changes_while_it_runs(stage):
         assert c.post("/plan?status", b"").status == 400
 
 
+def test_faults_do_not_reach_the_control_paths(stage):
+    m = stage.mock("--fault", "reset-mid-body", "--close", "1", "--padding-bytes", "100")
+    assert m.stats()["requests"]["total"] == 0
+    m.plan(fault="truncate")
+    assert m.arrivals() == []
+
+
 def test_plan_reaches_all_workers(stage):
     m = stage.mock("--workers", "3")
     m.plan(status=503)
