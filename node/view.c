@@ -11,6 +11,11 @@ struct weir_shared_config *weir_shared_config_new(struct weir_config *config)
     return s;
 }
 
+void weir_shared_config_ref(struct weir_shared_config *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+}
+
 void weir_shared_config_unref(struct weir_shared_config *s)
 {
     if (atomic_fetch_sub(&s->refs, 1) != 1)
@@ -142,7 +147,7 @@ int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, con
     v->shared = shared;
     v->config = shared->config;
     v->routes = (struct weir_routes){v->config->routes, v->config->route_count};
-    atomic_fetch_add(&shared->refs, 1);
+    weir_shared_config_ref(shared);
     v->providers = weir_arena_alloc(&v->arena, (v->config->provider_count + 1) * sizeof *v->providers);
     int rv = v->providers == NULL ? weir_err_set(err, WEIR_ENOMEM, "view: out of memory") : 0;
     for (size_t i = 0; rv == 0 && i < v->config->provider_count; i++)

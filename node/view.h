@@ -54,6 +54,7 @@ struct weir_view {
 
 /* Takes over config on success; one reference, the caller's. */
 struct weir_shared_config *weir_shared_config_new(struct weir_config *config);
+void weir_shared_config_ref(struct weir_shared_config *s);
 void weir_shared_config_unref(struct weir_shared_config *s);
 
 /* Builds a view: runtimes and addresses that `before` (NULL: none) has are taken over. One reference, the caller's; the

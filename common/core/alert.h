@@ -15,15 +15,13 @@
 #include <stdint.h>
 
 #include "core/alert_expr.h"
+#include "core/alert_values.h"
 #include "core/config.h"
 #include "core/snapshot.h"
 
-/* Rules are evaluated this often. */
-#define WEIR_ALERT_EVERY_MS 10000u
-
 /* -- conditions -- */
 
-/* Parses a condition over the guide's metric names; ids are enum weir_guide_id. The error of an unknown name names the
+/* Parses a condition over metric names; ids are those of core/alert_values.h. The error of an unknown name names the
  * nearest known one. Errors: WEIR_EINVAL. */
 WEIR_MUST_USE int weir_alert_condition_parse(struct weir_alert_expr *out, struct weir_str text,
                                              struct weir_alert_expr_error *error);
@@ -52,18 +50,18 @@ bool weir_alert_step(struct weir_alert *a, enum weir_alert_truth truth, uint64_t
 
 struct weir_alert_window {
     uint64_t window_ms;
+    size_t cells;                       /* counters in a sample */
     uint64_t at_ms[WEIR_ALERT_SAMPLES]; /* a ring, oldest at `first` */
-    struct weir_endpoint_counters counters[WEIR_ALERT_SAMPLES];
+    uint64_t *counters;                 /* WEIR_ALERT_SAMPLES x cells; the caller's */
     unsigned first, count;
 };
 
-/* window_ms > 0. */
-void weir_alert_window_init(struct weir_alert_window *w, uint64_t window_ms);
+/* window_ms > 0; memory has room for WEIR_ALERT_SAMPLES x cells and lasts as long as the window. */
+void weir_alert_window_init(struct weir_alert_window *w, uint64_t window_ms, size_t cells, uint64_t *memory);
 /* What the counters have grown by since the newest sample that is a window old, or since the oldest there is: the first
  * call yields zeros. Keeps `now` as a sample when one is due. When a counter has fallen (endpoints have left), the
  * window starts anew. */
-void weir_alert_window_increase(struct weir_alert_window *w, uint64_t now_ms, const struct weir_endpoint_counters *now,
-                                struct weir_endpoint_counters *increase);
+void weir_alert_window_increase(struct weir_alert_window *w, uint64_t now_ms, const uint64_t *now, uint64_t *increase);
 
 /* -- all rules in all scopes -- */
 
@@ -74,8 +72,12 @@ struct weir_alert_view {
     const struct weir_config_alert *rule;
     const char *provider; /* NULL: over all */
     const struct weir_alert *alert;
-    const struct weir_guide_values *values; /* of the scope at the last evaluation, counters over the window */
+    const struct weir_alert_values *values; /* of the scope at the last evaluation, counters over the window */
+    const struct weir_alert_expr *condition;
 };
+
+/* The next metric that the condition names, each once: its id; -1: there is none left. *at begins as 0. */
+int weir_alert_next_name(const struct weir_alert_view *v, unsigned *at);
 
 /* Must not free the alerts. */
 typedef void weir_alert_fn(void *arg, const struct weir_alert_view *v);
@@ -90,13 +92,19 @@ void weir_alerts_free(struct weir_alerts **a);
  * `old` is freed. */
 void weir_alerts_adopt(struct weir_alerts *a, struct weir_alerts *old, uint64_t now_ms, void *arg, weir_alert_fn *fn);
 
-/* When the next evaluation is due; 0: at once. */
+/* When the next evaluation is due, alerting.interval after the last one; 0: at once. */
 uint64_t weir_alerts_due_ms(const struct weir_alerts *a);
 /* Evaluates every rule, whether due or not; fn gets each that began or ceased to fire. Providers that the configuration
  * does not have are passed over; those that the snapshot does not have keep their states. A first call with the
  * counters as they were at the start makes what follows count from there. */
 void weir_alerts_evaluate(struct weir_alerts *a, const struct weir_snapshot *s, uint64_t now_ms, void *arg,
                           weir_alert_fn *fn);
+/* Rules that fire now, scopes counted one by one. */
+struct weir_alerts_count {
+    unsigned by_severity[3]; /* enum weir_config_severity */
+    unsigned scale_up;       /* of these, with this action */
+};
+struct weir_alerts_count weir_alerts_count(const struct weir_alerts *a);
 /* Every rule in every scope, those over all first. */
 void weir_alerts_each(const struct weir_alerts *a, void *arg, weir_alert_fn *fn);
 

@@ -366,6 +366,11 @@ int weir_alert_expr_parse(struct weir_alert_expr *out, struct weir_str text, str
     return k != NONE ? WEIR_OK : WEIR_EINVAL;
 }
 
+int weir_alert_expr_name_at(const struct weir_alert_expr *e, uint32_t node)
+{
+    return e->nodes[node].op == T_NAME ? (int)e->nodes[node].id : -1;
+}
+
 /* -- evaluation: a truth is 1 or 0, and what is unknown is no number (NaN) -- */
 
 static double divide(double a, double b)

@@ -61,6 +61,9 @@ WEIR_MUST_USE int weir_alert_expr_parse(struct weir_alert_expr *out, struct weir
                                         struct weir_alert_expr_error *error, void *arg,
                                         weir_alert_expr_resolve_fn *resolve);
 
+/* The id of the name at that node; -1: it is something else. */
+int weir_alert_expr_name_at(const struct weir_alert_expr *e, uint32_t node);
+
 enum weir_alert_truth { WEIR_ALERT_FALSE, WEIR_ALERT_TRUE, WEIR_ALERT_UNKNOWN };
 
 /* values[id] for each id that resolve gave; a value that is no number is unknown. */

@@ -293,6 +293,8 @@ enum weir_config_action {
     WEIR_CONFIG_ACTION_SCALE_UP,
     WEIR_CONFIG_ACTION_INVESTIGATE
 };
+const char *weir_config_severity_text(enum weir_config_severity s); /* as it is written in the file */
+const char *weir_config_action_text(enum weir_config_action a);
 
 struct weir_config_alert {
     const char *name, *condition, *message;
@@ -367,7 +369,7 @@ struct weir_config {
     } dns;
     struct {
         struct weir_config_alerts connection_pool;
-        uint64_t window_ms;
+        uint64_t interval_ms, window_ms;
         const char *webhook_url; /* NULL: none */
     } alerting;
     struct weir_config_alerts alerts;

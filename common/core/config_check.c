@@ -117,13 +117,6 @@ const char *weir_config_check_redis_url(const char *text)
     return "is not a store's URL: redis://, rediss://, redis+sentinel:// or unix:";
 }
 
-const char *weir_config_check_http_url(const char *text)
-{
-    if (has_prefix(text, "http://") || has_prefix(text, "https://"))
-        return NULL;
-    return "is not an http:// or https:// URL";
-}
-
 const char *weir_config_check_affinity(const char *text)
 {
     if (strcmp(text, "api_key") == 0 || strcmp(text, "address") == 0)
@@ -243,6 +236,41 @@ const char *weir_config_listen_parse(struct weir_config_listen *out, struct weir
     out->host = weir_arena_dup(a, host).ptr;
     out->port = (uint16_t)port;
     return out->host == NULL ? weir_err_text(WEIR_ENOMEM) : NULL;
+}
+
+/* -- URLs that are posted to -- */
+
+const char *weir_config_http_url_split(struct weir_config_http_url *out, const char *text)
+{
+    uint64_t port;
+    bool has_port;
+    out->tls = strncasecmp(text, "https://", 8) == 0;
+    if (!out->tls && strncasecmp(text, "http://", 7) != 0)
+        return "is not an http:// or https:// URL";
+    out->authority.ptr = text + (out->tls ? 8 : 7);
+    out->authority.len = strcspn(out->authority.ptr, "/?#");
+    if (out->authority.len > 0 && memchr(out->authority.ptr, '@', out->authority.len) != NULL)
+        return "holds credentials: a token belongs into its path or query";
+    port = out->tls ? 443 : 80;
+    if (!split(out->authority.ptr, out->authority.len, &out->host, &port, &has_port) || port == 0)
+        return "is not a URL: its port must be 1 to 65535, an IPv6 address stands in brackets";
+    if (!is_host(out->host))
+        return "is not a URL: its host is neither a name nor an address";
+    out->port = (uint16_t)port;
+    out->target = weir_str_of(out->authority.ptr + out->authority.len);
+    if (out->target.len > 0 && out->target.ptr[0] != '/')
+        return "has no path before its query or fragment";
+    for (size_t i = 0; i < out->target.len; i++)
+        if (out->target.ptr[i] == '#' || (unsigned char)out->target.ptr[i] <= ' ' ||
+            (unsigned char)out->target.ptr[i] >= 0x7f)
+            return "holds a fragment, or a character that no URL has: write it as %XX";
+    return NULL;
+}
+
+const char *weir_config_check_http_url(const char *text)
+{
+    struct weir_config_http_url url;
+    return weir_config_http_url_split(&url, text);
 }
 
 /* -- URLs of endpoints -- */

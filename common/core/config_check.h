@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "core/config.h"
+#include "core/str.h"
 
 /* RFC 9110 section 9.1: a token in capitals. */
 const char *weir_config_check_method(const char *text);
@@ -21,7 +22,7 @@ const char *weir_config_check_host_glob(const char *text);
 const char *weir_config_check_name(const char *text);
 /* redis://, rediss://, redis+sentinel:// or unix: */
 const char *weir_config_check_redis_url(const char *text);
-/* http:// or https:// */
+/* http:// or https://, without credentials and fragment; a query is fine. */
 const char *weir_config_check_http_url(const char *text);
 /* A source of the affinity key: header:NAME, cookie:NAME, json:NAME, api_key, address. */
 const char *weir_config_check_affinity(const char *text);
@@ -34,6 +35,17 @@ bool weir_config_explain_condition(const char *text, char *why, size_t len);
 
 /* "127.0.0.1:8000", "[::1]:8000". What is wrong, or NULL. out->text is text itself. */
 const char *weir_config_listen_parse(struct weir_config_listen *out, struct weir_arena *a, const char *text);
+/* The parts of such a URL, slices of the text. */
+struct weir_config_http_url {
+    bool tls;
+    struct weir_str host;      /* without brackets */
+    struct weir_str authority; /* for the Host field */
+    struct weir_str target;    /* path and query; empty: "/" */
+    uint16_t port;
+};
+/* What is wrong, or NULL. */
+const char *weir_config_http_url_split(struct weir_config_http_url *out, const char *text);
+
 /* The address is this machine's own, or the name always stands for that (RFC 6761). */
 bool weir_config_host_is_loopback(const char *host);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/config_check.h"
+
 void weir_config_report(struct weir_config_reader *r, enum weir_config_level level, uint32_t line, const char *key,
                         const char *fmt, ...)
 {
@@ -155,6 +157,26 @@ static void analytics_check(struct weir_config_reader *r)
                            "enable_predictive_scaling has no history to forecast from without it");
 }
 
+/* -- alerts -- */
+
+static void webhook_check(struct weir_config_reader *r)
+{
+    const char *url = r->c->alerting.webhook_url;
+    const struct weir_config_origin *origin = weir_config_origin_of(r->c, &r->c->alerting.webhook_url);
+    struct weir_config_http_url parts;
+    if (url != NULL && origin != NULL && weir_config_http_url_split(&parts, url) == NULL && parts.tls &&
+        !weir_config_features[WEIR_CONFIG_FEATURE_TLS_CLIENT].built)
+        weir_config_report(r, WEIR_CONFIG_ERROR, origin->line, origin->path, "https:// is not in this build");
+    if (url != NULL)
+        return;
+    const struct weir_config_alerts *lists[] = {&r->c->alerting.connection_pool, &r->c->alerts};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (size_t j = 0; j < lists[i]->count; j++)
+            if (lists[i]->at[j].action == WEIR_CONFIG_ACTION_WEBHOOK)
+                weir_config_report(r, WEIR_CONFIG_ERROR, lists[i]->at[j].line, "alerting.webhook_url",
+                                   "is not set, and the rule %s is to be posted there", lists[i]->at[j].name);
+}
+
 /* -- secrets from files -- */
 
 static void secret_read(struct weir_config_reader *r, const struct weir_config_field *f, char *base)
@@ -227,6 +249,7 @@ void weir_config_finish(struct weir_config_reader *r)
     analytics_check(r);
     if (weir_config_origin_of(c, &c->alerting.connection_pool) == NULL)
         c->alerting.connection_pool = weir_config_default_alerts;
+    webhook_check(r);
     if (r->in->read_file != NULL)
         secrets_read(r, &weir_config_root, (char *)c);
 }

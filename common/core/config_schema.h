@@ -22,7 +22,7 @@
     X(REDIRECTS, false, WARN, "following redirects")     \
     X(COMPRESSION, false, WARN, "compression")           \
     X(DNS_CACHE, false, WARN, "the DNS cache switch")    \
-    X(ALERTS, false, WARN, "alerts")                     \
+    X(ALERTS, true, WARN, "alerts")                      \
     X(HTTP2, false, WARN, "HTTP/2")                      \
     X(CLUSTER, false, WARN, "the cluster")               \
     X(ANALYTICS, false, WARN, "analytics")               \

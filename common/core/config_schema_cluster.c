@@ -28,6 +28,17 @@ const char *const weir_config_environments[] = {"development", "production", NUL
 
 static const char *const severity_choices[] = {"info", "warning", "critical", NULL};
 static const char *const action_choices[] = {"log", "webhook", "scale_up", "investigate", NULL};
+
+const char *weir_config_severity_text(enum weir_config_severity s)
+{
+    return severity_choices[s];
+}
+
+const char *weir_config_action_text(enum weir_config_action a)
+{
+    return action_choices[a];
+}
+
 static const struct weir_config_field alert_fields[] = {
     WEIR_CONFIG_VALUE(TEXT, ALERT, name, "name", NULL, "The rule's name.", .required = true),
     WEIR_CONFIG_VALUE(TEXT, ALERT, condition, "condition", NULL,
@@ -40,7 +51,7 @@ static const struct weir_config_field alert_fields[] = {
                       WEIR_CONFIG_RANGE(0, 86400)),
 };
 const struct weir_config_section weir_config_section_alert = WEIR_CONFIG_TABLE_LINED(
-    alert_fields, ALERT, "One rule, evaluated every 10 seconds over everything and per provider.");
+    alert_fields, ALERT, "One rule, evaluated each `alerting.interval` over everything and per provider.");
 
 static const struct weir_config_alert default_alerts[] = {
     {.name = "pool_exhausted",
@@ -66,8 +77,10 @@ static const struct weir_config_field alerting_fields[] = {
      .section = &weir_config_section_alert,
      .doc = "Rules over the pool.",
      .derived = "three rules: pool_exhausted, high_error_rate, pool_utilization_high"},
+    PART(DURATION, CONFIG, alerting, interval_ms, "interval", "10", "How often the rules are evaluated.",
+         WEIR_CONFIG_RANGE(1, 3600)),
     PART(DURATION, CONFIG, alerting, window_ms, "window", "300", "Counters count over this.",
-         WEIR_CONFIG_RANGE(10, 86400)),
+         WEIR_CONFIG_RANGE(1, 86400)),
     PART(SECRET_URL, CONFIG, alerting, webhook_url, "webhook_url", NULL, "Where the action `webhook` posts.",
          .check = weir_config_check_http_url),
 };

@@ -59,7 +59,10 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(TIMEOUT_BODY, "weir_downstream_timeouts_total", "clock=\"body\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
     X(TIMEOUT_WRITE, "weir_downstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)      \
     X(RELOADS_OK, "weir_reloads_total", "result=\"ok\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                            \
-    X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)
+    X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                     \
+    X(ALERTS_FIRED, "weir_alert_changes_total", "state=\"firing\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)            \
+    X(ALERTS_RESOLVED, "weir_alert_changes_total", "state=\"resolved\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)       \
+    X(SCALE_UPS, "weir_scale_up_alerts_total", "", COUNTER, COUNT, "Alerts with the action scale_up that fired.")
 
 #define WEIR_HELP_REQUESTS     "Requests ended, by the class of the status that the client was sent."
 #define WEIR_HELP_DOWN         "Client connections that are open, with and without a request in progress."
@@ -67,6 +70,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_BAD          "Requests refused as malformed or over a limit."
 #define WEIR_HELP_DOWN_TIMEOUT "Client connections ended by a clock: a 408, or closed."
 #define WEIR_HELP_RELOADS      "Configuration reloads."
+#define WEIR_HELP_ALERT_CHANGES "Alerts that began or ceased to fire."
 
 /* Scope: the node. Values that control reads off the process when it takes a snapshot; X as above. */
 #define WEIR_NODE_GAUGE_MAP(X)                                                                               \
@@ -82,8 +86,18 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(VIEW_GENERATION, "weir_view_generation", "", GAUGE, COUNT, "Generation of the view that is in force.") \
     X(DRAINING, "weir_draining", "", GAUGE, COUNT, "1 while the node drains.")                               \
     X(WORKERS, "weir_workers", "", GAUGE, COUNT, "Worker threads.")                                          \
-    X(LOG_DROPPED, "weir_log_lines_dropped_total", "", COUNTER, COUNT, "Log lines dropped rather than waited for.")
+    X(LOG_DROPPED, "weir_log_lines_dropped_total", "", COUNTER, COUNT, "Log lines dropped rather than waited for.") \
+    X(ALERTS_INFO, "weir_alerts_firing", "severity=\"info\"", GAUGE, COUNT, WEIR_HELP_ALERTS) \
+    X(ALERTS_WARNING, "weir_alerts_firing", "severity=\"warning\"", GAUGE, COUNT, WEIR_HELP_ALERTS) \
+    X(ALERTS_CRITICAL, "weir_alerts_firing", "severity=\"critical\"", GAUGE, COUNT, WEIR_HELP_ALERTS) \
+    X(SCALE_UP, "weir_scale_up_wanted", "", GAUGE, COUNT, "Alerts with the action scale_up that fire now.") \
+    X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.") \
+    X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK) \
+    X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK) \
+    X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")
 
+#define WEIR_HELP_ALERTS  "Alerts that fire now, by severity; over all and per provider count as two."
+#define WEIR_HELP_WEBHOOK "Tries to post an alert, by how they ended."
 #define WEIR_HELP_LAG "How late the event loop ran a timer: the worst of its kind since the last snapshot."
 
 /* Scope: a provider; what has no endpoint yet. */

@@ -2,6 +2,7 @@
 #ifndef WEIR_CORE_RENDER_H
 #define WEIR_CORE_RENDER_H
 
+#include "core/alert.h"
 #include "core/err.h"
 #include "core/snapshot.h"
 #include "core/textbuf.h"
@@ -21,6 +22,15 @@ WEIR_MUST_USE int weir_render_metrics_json(struct weir_textbuf *out, const struc
 WEIR_MUST_USE int weir_render_pool_stats(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* /health: .status (weir_health_of_node) and .checks.{memory,connections,descriptors,event_loop,providers}. */
 WEIR_MUST_USE int weir_render_health(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* /api/alerts: .firing, .scale_up_wanted, and .alerts[]: each rule in each scope. now_ms: the clock of the evaluations
+ * at the moment that the snapshot's unix_ms is. */
+WEIR_MUST_USE int weir_render_alerts(struct weir_textbuf *out, const struct weir_snapshot *s,
+                                     const struct weir_alerts *a, uint64_t now_ms);
+/* What the action `webhook` posts when a rule begins or ceases to fire: Alertmanager's format, version 4, a group of
+ * one alert. Clocks as above. */
+#define WEIR_WEBHOOK_BYTES_MAX ((size_t)16384) /* a condition and a message of the longest, escaped */
+WEIR_MUST_USE int weir_render_webhook(struct weir_textbuf *out, const struct weir_alert_view *v, const char *node,
+                                      uint64_t unix_ms, uint64_t now_ms);
 /* /health/connections: .status, the pool in short, and per provider. */
 WEIR_MUST_USE int weir_render_health_connections(struct weir_textbuf *out, const struct weir_snapshot *s);
 

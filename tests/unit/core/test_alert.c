@@ -25,11 +25,11 @@ START_TEST(test_the_guides_names_and_conditions)
         ck_assert_int_eq(weir_alert_condition_parse(&e, weir_str_of(conditions[i]), &error), WEIR_OK);
     for (int i = 0; i < WEIR_GUIDE_COUNT; i++) {
         char text[100];
-        double values[WEIR_GUIDE_COUNT] = {0};
+        double values[WEIR_ALERT_IDS] = {0};
         values[i] = 2;
         snprintf(text, sizeof text, "%s == 2", weir_guide_table[i].name);
         ck_assert_int_eq(weir_alert_condition_parse(&e, weir_str_of(text), &error), WEIR_OK);
-        ck_assert_int_eq(weir_alert_expr_eval(&e, values, WEIR_GUIDE_COUNT), T);
+        ck_assert_int_eq(weir_alert_expr_eval(&e, values, WEIR_ALERT_IDS), T);
     }
 }
 END_TEST
@@ -120,21 +120,22 @@ END_TEST
 
 /* -- the window -- */
 
+enum { CELLS = 3 };
+static uint64_t memory[WEIR_ALERT_SAMPLES * CELLS];
+
 static uint64_t increase(struct weir_alert_window *w, uint64_t now_ms, uint64_t total)
 {
-    struct weir_endpoint_counters now = {0}, out;
-    now.at[WEIR_EC_CREATED] = total;
-    weir_alert_window_increase(w, now_ms, &now, &out);
-    for (size_t i = 0; i < WEIR_CELLS(WEIR_EC_COUNT); i++)
-        ck_assert(i == WEIR_EC_CREATED || out.at[i] == 0);
-    return out.at[WEIR_EC_CREATED];
+    uint64_t now[CELLS] = {0, total, 0}, out[CELLS];
+    weir_alert_window_increase(w, now_ms, now, out);
+    ck_assert(out[0] == 0 && out[2] == 0);
+    return out[1];
 }
 
 static struct weir_alert_window window;
 
 START_TEST(test_counts_over_the_window)
 {
-    weir_alert_window_init(&window, 300 * SECOND);
+    weir_alert_window_init(&window, 300 * SECOND, CELLS, memory);
     ck_assert_uint_eq(increase(&window, 0, 1000), 0);
     for (uint64_t s = 10; s <= 300; s += 10)
         ck_assert_uint_eq(increase(&window, s * SECOND, 1000 + s), s);
@@ -145,14 +146,14 @@ END_TEST
 
 START_TEST(test_an_early_timer_and_frequent_looks)
 {
-    weir_alert_window_init(&window, 300 * SECOND);
+    weir_alert_window_init(&window, 300 * SECOND, CELLS, memory);
     increase(&window, 0, 0);
     for (uint64_t ms = 9990; ms < 5000 * SECOND; ms += 9990) {
         uint64_t got = increase(&window, ms, ms);
         ck_assert_uint_ge(got, ms < 300 * SECOND ? ms : 300 * SECOND);
         ck_assert_uint_le(got, 310 * SECOND);
     }
-    weir_alert_window_init(&window, 300 * SECOND);
+    weir_alert_window_init(&window, 300 * SECOND, CELLS, memory);
     for (uint64_t ms = 0; ms < 2000 * SECOND; ms += 100) {
         uint64_t got = increase(&window, ms, ms);
         ck_assert_uint_ge(got, ms < 290 * SECOND ? ms : 290 * SECOND);
@@ -164,13 +165,13 @@ END_TEST
 START_TEST(test_a_long_gap_and_other_windows)
 {
     static const uint64_t lengths[] = {10, 60, 86400};
-    weir_alert_window_init(&window, 300 * SECOND);
+    weir_alert_window_init(&window, 300 * SECOND, CELLS, memory);
     increase(&window, 0, 5);
     ck_assert_uint_eq(increase(&window, 10000 * SECOND, 25), 20);
     ck_assert_uint_eq(increase(&window, 10300 * SECOND, 26), 1);
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         uint64_t len = lengths[i] * SECOND;
-        weir_alert_window_init(&window, len);
+        weir_alert_window_init(&window, len, CELLS, memory);
         for (uint64_t ms = 0; ms < 4 * len; ms += 10 * SECOND) {
             uint64_t got = increase(&window, ms, ms);
             ck_assert_uint_ge(got, ms < len ? ms : len);
@@ -182,7 +183,7 @@ END_TEST
 
 START_TEST(test_a_counter_that_falls_begins_anew)
 {
-    weir_alert_window_init(&window, 300 * SECOND);
+    weir_alert_window_init(&window, 300 * SECOND, CELLS, memory);
     increase(&window, 0, 0);
     ck_assert_uint_eq(increase(&window, 10 * SECOND, 1000), 1000);
     ck_assert_uint_eq(increase(&window, 20 * SECOND, 900), 0);
@@ -223,6 +224,7 @@ static void setup(void)
     f.config.providers = f.providers;
     f.config.provider_count = 2;
     f.config.alerting.window_ms = 300 * SECOND;
+    f.config.alerting.interval_ms = 10 * SECOND;
     f.config.alerting.connection_pool = (struct weir_config_alerts){f.rules, 2};
     f.config.alerts = (struct weir_config_alerts){f.further, 1};
     for (int i = 0; i < 2; i++)
@@ -244,7 +246,7 @@ static void evaluate(uint64_t now_s, const char *told)
     f.told[0] = '\0';
     weir_alerts_evaluate(f.alerts, &f.snapshot, now_s * SECOND, &f, note);
     ck_assert_str_eq(f.told, told);
-    ck_assert_uint_eq(weir_alerts_due_ms(f.alerts), now_s * SECOND + WEIR_ALERT_EVERY_MS);
+    ck_assert_uint_eq(weir_alerts_due_ms(f.alerts), (now_s + 10) * SECOND);
 }
 
 START_TEST(test_over_all_and_per_provider)

@@ -1,0 +1,75 @@
+/* Posts texts to one URL, in their order, each until it is taken: on control's reactor, with one connection for each
+ * try. What is in the way of a delivery is logged once, and so is that deliveries work again.
+ *
+ *     idle -> resolving -> connecting -> sent -> 2xx: the next text
+ *                 |            |           |---> 408, 429, 5xx, lost, late: again after a wait that doubles
+ *                 '------------'-----------'---> another status: the receiver will never take it; dropped
+ */
+#ifndef WEIR_NODE_WEBHOOK_H
+#define WEIR_NODE_WEBHOOK_H
+
+#include "core/config_check.h"
+#include "core/textbuf.h"
+#include "http/conn.h"
+#include "net/dns.h"
+#include "node/log.h"
+
+/* Texts that wait: all rules of a large configuration firing at once. Of more the oldest is dropped: what a receiver
+ * that was away wants to know is how things are now. */
+#define WEIR_WEBHOOK_QUEUE_MAX 256u
+/* One try, from resolving the name to the end of the answer's head. */
+#define WEIR_WEBHOOK_TIMEOUT_MS 10000u
+#define WEIR_WEBHOOK_WAIT_MS     1000u
+#define WEIR_WEBHOOK_WAIT_MS_MAX 30000u
+/* A text that could not be delivered for this long is old news, and dropped. */
+#define WEIR_WEBHOOK_AGE_MS_MAX 900000u
+/* Addresses of the name that are tried. */
+#define WEIR_WEBHOOK_ADDRESSES_MAX 4u
+
+struct weir_webhook_counts {
+    uint64_t delivered, failed, dropped; /* texts, tries, texts */
+};
+
+enum weir_webhook_state {
+    WEIR_WEBHOOK_IDLE,
+    WEIR_WEBHOOK_RESOLVING,
+    WEIR_WEBHOOK_CONNECTING,
+    WEIR_WEBHOOK_SENT,
+    WEIR_WEBHOOK_WAITING
+};
+
+struct weir_webhook {
+    struct weir_reactor *reactor;
+    struct weir_log_producer *log;
+    enum weir_webhook_state state;
+    char *url;                         /* its own copy; NULL: nothing is posted */
+    struct weir_config_http_url parts; /* slices of it */
+    struct weir_dns *dns;              /* its own, so that no round of names waits for it; made when first needed */
+    char *dns_servers;                 /* what it asks; NULL: the system's */
+    struct weir_list queue;
+    unsigned queued;
+    struct weir_deadline clock; /* of the try, or of the wait */
+    unsigned tries;             /* of the first text */
+    bool failing;               /* said so in the log */
+    bool dropping;
+    struct weir_addr addresses[WEIR_WEBHOOK_ADDRESSES_MAX];
+    unsigned address_count, address_next;
+    struct weir_stream *dialing;
+    struct weir_http_conn conn; /* while conn.codec is set */
+    struct weir_exchange *exchange;
+    struct weir_arena arena;
+    unsigned status; /* of the answer; 0: none yet */
+    size_t drained;  /* of its body */
+    struct weir_webhook_counts counts;
+};
+
+void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct weir_log_producer *log);
+/* Where to post from now on; url NULL: nowhere, and what waits is dropped. servers: name servers as weir_dns_set_servers
+ * takes them, or NULL. Errors: WEIR_ENOMEM; everything is then as before. */
+WEIR_MUST_USE int weir_webhook_configure(struct weir_webhook *w, const char *url, const char *servers);
+/* Queues a JSON text, which is copied. Errors: WEIR_ENOMEM. Without a URL it does nothing. */
+WEIR_MUST_USE int weir_webhook_post(struct weir_webhook *w, struct weir_str text);
+/* Drops everything; no deadline of its own is left on the wheel. */
+void weir_webhook_close(struct weir_webhook *w);
+
+#endif
