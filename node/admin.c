@@ -3,13 +3,15 @@
 #include <stdlib.h>
 
 #include "core/render.h"
+#include "node/memory_report.h"
 #include "node/node.h"
 
 static const struct {
     const char *path;
     bool open;
+    const char *methods;
 } pages[] = {
-#define PAGE(id, path, open) {path, open},
+#define PAGE(id, path, open, methods) {path, open, methods},
     WEIR_ADMIN_MAP(PAGE)
 #undef PAGE
 };
@@ -43,6 +45,15 @@ static bool allowed(const struct weir_request *r)
         return false;
     struct weir_str scheme = {f->value.ptr, 7}, token = {f->value.ptr + 7, f->value.len - 7};
     return weir_str_eq_nocase(scheme, WEIR_STR("bearer ")) && same_secret(token, weir_str_of(s->admin.token));
+}
+
+static bool takes_method(enum weir_admin_page page, struct weir_str method)
+{
+    struct weir_str list = weir_str_of(pages[page].methods), one;
+    while (weir_str_next_item(&list, &one))
+        if (weir_str_eq(one, method))
+            return true;
+    return false;
 }
 
 static void answer_here(struct weir_request *r, enum weir_admin_page page)
@@ -81,7 +92,7 @@ static void answered(struct weir_message *m, void *receiver)
     free_call(call);
 }
 
-static void ask_control(struct weir_request *r, enum weir_admin_page page)
+static void ask_control(struct weir_request *r, enum weir_admin_page page, bool post)
 {
     struct weir_admin_call *call = calloc(1, sizeof *call);
     if (call == NULL) {
@@ -92,6 +103,7 @@ static void ask_control(struct weir_request *r, enum weir_admin_page page)
     call->worker = r->worker;
     call->request = r;
     call->page = page;
+    call->post = post;
     weir_textbuf_init(&call->text, WEIR_RENDER_BYTES_MAX);
     r->admin = call;
     weir_mailbox_post(r->worker->node->control_mailbox, &call->message);
@@ -108,9 +120,8 @@ bool weir_admin_take(struct weir_request *r)
     if (page == WEIR_ADMIN_NONE)
         return false;
     r->step = WEIR_STEP_LOCAL;
-    bool get = weir_str_eq(r->head->method, WEIR_STR("GET")) || weir_str_eq(r->head->method, WEIR_STR("HEAD"));
-    if (!get)
-        weir_request_fail(r, 405, "method_not_allowed", "This page is only there to be read: use GET.");
+    if (!takes_method(page, r->head->method))
+        weir_request_fail(r, 405, "method_not_allowed", "This page takes %s.", pages[page].methods);
     else if (!pages[page].open && !allowed(r))
         weir_request_fail(r, 401, "admin_token_required",
                           "This page asks for the admin token (server.admin.token) as a bearer token, or for a client "
@@ -118,12 +129,42 @@ bool weir_admin_take(struct weir_request *r)
     else if (page == WEIR_ADMIN_LIVE || page == WEIR_ADMIN_READY)
         answer_here(r, page);
     else
-        ask_control(r, page);
+        ask_control(r, page, weir_str_eq(r->head->method, WEIR_STR("POST")));
     return true;
 }
 
-void weir_admin_render(struct weir_admin_call *call, const struct weir_snapshot *s)
+const char *weir_admin_methods(const struct weir_request *r)
 {
+    enum weir_admin_page page = r->head != NULL ? page_of(weir_route_path(r->head->target)) : WEIR_ADMIN_NONE;
+    return page != WEIR_ADMIN_NONE ? pages[page].methods : "GET, HEAD";
+}
+
+static void render_memory_gc(struct weir_admin_call *call, const struct weir_snapshot *s, int *rv)
+{
+    struct weir_allocator_report report;
+    weir_allocator_read(&report, call->post);
+    *rv = weir_render_memory_gc(&call->text, s, &report);
+}
+
+static void render_memory_pool(struct weir_admin_call *call, const struct weir_admin_sources *from, int *rv)
+{
+    struct weir_memory_row rows[WEIR_MEMORY_ROWS_MAX];
+    size_t count = weir_memory_rows(rows, from->snapshot, from->node, from->view);
+    *rv = weir_render_memory_pool(&call->text, from->snapshot, rows, count);
+}
+
+/* One that can serve nobody is a 503: probes and load balancers look no further than at the status. */
+static void render_providers(struct weir_admin_call *call, const struct weir_snapshot *s, int *rv)
+{
+    *rv = weir_render_health_providers(&call->text, s);
+    for (size_t i = 0; i < s->provider_count; i++)
+        if (weir_health_of_provider(&s->providers[i]) == WEIR_UNHEALTHY)
+            call->status = 503;
+}
+
+void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sources *from)
+{
+    const struct weir_snapshot *s = from->snapshot;
     int rv = 0;
     call->status = 200;
     call->content_type = "application/json";
@@ -136,6 +177,12 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_snapshot 
     case WEIR_ADMIN_CONNECTIONS:
         rv = weir_render_health_connections(&call->text, s);
         break;
+    case WEIR_ADMIN_PROVIDERS:
+        render_providers(call, s, &rv);
+        break;
+    case WEIR_ADMIN_CIRCUIT:
+        rv = weir_render_circuits(&call->text, s);
+        break;
     case WEIR_ADMIN_METRICS:
         rv = weir_render_metrics_json(&call->text, s);
         break;
@@ -145,6 +192,18 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_snapshot 
         break;
     case WEIR_ADMIN_POOL_STATS:
         rv = weir_render_pool_stats(&call->text, s);
+        break;
+    case WEIR_ADMIN_ALERTS:
+        rv = weir_alerting_render(from->alerting, &call->text, s);
+        break;
+    case WEIR_ADMIN_LATENCY:
+        rv = weir_render_latency(&call->text, s);
+        break;
+    case WEIR_ADMIN_MEMORY_POOL:
+        render_memory_pool(call, from, &rv);
+        break;
+    case WEIR_ADMIN_MEMORY_GC:
+        render_memory_gc(call, s, &rv);
         break;
     case WEIR_ADMIN_LIVE:
     case WEIR_ADMIN_READY:

@@ -162,6 +162,12 @@ void weir_alerting_to_gauges(const struct weir_alerting *a, uint64_t *gauges)
     gauges[WEIR_NG_WEBHOOK_DROPPED] = a->webhook.counts.dropped;
 }
 
+int weir_alerting_render(const struct weir_alerting *a, struct weir_textbuf *out, const struct weir_snapshot *s)
+{
+    /* There is none only if the very first configuration met a lack of memory. */
+    return a->alerts != NULL ? weir_render_alerts(out, s, a->alerts, a->reactor->now_ms) : WEIR_ENOMEM;
+}
+
 void weir_alerting_close(struct weir_alerting *a)
 {
     if (a->reactor == NULL)

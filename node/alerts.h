@@ -34,6 +34,9 @@ void weir_alerting_init(struct weir_alerting *a);
 void weir_alerting_configure(struct weir_alerting *a, struct weir_shared_config *config);
 /* The gauges and counters of alerts, into a snapshot's. */
 void weir_alerting_to_gauges(const struct weir_alerting *a, uint64_t *gauges);
+/* /api/alerts. Errors: WEIR_ENOMEM. */
+WEIR_MUST_USE int weir_alerting_render(const struct weir_alerting *a, struct weir_textbuf *out,
+                                       const struct weir_snapshot *s);
 /* Legal without init, on zeroes. */
 void weir_alerting_close(struct weir_alerting *a);
 

@@ -79,18 +79,31 @@ static void on_reload_signal(uv_signal_t *handle, int number)
 
 /* -- questions -- */
 
+static int take_snapshot(struct weir_control *c, struct weir_snapshot *s, struct weir_arena *a, bool ends)
+{
+    int rv = weir_take_snapshot(s, a, &c->node, c->view, c->reactor.lag_ms_max * 1000, ends);
+    if (ends)
+        c->reactor.lag_ms_max = 0;
+    weir_alerting_to_gauges(&c->alerting, s->gauges);
+    return rv;
+}
+
+static int take_alerts_snapshot(void *owner, struct weir_snapshot *s, struct weir_arena *a)
+{
+    return take_snapshot(owner, s, a, false);
+}
+
 static void admin_call(struct weir_message *m, void *receiver)
 {
     struct weir_control *c = control_of(receiver);
     struct weir_admin_call *call = (struct weir_admin_call *)m;
     struct weir_arena arena = {0};
     struct weir_snapshot s;
-    uint64_t lag_us = c->reactor.lag_ms_max * 1000;
-    if (weir_take_snapshot(&s, &arena, &c->node, c->view, lag_us) == 0)
-        weir_admin_render(call, &s);
+    bool scrape = call->page == WEIR_ADMIN_METRICS || call->page == WEIR_ADMIN_PROMETHEUS;
+    if (take_snapshot(c, &s, &arena, scrape) == 0)
+        weir_admin_render(call, &(struct weir_admin_sources){&s, &c->node, c->view, &c->alerting});
     else
         call->text.failed = true;
-    c->reactor.lag_ms_max = 0;
     weir_arena_reset(&arena);
     weir_admin_return(call);
 }
@@ -107,7 +120,7 @@ static void run_monitor(struct weir_deadline *d, uint64_t now_ms)
     struct weir_control *c = WEIR_CONTAINER(d, struct weir_control, monitor);
     struct weir_arena arena = {0};
     struct weir_snapshot s;
-    if (weir_take_snapshot(&s, &arena, &c->node, c->view, 0) == 0)
+    if (take_snapshot(c, &s, &arena, false) == 0)
         weir_monitor_log(c->log, &s);
     weir_arena_reset(&arena);
     weir_reactor_deadline(&c->reactor, d, now_ms + WEIR_MONITOR_INTERVAL_MS);
@@ -199,6 +212,7 @@ static void close_control(struct weir_control *c)
     uv_close((uv_handle_t *)&c->interrupt, NULL);
     uv_close((uv_handle_t *)&c->hangup, NULL);
     weir_dns_close(&c->dns);
+    weir_alerting_close(&c->alerting);
     weir_resolve_clear(&c->resolve);
     weir_upkeep_close(&c->upkeep);
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);
@@ -265,6 +279,13 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
     weir_deadline_init(&c->refresh, refresh);
     weir_deadline_init(&c->monitor, run_monitor);
     weir_deadline_init(&c->drain_begin, begin_drain);
+    c->alerting = (struct weir_alerting){.reactor = &c->reactor,
+                                         .log = c->log,
+                                         .counters = &c->node.control_counters,
+                                         .node = c->node.name,
+                                         .snapshot = take_alerts_snapshot,
+                                         .owner = c};
+    weir_alerting_init(&c->alerting);
     watch_signals(c);
     rv = run(c, opts, err);
     close_control(c);

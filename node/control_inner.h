@@ -3,6 +3,7 @@
 #ifndef WEIR_NODE_CONTROL_INNER_H
 #define WEIR_NODE_CONTROL_INNER_H
 
+#include "node/alerts.h"
 #include "node/control.h"
 #include "node/resolve.h"
 #include "node/upkeep.h"
@@ -17,6 +18,7 @@ struct weir_control {
     struct weir_resolve resolve;
     struct weir_upkeep upkeep;
     struct weir_deadline refresh, monitor, drain_begin;
+    struct weir_alerting alerting;
     uv_signal_t terminate, interrupt, hangup;
     unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */

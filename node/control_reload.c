@@ -19,6 +19,7 @@ void weir_control_publish(struct weir_control *c, struct weir_view *v)
         }
     }
     c->view = v;
+    weir_alerting_configure(&c->alerting, v->shared);
     if (before != NULL)
         weir_view_unref(before);
 }

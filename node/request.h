@@ -206,6 +206,8 @@ struct weir_str weir_request_id(struct weir_request *r);
 
 /* True: it was one of weir's own paths and is being answered (admin.c). */
 bool weir_admin_take(struct weir_request *r);
+/* What may be done with the page, for Allow. */
+const char *weir_admin_methods(const struct weir_request *r);
 /* The request goes away before control has answered. */
 void weir_admin_forget(struct weir_admin_call *call);
 

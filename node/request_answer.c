@@ -43,7 +43,7 @@ static bool add_own_fields(struct weir_request *r, struct weir_head *h, const ch
     if (h->status == 503 || h->status == 429)
         ok = ok && add_retry_after(r, h);
     if (h->status == 405)
-        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), WEIR_STR("GET, HEAD"));
+        ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), weir_str_of(weir_admin_methods(r)));
     if (h->status == 401)
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("www-authenticate"), WEIR_STR("Bearer realm=\"weir\""));
     if (r->head != NULL)

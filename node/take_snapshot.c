@@ -71,7 +71,7 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
 }
 
 int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct weir_node *node,
-                       const struct weir_view *view, uint64_t control_lag_us)
+                       const struct weir_view *view, uint64_t control_lag_us, bool ends)
 {
     struct weir_proc_stats stats;
     memset(s, 0, sizeof *s);
@@ -82,7 +82,8 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     weir_proc_stats_to_gauges(s->gauges, &stats);
     weir_node_counters_sum(&s->counters, &node->control_counters);
     for (unsigned w = 0; w < node->worker_count; w++) {
-        uint64_t lag = atomic_exchange(&node->workers[w].lag_us_shown, 0);
+        _Atomic uint64_t *shown = &node->workers[w].lag_us_shown;
+        uint64_t lag = ends ? atomic_exchange(shown, 0) : atomic_load(shown);
         weir_node_counters_sum(&s->counters, node->workers[w].counters);
         if (lag > s->gauges[WEIR_NG_LAG_WORKER_US])
             s->gauges[WEIR_NG_LAG_WORKER_US] = lag;

@@ -18,7 +18,7 @@
  * that was away wants to know is how things are now. */
 #define WEIR_WEBHOOK_QUEUE_MAX 256u
 /* One try, from resolving the name to the end of the answer's head. */
-#define WEIR_WEBHOOK_TIMEOUT_MS 10000u
+#define WEIR_WEBHOOK_TIMEOUT_MS  10000u
 #define WEIR_WEBHOOK_WAIT_MS     1000u
 #define WEIR_WEBHOOK_WAIT_MS_MAX 30000u
 /* A text that could not be delivered for this long is old news, and dropped. */
@@ -64,8 +64,8 @@ struct weir_webhook {
 };
 
 void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct weir_log_producer *log);
-/* Where to post from now on; url NULL: nowhere, and what waits is dropped. servers: name servers as weir_dns_set_servers
- * takes them, or NULL. Errors: WEIR_ENOMEM; everything is then as before. */
+/* Where to post from now on; url NULL: nowhere, and what waits is dropped. servers: name servers as
+ * weir_dns_set_servers takes them, or NULL. Errors: WEIR_ENOMEM; everything is then as before. */
 WEIR_MUST_USE int weir_webhook_configure(struct weir_webhook *w, const char *url, const char *servers);
 /* Queues a JSON text, which is copied. Errors: WEIR_ENOMEM. Without a URL it does nothing. */
 WEIR_MUST_USE int weir_webhook_post(struct weir_webhook *w, struct weir_str text);

@@ -57,7 +57,8 @@ const char *weir_alert_name_nearest(const char *name)
 
 /* -- counters -- */
 
-void weir_alert_cells_of_provider(uint64_t cells[WEIR_ALERT_CELLS_PROVIDER], const struct weir_provider_snapshot *p)
+/* All rows as they are. */
+static void totals_of_provider(uint64_t cells[WEIR_ALERT_CELLS_PROVIDER], const struct weir_provider_snapshot *p)
 {
     memset(cells, 0, WEIR_ALERT_CELLS_PROVIDER * sizeof cells[0]);
     for (size_t e = 0; e < p->endpoint_count; e++)
@@ -67,18 +68,44 @@ void weir_alert_cells_of_provider(uint64_t cells[WEIR_ALERT_CELLS_PROVIDER], con
         cells[WEIR_EC_COUNT + i] += p->counters.at[i];
 }
 
-void weir_alert_cells_of_node(uint64_t cells[WEIR_ALERT_CELLS_NODE], const struct weir_snapshot *s)
+static void totals_of_node(uint64_t cells[WEIR_ALERT_CELLS_NODE], const struct weir_snapshot *s)
 {
     memset(cells, 0, WEIR_ALERT_CELLS_NODE * sizeof cells[0]);
     for (size_t p = 0; p < s->provider_count; p++) {
         uint64_t one[WEIR_ALERT_CELLS_PROVIDER];
-        weir_alert_cells_of_provider(one, &s->providers[p]);
+        totals_of_provider(one, &s->providers[p]);
         for (size_t i = 0; i < WEIR_ALERT_CELLS_PROVIDER; i++)
             cells[i] += one[i];
     }
-    for (size_t i = 0; i < WEIR_NC_COUNT; i++)
-        if (weir_node_counter_table[i].kind == WEIR_KIND_COUNTER)
-            cells[WEIR_ALERT_CELLS_PROVIDER + i] = s->counters.at[i];
+    memcpy(cells + WEIR_ALERT_CELLS_PROVIDER, s->counters.at, WEIR_NC_COUNT * sizeof cells[0]);
+}
+
+static bool is_gauge(size_t cell)
+{
+    if (cell < WEIR_EC_COUNT)
+        return weir_endpoint_counter_table[cell].kind == WEIR_KIND_GAUGE;
+    if (cell < WEIR_ALERT_CELLS_PROVIDER)
+        return weir_provider_counter_table[cell - WEIR_EC_COUNT].kind == WEIR_KIND_GAUGE;
+    return weir_node_counter_table[cell - WEIR_ALERT_CELLS_PROVIDER].kind == WEIR_KIND_GAUGE;
+}
+
+static void gauges_clear(uint64_t *cells, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_gauge(i))
+            cells[i] = 0;
+}
+
+void weir_alert_cells_of_provider(uint64_t cells[WEIR_ALERT_CELLS_PROVIDER], const struct weir_provider_snapshot *p)
+{
+    totals_of_provider(cells, p);
+    gauges_clear(cells, WEIR_ALERT_CELLS_PROVIDER);
+}
+
+void weir_alert_cells_of_node(uint64_t cells[WEIR_ALERT_CELLS_NODE], const struct weir_snapshot *s)
+{
+    totals_of_node(cells, s);
+    gauges_clear(cells, WEIR_ALERT_CELLS_NODE);
 }
 
 /* -- values -- */
@@ -100,6 +127,14 @@ static void families_set(struct weir_alert_values *out, size_t table, const uint
     }
 }
 
+/* cells: in as they are, out with counters as they have grown. */
+static void grown(uint64_t *cells, const uint64_t *increase, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_gauge(i))
+            cells[i] = increase[i];
+}
+
 static void guide_set(struct weir_alert_values *out, struct weir_guide_values *guide, const uint64_t *increase)
 {
     struct weir_endpoint_counters counters = {0};
@@ -114,8 +149,11 @@ void weir_alert_values_of_provider(struct weir_alert_values *out, const struct w
                                    const uint64_t increase[WEIR_ALERT_CELLS_PROVIDER])
 {
     struct weir_guide_values guide;
+    uint64_t cells[WEIR_ALERT_CELLS_PROVIDER];
     weir_guide_of_provider(&guide, p);
-    guide_set(out, &guide, increase);
+    totals_of_provider(cells, p);
+    grown(cells, increase, WEIR_ALERT_CELLS_PROVIDER);
+    guide_set(out, &guide, cells);
     for (int i = WEIR_ALERT_ID_NODE_GAUGE; i < WEIR_ALERT_ID_PROVIDER_COUNTER; i++)
         out->at[i] = (double)NAN;
 }
@@ -124,12 +162,11 @@ void weir_alert_values_of_node(struct weir_alert_values *out, const struct weir_
                                const uint64_t increase[WEIR_ALERT_CELLS_NODE])
 {
     struct weir_guide_values guide;
-    uint64_t counters[WEIR_NC_COUNT];
+    uint64_t cells[WEIR_ALERT_CELLS_NODE];
     weir_guide_of_node(&guide, s);
-    guide_set(out, &guide, increase);
+    totals_of_node(cells, s);
+    grown(cells, increase, WEIR_ALERT_CELLS_NODE);
+    guide_set(out, &guide, cells);
     families_set(out, 0, s->gauges);
-    for (size_t i = 0; i < WEIR_NC_COUNT; i++)
-        counters[i] = weir_node_counter_table[i].kind == WEIR_KIND_COUNTER ? increase[WEIR_ALERT_CELLS_PROVIDER + i]
-                                                                           : s->counters.at[i];
-    families_set(out, 1, counters);
+    families_set(out, 1, cells + WEIR_ALERT_CELLS_PROVIDER);
 }

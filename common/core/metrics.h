@@ -59,46 +59,46 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(TIMEOUT_BODY, "weir_downstream_timeouts_total", "clock=\"body\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
     X(TIMEOUT_WRITE, "weir_downstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)      \
     X(RELOADS_OK, "weir_reloads_total", "result=\"ok\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                            \
-    X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                     \
-    X(ALERTS_FIRED, "weir_alert_changes_total", "state=\"firing\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)            \
-    X(ALERTS_RESOLVED, "weir_alert_changes_total", "state=\"resolved\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)       \
+    X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                    \
+    X(ALERTS_FIRED, "weir_alert_changes_total", "state=\"firing\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)           \
+    X(ALERTS_RESOLVED, "weir_alert_changes_total", "state=\"resolved\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)      \
     X(SCALE_UPS, "weir_scale_up_alerts_total", "", COUNTER, COUNT, "Alerts with the action scale_up that fired.")
 
-#define WEIR_HELP_REQUESTS     "Requests ended, by the class of the status that the client was sent."
-#define WEIR_HELP_DOWN         "Client connections that are open, with and without a request in progress."
-#define WEIR_HELP_ABORT        "Requests whose client went away, by what they were doing."
-#define WEIR_HELP_BAD          "Requests refused as malformed or over a limit."
-#define WEIR_HELP_DOWN_TIMEOUT "Client connections ended by a clock: a 408, or closed."
-#define WEIR_HELP_RELOADS      "Configuration reloads."
+#define WEIR_HELP_REQUESTS      "Requests ended, by the class of the status that the client was sent."
+#define WEIR_HELP_DOWN          "Client connections that are open, with and without a request in progress."
+#define WEIR_HELP_ABORT         "Requests whose client went away, by what they were doing."
+#define WEIR_HELP_BAD           "Requests refused as malformed or over a limit."
+#define WEIR_HELP_DOWN_TIMEOUT  "Client connections ended by a clock: a 408, or closed."
+#define WEIR_HELP_RELOADS       "Configuration reloads."
 #define WEIR_HELP_ALERT_CHANGES "Alerts that began or ceased to fire."
 
 /* Scope: the node. Values that control reads off the process when it takes a snapshot; X as above. */
-#define WEIR_NODE_GAUGE_MAP(X)                                                                               \
-    X(UPTIME_US, "weir_uptime_seconds", "", GAUGE, US, "Time since the process started to serve.")           \
-    X(RESIDENT, "weir_process_resident_memory_bytes", "", GAUGE, BYTES, "Resident memory.")                  \
-    X(MEMORY_LIMIT, "weir_process_memory_limit_bytes", "", GAUGE, BYTES,                                     \
-      "Memory that the process may use: its control group's limit or the machine's memory.")                 \
-    X(FDS_OPEN, "weir_process_open_descriptors", "", GAUGE, COUNT, "Open file descriptors.")                 \
-    X(FDS_LIMIT, "weir_process_descriptors_limit", "", GAUGE, COUNT, "File descriptors that may be open.")   \
-    X(CPU_US, "weir_process_cpu_seconds_total", "", COUNTER, US, "CPU time used, user and system.")          \
-    X(LAG_CONTROL_US, "weir_loop_lag_seconds", "thread=\"control\"", GAUGE, US, WEIR_HELP_LAG)               \
-    X(LAG_WORKER_US, "weir_loop_lag_seconds", "thread=\"worker\"", GAUGE, US, WEIR_HELP_LAG)                 \
-    X(VIEW_GENERATION, "weir_view_generation", "", GAUGE, COUNT, "Generation of the view that is in force.") \
-    X(DRAINING, "weir_draining", "", GAUGE, COUNT, "1 while the node drains.")                               \
-    X(WORKERS, "weir_workers", "", GAUGE, COUNT, "Worker threads.")                                          \
+#define WEIR_NODE_GAUGE_MAP(X)                                                                                      \
+    X(UPTIME_US, "weir_uptime_seconds", "", GAUGE, US, "Time since the process started to serve.")                  \
+    X(RESIDENT, "weir_process_resident_memory_bytes", "", GAUGE, BYTES, "Resident memory.")                         \
+    X(MEMORY_LIMIT, "weir_process_memory_limit_bytes", "", GAUGE, BYTES,                                            \
+      "Memory that the process may use: its control group's limit or the machine's memory.")                        \
+    X(FDS_OPEN, "weir_process_open_descriptors", "", GAUGE, COUNT, "Open file descriptors.")                        \
+    X(FDS_LIMIT, "weir_process_descriptors_limit", "", GAUGE, COUNT, "File descriptors that may be open.")          \
+    X(CPU_US, "weir_process_cpu_seconds_total", "", COUNTER, US, "CPU time used, user and system.")                 \
+    X(LAG_CONTROL_US, "weir_loop_lag_seconds", "thread=\"control\"", GAUGE, US, WEIR_HELP_LAG)                      \
+    X(LAG_WORKER_US, "weir_loop_lag_seconds", "thread=\"worker\"", GAUGE, US, WEIR_HELP_LAG)                        \
+    X(VIEW_GENERATION, "weir_view_generation", "", GAUGE, COUNT, "Generation of the view that is in force.")        \
+    X(DRAINING, "weir_draining", "", GAUGE, COUNT, "1 while the node drains.")                                      \
+    X(WORKERS, "weir_workers", "", GAUGE, COUNT, "Worker threads.")                                                 \
     X(LOG_DROPPED, "weir_log_lines_dropped_total", "", COUNTER, COUNT, "Log lines dropped rather than waited for.") \
-    X(ALERTS_INFO, "weir_alerts_firing", "severity=\"info\"", GAUGE, COUNT, WEIR_HELP_ALERTS) \
-    X(ALERTS_WARNING, "weir_alerts_firing", "severity=\"warning\"", GAUGE, COUNT, WEIR_HELP_ALERTS) \
-    X(ALERTS_CRITICAL, "weir_alerts_firing", "severity=\"critical\"", GAUGE, COUNT, WEIR_HELP_ALERTS) \
-    X(SCALE_UP, "weir_scale_up_wanted", "", GAUGE, COUNT, "Alerts with the action scale_up that fire now.") \
-    X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.") \
-    X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK) \
-    X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK) \
+    X(ALERTS_INFO, "weir_alerts_firing", "severity=\"info\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                       \
+    X(ALERTS_WARNING, "weir_alerts_firing", "severity=\"warning\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                 \
+    X(ALERTS_CRITICAL, "weir_alerts_firing", "severity=\"critical\"", GAUGE, COUNT, WEIR_HELP_ALERTS)               \
+    X(SCALE_UP, "weir_scale_up_wanted", "", GAUGE, COUNT, "Alerts with the action scale_up that fire now.")         \
+    X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.")                    \
+    X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)     \
+    X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)           \
     X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")
 
 #define WEIR_HELP_ALERTS  "Alerts that fire now, by severity; over all and per provider count as two."
 #define WEIR_HELP_WEBHOOK "Tries to post an alert, by how they ended."
-#define WEIR_HELP_LAG "How late the event loop ran a timer: the worst of its kind since the last snapshot."
+#define WEIR_HELP_LAG     "How late the event loop ran a timer: the worst of its kind since the last snapshot."
 
 /* Scope: a provider; what has no endpoint yet. */
 #define WEIR_PROVIDER_COUNTER_MAP(X)                                                                                \

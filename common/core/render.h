@@ -22,6 +22,41 @@ WEIR_MUST_USE int weir_render_metrics_json(struct weir_textbuf *out, const struc
 WEIR_MUST_USE int weir_render_pool_stats(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* /health: .status (weir_health_of_node) and .checks.{memory,connections,descriptors,event_loop,providers}. */
 WEIR_MUST_USE int weir_render_health(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* /health/providers: .status (weir_health_of_providers) and .providers.NAME: status, endpoints with health, circuit and
+ * addresses. */
+WEIR_MUST_USE int weir_render_health_providers(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* /health/circuit-breaker: .status ("closed" when all are, else the worst), .open, .half_open, and
+ * .providers.NAME.endpoints.ID. */
+WEIR_MUST_USE int weir_render_circuits(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* /debug/network/latency: .providers.NAME.endpoints.ID.{dns,connect,tls,first_byte}, null for what was never measured.
+ */
+WEIR_MUST_USE int weir_render_latency(struct weir_textbuf *out, const struct weir_snapshot *s);
+
+/* Objects of one kind, and the memory that they take. */
+struct weir_memory_row {
+    const char *name;
+    uint64_t count, bytes;
+};
+/* /debug/memory/pool: .objects.NAME.{count,bytes}, their sum, and the process's memory. */
+WEIR_MUST_USE int weir_render_memory_pool(struct weir_textbuf *out, const struct weir_snapshot *s,
+                                          const struct weir_memory_row *rows, size_t count);
+
+/* What the allocator says of itself, in bytes but for the counts. */
+struct weir_allocator_report {
+    uint64_t arenas; /* of the allocator: heaps that threads share */
+    uint64_t heap;   /* taken from the system, mapped blocks apart */
+    uint64_t mapped; /* mapped blocks: large allocations */
+    uint64_t mapped_count;
+    uint64_t in_use;                          /* of the heap */
+    uint64_t free;                            /* of the heap: kept for later */
+    uint64_t trimmable;                       /* of these, at the top */
+    bool trimmed;                             /* a trim was asked for, and done before the above was read */
+    bool released;                            /* ... and gave memory back */
+    uint64_t resident_before, resident_after; /* of the process, around it */
+};
+/* /debug/memory/gc: .collector is null, since C has none; .allocator, and .trim after a trim. */
+WEIR_MUST_USE int weir_render_memory_gc(struct weir_textbuf *out, const struct weir_snapshot *s,
+                                        const struct weir_allocator_report *report);
 /* /api/alerts: .firing, .scale_up_wanted, and .alerts[]: each rule in each scope. now_ms: the clock of the evaluations
  * at the moment that the snapshot's unix_ms is. */
 WEIR_MUST_USE int weir_render_alerts(struct weir_textbuf *out, const struct weir_snapshot *s,

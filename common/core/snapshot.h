@@ -8,7 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/breaker.h"
 #include "core/metrics.h"
+
+/* An endpoint's circuit. All zero: closed, and nothing on record. */
+struct weir_circuit_snapshot {
+    bool enabled;
+    enum weir_breaker_phase phase;
+    uint64_t since_ms;         /* in this phase for so long */
+    uint64_t open_left_ms;     /* OPEN: until a probe is let through */
+    uint64_t cooldown_left_ms; /* the endpoint asked to be left alone for so long */
+    uint32_t failures;         /* in a row */
+    uint32_t probes;           /* HALF_OPEN: under way */
+};
 
 /* Connections and queue now. Of an endpoint: active, idle and opening are its own; pending counts waiters that only it
  * can serve (0 is fine); the limits are its provider's. */
@@ -30,6 +42,7 @@ struct weir_endpoint_snapshot {
     bool last_connect_failed;  /* the most recent connect failed and none has succeeded since */
     bool checks_failed;        /* unhealthy by its active checks */
     bool ejected;              /* passed over, by checks or by how its tries ended */
+    struct weir_circuit_snapshot circuit;
 };
 
 struct weir_provider_snapshot {

@@ -89,5 +89,7 @@ struct weir_codec *weir_h1_server_new(const struct weir_http_limits *limits, con
                                       void *owner, struct weir_outbox *out);
 struct weir_codec *weir_h1_client_new(const struct weir_http_limits *limits, const struct weir_codec_events *events,
                                       void *owner, struct weir_outbox *out);
+/* What a codec takes of the memory while nothing is in flight. */
+size_t weir_h1_bytes(void);
 
 #endif

@@ -14,6 +14,11 @@ struct weir_h1 *weir_h1_new(const struct weir_codec_ops *ops, const struct weir_
     return h;
 }
 
+size_t weir_h1_bytes(void)
+{
+    return sizeof(struct weir_h1);
+}
+
 static void drop_trailers(struct weir_h1 *h)
 {
     if (h->trailers == NULL)

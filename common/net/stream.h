@@ -112,6 +112,8 @@ int weir_tcp_adopt(struct weir_stream **out, struct weir_reactor *r, int fd, con
  * is no clock in here: the owner's deadline closes the stream. */
 int weir_tcp_connect(struct weir_stream **out, struct weir_reactor *r, const struct sockaddr *addr, socklen_t addr_len,
                      const struct weir_tcp_opts *opts, struct weir_err *err);
+/* What a stream takes of the memory, the kernel's share apart. */
+size_t weir_tcp_bytes(void);
 /* Bytes the kernel holds that the peer has not acknowledged (SIOCOUTQ); 0 when unknown. For the client's write clock.
  */
 size_t weir_stream_unacked(const struct weir_stream *s);

@@ -263,6 +263,11 @@ static const struct weir_stream_ops TCP_OPS = {
     .finish = tcp_finish,
 };
 
+size_t weir_tcp_bytes(void)
+{
+    return sizeof(struct tcp);
+}
+
 static struct tcp *new_tcp(struct weir_reactor *r, int fd)
 {
     struct tcp *t = calloc(1, sizeof *t);
