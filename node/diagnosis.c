@@ -55,7 +55,7 @@ void weir_diagnosis_log(struct weir_log_producer *log, const struct weir_snapsho
 {
     struct weir_endpoint_counters sum = {0};
     struct weir_guide_values values;
-    unsigned endpoints = 0, failing = 0;
+    unsigned endpoints = 0, failing = 0, ejected = 0, open = 0;
     weir_guide_of_node(&values, s);
     for (size_t i = 0; i < s->provider_count; i++) {
         const struct weir_provider_snapshot *p = &s->providers[i];
@@ -67,6 +67,8 @@ void weir_diagnosis_log(struct weir_log_producer *log, const struct weir_snapsho
             const struct weir_endpoint_snapshot *e = &p->endpoints[k];
             weir_endpoint_counters_sum(&sum, &e->counters);
             endpoints++;
+            ejected += e->ejected;
+            open += e->circuit.phase != WEIR_BREAKER_CLOSED;
             failing += weir_health_of_endpoint(e) == WEIR_UNHEALTHY;
         }
     }
@@ -76,6 +78,8 @@ void weir_diagnosis_log(struct weir_log_producer *log, const struct weir_snapsho
     weir_log_text(&l, "provider", provider);
     weir_log_u64(&l, "endpoints", endpoints);
     weir_log_u64(&l, "endpoints_unhealthy", failing);
+    weir_log_u64(&l, "endpoints_ejected", ejected);
+    weir_log_u64(&l, "circuits_not_closed", open);
     add_pool(&l, &values);
     add_errors(&l, &sum);
     weir_log_double(&l, "lag_control_ms", (double)s->gauges[WEIR_NG_LAG_CONTROL_US] / 1000);

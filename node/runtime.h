@@ -33,6 +33,13 @@ struct weir_endpoint_local {
     uint64_t answers; /* tries answered while none had failed, for weir_health */
 } __attribute__((aligned(WEIR_CACHE_LINE)));
 
+/* The last active check that was made: of control's thread. */
+struct weir_endpoint_check {
+    uint64_t unix_ms; /* 0: none yet */
+    bool passed;
+    char why[160]; /* not */
+};
+
 struct weir_endpoint {
     _Atomic uint32_t refs;
     _Atomic bool retired; /* no view has it any more: its connections close when they come back */
@@ -47,6 +54,7 @@ struct weir_endpoint {
     /* It came, or came back: slow start counts from here; 0: it was there from the start. */
     _Atomic uint64_t up_since_ms;
     struct weir_circuit circuit;
+    struct weir_endpoint_check last_check;
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
     struct weir_endpoint_local local[];
 };

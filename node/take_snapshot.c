@@ -15,6 +15,29 @@ static void *alloc_aligned(struct weir_arena *a, size_t n)
     return memset(p, 0, n);
 }
 
+static uint64_t left_ms(uint64_t until_ms, uint64_t now_ms)
+{
+    return until_ms > now_ms ? until_ms - now_ms : 0;
+}
+
+static void circuit(struct weir_endpoint_snapshot *out, struct weir_endpoint *e)
+{
+    static const uint64_t shown[] = {[WEIR_BREAKER_CLOSED] = 0, [WEIR_BREAKER_HALF_OPEN] = 1, [WEIR_BREAKER_OPEN] = 2};
+    uint64_t now_ms = weir_clock_us() / 1000;
+    struct weir_circuit_sight sight = weir_circuit_look(e, now_ms);
+    out->circuit = (struct weir_circuit_snapshot){
+        .enabled = sight.enabled,
+        .phase = sight.phase,
+        .since_ms = left_ms(now_ms, sight.since_ms),
+        .open_left_ms = sight.phase == WEIR_BREAKER_OPEN ? left_ms(sight.open_until_ms, now_ms) : 0,
+        .cooldown_left_ms = left_ms(sight.cooldown_until_ms, now_ms),
+        .failures = sight.failures,
+        .probes = sight.probes,
+    };
+    if (atomic_load(&e->circuit.monitored))
+        out->counters.at[WEIR_EC_CIRCUIT_STATE] = shown[sight.phase];
+}
+
 static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_endpoint *e,
                      const struct weir_pool_gauges *limits)
 {
@@ -33,6 +56,9 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
         out->counters.at[WEIR_EC_CHECKS_PASSED + i] = atomic_load(&e->rt->checks[i]);
     out->ejected = (weir_health_out(e->rt->provider) >> e->rt->slot & 1) != 0;
     out->checks_failed = (atomic_load(&e->rt->provider->health.unhealthy) >> e->rt->slot & 1) != 0;
+    circuit(out, e->rt);
+    const struct weir_endpoint_check *last = &e->rt->last_check;
+    out->check = (struct weir_check_snapshot){last->unix_ms, last->passed, last->why[0] != '\0' ? last->why : NULL};
     uint64_t closed = out->counters.at[WEIR_EC_EVICTIONS];
     for (unsigned i = WEIR_EC_CLOSED_EXPIRED; i <= WEIR_EC_CLOSED_CONFIG; i++)
         closed += out->counters.at[i];

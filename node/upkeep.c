@@ -1,5 +1,6 @@
 #include "node/upkeep.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 
 /* -- checks -- */
@@ -8,10 +9,15 @@ static void checked(void *arg, const struct weir_view_endpoint *e, enum weir_pro
 {
     struct weir_upkeep *u = arg;
     uint64_t now_ms = u->reactor->now_ms;
-    if (result == WEIR_PROBE_NOT_MADE)
+    if (result == WEIR_PROBE_NOT_MADE) {
         weir_health_check_drop(e->provider->rt, e->rt, now_ms);
-    else
-        weir_health_check_done(e->provider->rt, e->rt, result == WEIR_PROBE_PASSED ? NULL : why, now_ms, u->log);
+        return;
+    }
+    struct weir_endpoint_check *last = &e->rt->last_check;
+    last->unix_ms = weir_clock_unix_ms();
+    last->passed = result == WEIR_PROBE_PASSED;
+    snprintf(last->why, sizeof last->why, "%s", last->passed || why == NULL ? "" : why);
+    weir_health_check_done(e->provider->rt, e->rt, last->passed ? NULL : why, now_ms, u->log);
 }
 
 static const struct weir_view_endpoint *endpoint_of(const struct weir_view_provider *p, const struct weir_endpoint *rt)

@@ -183,6 +183,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(LOST_CLOSED, "weir_upstream_lost_total", "reason=\"closed\"", COUNTER, COUNT, WEIR_HELP_LOST)                    \
     X(LOST_RESET, "weir_upstream_lost_total", "reason=\"reset\"", COUNTER, COUNT, WEIR_HELP_LOST)                      \
     X(LOST_PROTOCOL, "weir_upstream_lost_total", "reason=\"protocol\"", COUNTER, COUNT, WEIR_HELP_LOST)                \
+    X(CIRCUIT_STATE, "weir_circuit_state", "", GAUGE, COUNT, "The endpoint's circuit: 0 closed, 1 half open, 2 open.") \
     X(CIRCUIT_OPENED, "weir_circuit_transitions_total", "to=\"open\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)              \
     X(CIRCUIT_HALF_OPENED, "weir_circuit_transitions_total", "to=\"half_open\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)    \
     X(CIRCUIT_CLOSED, "weir_circuit_transitions_total", "to=\"closed\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)            \

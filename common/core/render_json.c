@@ -181,6 +181,13 @@ static void set_health_checks(struct weir_tree *t, const struct weir_snapshot *s
     weir_tree_health(t, connections, weir_health_of_pools(s));
     set_pool_short(t, connections, &v);
 
+    unsigned open = 0, half_open = 0;
+    weir_circuits_count(s, &open, &half_open);
+    json_t *circuits = weir_tree_child(t, checks, "circuit_breaker");
+    weir_tree_health(t, circuits, open + half_open > 0 ? WEIR_DEGRADED : WEIR_HEALTHY);
+    weir_tree_u64(t, circuits, "open", open);
+    weir_tree_u64(t, circuits, "half_open", half_open);
+
     json_t *loop = weir_tree_child(t, checks, "event_loop");
     weir_tree_ms(t, loop, "control_lag_ms", (double)g[WEIR_NG_LAG_CONTROL_US]);
     weir_tree_ms(t, loop, "worker_lag_ms", (double)g[WEIR_NG_LAG_WORKER_US]);

@@ -9,6 +9,7 @@ static void set_circuit(struct weir_tree *t, json_t *o, const struct weir_endpoi
     weir_tree_bool(t, o, "enabled", c->enabled);
     weir_tree_real(t, o, "state_seconds", (double)c->since_ms / 1000);
     weir_tree_u64(t, o, "failures_in_a_row", c->failures);
+    weir_tree_u64(t, o, "opened_total", e->counters.at[WEIR_EC_CIRCUIT_OPENED]);
     weir_tree_real(t, o, "retry_in_seconds", (double)c->open_left_ms / 1000);
     weir_tree_real(t, o, "cooldown_seconds", (double)c->cooldown_left_ms / 1000);
     weir_tree_u64(t, o, "probes", c->probes);
@@ -17,15 +18,12 @@ static void set_circuit(struct weir_tree *t, json_t *o, const struct weir_endpoi
 int weir_render_circuits(struct weir_textbuf *out, const struct weir_snapshot *s)
 {
     struct weir_tree t;
-    unsigned open = 0, half_open = 0, cooling = 0;
-    weir_tree_begin(&t);
+    unsigned open, half_open, cooling = 0;
+    weir_circuits_count(s, &open, &half_open);
     for (size_t i = 0; i < s->provider_count; i++)
-        for (size_t k = 0; k < s->providers[i].endpoint_count; k++) {
-            const struct weir_circuit_snapshot *c = &s->providers[i].endpoints[k].circuit;
-            open += c->phase == WEIR_BREAKER_OPEN;
-            half_open += c->phase == WEIR_BREAKER_HALF_OPEN;
-            cooling += c->cooldown_left_ms > 0;
-        }
+        for (size_t k = 0; k < s->providers[i].endpoint_count; k++)
+            cooling += s->providers[i].endpoints[k].circuit.cooldown_left_ms > 0;
+    weir_tree_begin(&t);
     weir_tree_text(&t, t.root, "status",
                    weir_breaker_phase_text(open > 0        ? WEIR_BREAKER_OPEN
                                            : half_open > 0 ? WEIR_BREAKER_HALF_OPEN
@@ -55,7 +53,17 @@ static void set_first_byte(struct weir_tree *t, json_t *o, const char *key, cons
 static void set_endpoint(struct weir_tree *t, json_t *o, const struct weir_endpoint_snapshot *e)
 {
     weir_tree_health(t, o, weir_health_of_endpoint(e));
+    weir_tree_bool(t, o, "ejected", e->ejected);
+    weir_tree_bool(t, o, "checks_failed", e->checks_failed);
     weir_tree_bool(t, o, "last_connect_failed", e->last_connect_failed);
+    if (e->check.unix_ms == 0) {
+        weir_tree_set(t, o, "last_check", json_null());
+    } else {
+        json_t *check = weir_tree_child(t, o, "last_check");
+        weir_tree_time(t, check, "at", e->check.unix_ms);
+        weir_tree_bool(t, check, "passed", e->check.passed);
+        weir_tree_text(t, check, "error", e->check.why);
+    }
     json_t *circuit = weir_tree_child(t, o, "circuit");
     weir_tree_text(t, circuit, "state", weir_breaker_phase_text(e->circuit.phase));
     weir_tree_real(t, circuit, "retry_in_seconds", (double)e->circuit.open_left_ms / 1000);

@@ -103,6 +103,17 @@ void weir_guide_of_node(struct weir_guide_values *out, const struct weir_snapsho
     values_of(out, &g, available, &sum);
 }
 
+void weir_circuits_count(const struct weir_snapshot *s, unsigned *open, unsigned *half_open)
+{
+    *open = *half_open = 0;
+    for (size_t i = 0; i < s->provider_count; i++)
+        for (size_t k = 0; k < s->providers[i].endpoint_count; k++) {
+            enum weir_breaker_phase phase = s->providers[i].endpoints[k].circuit.phase;
+            *open += phase == WEIR_BREAKER_OPEN;
+            *half_open += phase == WEIR_BREAKER_HALF_OPEN;
+        }
+}
+
 const char *weir_health_text(enum weir_health h)
 {
     static const char *const text[] = {"unhealthy", "degraded", "healthy"};
@@ -111,9 +122,11 @@ const char *weir_health_text(enum weir_health h)
 
 enum weir_health weir_health_of_endpoint(const struct weir_endpoint_snapshot *e)
 {
-    if (e->addresses_failed >= e->addresses || e->last_connect_failed || e->checks_failed || e->ejected)
+    if (e->addresses_failed >= e->addresses || e->last_connect_failed || e->checks_failed || e->ejected ||
+        e->circuit.phase == WEIR_BREAKER_OPEN)
         return WEIR_UNHEALTHY;
-    return e->addresses_failed > 0 ? WEIR_DEGRADED : WEIR_HEALTHY;
+    bool recovering = e->circuit.phase == WEIR_BREAKER_HALF_OPEN || e->circuit.cooldown_left_ms > 0;
+    return e->addresses_failed > 0 || recovering ? WEIR_DEGRADED : WEIR_HEALTHY;
 }
 
 static bool exhausted(const struct weir_provider_snapshot *p)

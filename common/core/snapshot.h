@@ -22,6 +22,13 @@ struct weir_circuit_snapshot {
     uint32_t probes;           /* HALF_OPEN: under way */
 };
 
+/* An endpoint's last active check. All zero: none was made. */
+struct weir_check_snapshot {
+    uint64_t unix_ms;
+    bool passed;
+    const char *why; /* not; or NULL */
+};
+
 /* Connections and queue now. Of an endpoint: active, idle and opening are its own; pending counts waiters that only it
  * can serve (0 is fine); the limits are its provider's. */
 struct weir_pool_gauges {
@@ -43,6 +50,7 @@ struct weir_endpoint_snapshot {
     bool checks_failed;        /* unhealthy by its active checks */
     bool ejected;              /* passed over, by checks or by how its tries ended */
     struct weir_circuit_snapshot circuit;
+    struct weir_check_snapshot check;
 };
 
 struct weir_provider_snapshot {
@@ -122,6 +130,8 @@ void weir_guide_recount(struct weir_guide_values *out, const struct weir_endpoin
 
 /* Worst first, so that the worst of several is their minimum. */
 enum weir_health { WEIR_UNHEALTHY, WEIR_DEGRADED, WEIR_HEALTHY };
+/* Endpoints whose circuit is open, and half open. */
+void weir_circuits_count(const struct weir_snapshot *s, unsigned *open, unsigned *half_open);
 const char *weir_health_text(enum weir_health h); /* "unhealthy", "degraded", "healthy" */
 
 /* More requests queued than this means an exhausted pool; the guide's monitor and alerts say so. */
@@ -132,9 +142,9 @@ const char *weir_health_text(enum weir_health h); /* "unhealthy", "degraded", "h
  * kills. */
 #define WEIR_RESOURCE_SHARE_HIGH 0.9
 
-/* Endpoint: unhealthy when it has no usable address, its last connect failed, its checks fail or it is ejected;
- * degraded when some addresses are passed over. Provider: unhealthy when all its endpoints are, degraded when one is
- * not healthy or its pool is exhausted. */
+/* Endpoint: unhealthy when it has no usable address, its last connect failed, its checks fail, it is ejected or its
+ * circuit is open; degraded when some addresses are passed over, its circuit is half open or it cools down. Provider:
+ * unhealthy when all its endpoints are, degraded when one is not healthy or its pool is exhausted. */
 enum weir_health weir_health_of_endpoint(const struct weir_endpoint_snapshot *e);
 enum weir_health weir_health_of_provider(const struct weir_provider_snapshot *p);
 /* The pools alone: degraded when one is exhausted. */
