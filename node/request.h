@@ -45,6 +45,7 @@ struct weir_try {
     uint64_t begun_us;
     bool open;      /* it counts as in flight */
     bool told;      /* its circuit knows how it ended */
+    bool answered;  /* well, so far: what it is told unless the answer breaks off */
     bool replacing; /* its first connection was stale: only a new one will do */
 };
 

@@ -26,11 +26,11 @@ static void open_try(struct weir_request *r, const struct weir_view_endpoint *e,
     r->endpoint = e;
     r->try.ticket = *ticket;
     r->try.open = true;
-    r->try.told = false;
+    r->try.told = r->try.answered = false;
     atomic_fetch_add_explicit(&e->rt->in_flight, 1, memory_order_relaxed);
 }
 
-/* Of a try that has been told already: a further failure, of the same request, after its answer began. */
+/* Of a probe that has been told already: a further failure, of the same request, after its answer began. */
 static void tell(struct weir_request *r, enum weir_breaker_verdict verdict, uint64_t cooldown_ms, const char *why)
 {
     const struct weir_circuit_caller by = caller(r);
@@ -47,7 +47,7 @@ void weir_request_end_try(struct weir_request *r)
     if (!r->try.open)
         return;
     if (!r->try.told)
-        tell(r, WEIR_BREAKER_NEITHER, 0, NULL);
+        tell(r, r->try.answered ? WEIR_BREAKER_SUCCESS : WEIR_BREAKER_NEITHER, 0, NULL);
     r->try.open = false;
     atomic_fetch_sub_explicit(&r->endpoint->rt->in_flight, 1, memory_order_relaxed);
 }
@@ -86,6 +86,12 @@ static void judge(struct weir_request *r, const struct weir_outcome *o, const ch
             weir_balance_answered(latency_of(r), now_us, now_us - r->try.begun_us);
         else if (verdict == WEIR_BREAKER_FAILURE)
             weir_balance_failed(latency_of(r), now_us, now_us - r->try.begun_us);
+    }
+    /* An endpoint whose answers all break off shall not look well at each of their heads. A probe is told of at once:
+     * half-open circuits cannot wait for the end of a long stream. */
+    if (verdict == WEIR_BREAKER_SUCCESS && r->try.ticket.permit == 0 && r->try.ticket.own_permit == 0) {
+        r->try.answered = true;
+        return;
     }
     tell(r, verdict, cooldown_ms, why);
 }
