@@ -20,13 +20,15 @@ const struct weir_tcp_opts weir_client_tcp_opts = {
 static void free_client(struct weir_client *c)
 {
     struct weir_worker *w = c->worker;
+    bool serves_proxy = c->serves_proxy;
     weir_deadline_drop(&w->reactor.wheel, &c->deadline);
     weir_list_remove(&c->link);
     free(c->proxy_header);
     free(c);
     w->client_count--;
+    w->admin_client_count -= !serves_proxy;
     atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&w->node->clients, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->node->clients, serves_proxy, memory_order_relaxed);
     weir_node_add(w->counters, WEIR_NC_DOWN_CLOSED, 1);
     weir_worker_ended_something(w);
 }
@@ -40,21 +42,10 @@ static void count_phase(struct weir_client *c, enum weir_client_phase phase, boo
         weir_node_sub(c->worker->counters, id, 1);
 }
 
-static void book_bytes(struct weir_client *c)
-{
-    if (c->conn.codec == NULL)
-        return;
-    weir_node_add(c->worker->counters, WEIR_NC_DOWN_RECEIVED, c->conn.codec->bytes_in - c->booked_in);
-    weir_node_add(c->worker->counters, WEIR_NC_DOWN_SENT, c->conn.out.bytes_total - c->booked_out);
-    c->booked_in = c->conn.codec->bytes_in;
-    c->booked_out = c->conn.out.bytes_total;
-}
-
 /* Closes the connection; no callback follows. */
 static void end(struct weir_client *c, bool reset)
 {
     count_phase(c, c->phase, false);
-    book_bytes(c);
     if (c->stream != NULL)
         weir_stream_close(&c->stream, reset);
     else if (c->conn.codec != NULL)
@@ -108,8 +99,6 @@ void weir_client_set_phase(struct weir_client *c, enum weir_client_phase phase)
     }
     c->phase = phase;
     c->acked_ms = c->heard_ms = now_ms;
-    if (phase == WEIR_CLIENT_IDLE)
-        book_bytes(c);
     weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + phase_limit_ms(c));
 }
 
@@ -140,7 +129,6 @@ static void look_at_progress(struct weir_client *c, uint64_t now_ms)
         c->heard_ms = now_ms;
     c->acked = acked;
     c->heard = heard;
-    book_bytes(c);
     weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + look_interval_ms(c));
     if (now_ms - c->acked_ms >= s->write_timeout_ms) {
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_WRITE, 1);
@@ -237,6 +225,8 @@ static void begin_http(struct weir_client *c, const uint8_t *early, size_t early
     struct weir_stream *s = c->stream;
     c->peer_text_len = (uint8_t)weir_ip_format(&c->peer, c->peer_text);
     weir_http_conn_init(&c->conn, s, true);
+    c->conn.in_cell = &c->worker->counters->at[WEIR_NC_DOWN_RECEIVED];
+    c->conn.out_cell = &c->worker->counters->at[WEIR_NC_DOWN_SENT];
     struct weir_codec *codec = weir_h1_server_new(&c->worker->limits, &codec_events, c, &c->conn.out);
     if (codec == NULL) {
         weir_outbox_close(&c->conn.out);
@@ -327,11 +317,12 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
 {
     struct weir_client *c = malloc(sizeof *c);
     struct weir_stream *s = NULL;
-    if (c == NULL || weir_tcp_adopt(&s, &w->reactor, fd, &weir_client_tcp_opts) != 0) {
+    bool admin_full = !l->serves_proxy && w->admin_client_count >= WEIR_ADMIN_CLIENTS_MAX;
+    if (c == NULL || admin_full || weir_tcp_adopt(&s, &w->reactor, fd, &weir_client_tcp_opts) != 0) {
         free(c);
         close(fd);
         atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&w->node->clients, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&w->node->clients, l->serves_proxy, memory_order_relaxed);
         weir_node_add(w->counters, WEIR_NC_DOWN_REFUSED, 1);
         weir_worker_ended_something(w);
         return;
@@ -346,6 +337,7 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
     weir_deadline_init(&c->deadline, deadline_passed);
     weir_list_push_back(&w->clients, &c->link);
     w->client_count++;
+    w->admin_client_count += !c->serves_proxy;
     atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
     weir_node_add(w->counters, WEIR_NC_DOWN_ACCEPTED, 1);
     count_phase(c, c->phase, true);

@@ -29,11 +29,10 @@ struct weir_client {
     /* The clocks of a client that has a request, or has yet to take the end of an answer: when it last acknowledged
      * something or owed no acknowledgement, and when it last sent something or was not expected to. */
     uint64_t acked_ms, heard_ms;
-    uint64_t acked, heard;          /* bytes, when last looked at */
-    uint64_t booked_in, booked_out; /* bytes that the counters have */
-    struct weir_request *current;   /* whose head or body is still coming */
-    const char *close_reason;       /* for the access log; NULL: it lives on */
-    uint8_t *proxy_header;          /* an incomplete PROXY header; NULL most of the time */
+    uint64_t acked, heard;        /* bytes, when last looked at */
+    struct weir_request *current; /* whose head or body is still coming */
+    const char *close_reason;     /* for the access log; NULL: it lives on */
+    uint8_t *proxy_header;        /* an incomplete PROXY header; NULL most of the time */
     size_t proxy_header_len;
 };
 

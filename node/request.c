@@ -24,7 +24,7 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
     down->events = &weir_request_down_events;
     down->user = r;
     down->arena = &r->arena;
-    w->request_count++;
+    w->request_count += c->serves_proxy;
     c->current = r;
     weir_node_add(w->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
     return true;
@@ -87,6 +87,7 @@ void weir_request_end_if_over(struct weir_request *r)
     if (r->down != NULL || r->up != NULL || r->pins > 0 || r->step == WEIR_STEP_OVER)
         return;
     struct weir_worker *w = r->worker;
+    bool serves_proxy = r->client->serves_proxy;
     r->step = WEIR_STEP_OVER;
     if (r->client->current == r)
         r->client->current = NULL;
@@ -102,7 +103,7 @@ void weir_request_end_if_over(struct weir_request *r)
     free(r->note);
     weir_hold_drop(r->hold);
     free(r);
-    w->request_count--;
+    w->request_count -= serves_proxy;
     weir_worker_ended_something(w);
 }
 

@@ -151,12 +151,11 @@ static struct weir_pool_conn *open_conn(void *arg, struct weir_endpoint *e, cons
 
 /* -- in use -- */
 
-static void book_bytes(struct weir_upstream *u)
+static void count_bytes_here(struct weir_upstream *u)
 {
-    count(u, WEIR_EC_RECEIVED, u->conn.codec->bytes_in - u->booked_in);
-    count(u, WEIR_EC_SENT, u->conn.out.bytes_total - u->booked_out);
-    u->booked_in = u->conn.codec->bytes_in;
-    u->booked_out = u->conn.out.bytes_total;
+    struct weir_endpoint_counters *c = &u->pooled.endpoint->local[u->worker->index].counters;
+    u->conn.in_cell = &c->at[WEIR_EC_RECEIVED];
+    u->conn.out_cell = &c->at[WEIR_EC_SENT];
 }
 
 static void codec_idle(struct weir_codec *c, bool reusable)
@@ -165,7 +164,6 @@ static void codec_idle(struct weir_codec *c, bool reusable)
     if (u->request == NULL && u->pooled.parked)
         return;
     u->request = NULL;
-    book_bytes(u);
     if (reusable)
         weir_pool_release(&u->worker->pool, &u->pooled);
     else
@@ -186,6 +184,7 @@ static bool make_codec(struct weir_upstream *u)
 {
     struct weir_stream *s = u->dialing;
     weir_http_conn_init(&u->conn, s, false);
+    count_bytes_here(u);
     u->limits = u->worker->response_limits;
     struct weir_codec *codec = weir_h1_client_new(&u->limits, &codec_events, u, &u->conn.out);
     if (codec == NULL) {
@@ -294,10 +293,8 @@ static void close_conn(void *arg, struct weir_pool_conn *c)
     weir_deadline_drop(&u->worker->reactor.wheel, &u->deadline);
     if (u->dialing != NULL)
         weir_stream_close(&u->dialing, true);
-    if (u->conn.codec != NULL) {
-        book_bytes(u);
+    if (u->conn.codec != NULL)
         weir_http_conn_close(&u->conn, false);
-    }
     free(u);
 }
 
@@ -344,6 +341,7 @@ static int attach(void *arg, struct weir_pool_conn *c)
     struct weir_upstream *u = weir_upstream_of(c);
     u->worker = w;
     weir_list_push_back(&w->upstreams, &u->link);
+    count_bytes_here(u);
     return weir_http_conn_attach(&u->conn, &w->reactor);
 }
 

@@ -21,7 +21,6 @@ struct weir_upstream {
     uint64_t dial_us, connect_us;            /* when dialing began; how long it took */
     struct weir_request *request;            /* while it is leased */
     enum weir_endpoint_counter close_reason; /* what a close from now on is booked as */
-    uint64_t booked_in, booked_out;          /* bytes that the counters have */
 };
 
 /* Where to dial, as a waiter's target gives it: an endpoint as a view has it, and the hold that keeps the view. */

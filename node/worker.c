@@ -88,7 +88,7 @@ static void accepted(struct weir_listener *socket, int fd, const struct weir_add
 {
     struct weir_worker_listener *l = WEIR_CONTAINER(socket, struct weir_worker_listener, socket);
     struct weir_worker *w = socket->owner;
-    atomic_fetch_add_explicit(&w->node->clients, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->node->clients, l->serves_proxy, memory_order_relaxed);
     if (!w->accept_held && !w->draining && full(w))
         hold_accepting(w, true);
     struct weir_worker *to = w->draining ? w : less_loaded(w);
@@ -189,6 +189,11 @@ int weir_worker_post_view(struct weir_worker *w, struct weir_view *v)
 
 /* -- drain and stop -- */
 
+static uint32_t proxy_clients(const struct weir_worker *w)
+{
+    return w->client_count - w->admin_client_count;
+}
+
 void weir_worker_ended_something(struct weir_worker *w)
 {
     if (w->reactor.lag_ms_max > 0) {
@@ -198,7 +203,7 @@ void weir_worker_ended_something(struct weir_worker *w)
     }
     if (w->accept_held && !full(w))
         hold_accepting(w, false);
-    if (w->draining && w->client_count == 0 && w->request_count == 0 && !atomic_exchange(&w->drained_posted, true)) {
+    if (w->draining && proxy_clients(w) == 0 && w->request_count == 0 && !atomic_exchange(&w->drained_posted, true)) {
         w->drained.handle = w->node->worker_drained;
         weir_mailbox_post(w->node->control_mailbox, &w->drained);
     }
@@ -217,7 +222,7 @@ static void cut_off(struct weir_deadline *d, uint64_t now_ms)
     struct weir_worker *w = WEIR_CONTAINER(d, struct weir_worker, drain_timeout);
     struct weir_log_line l;
     weir_log_begin(&l, w->log, WEIR_LOG_WARN, "drain_timeout", "requests were cut off: the drain timeout ran out");
-    weir_log_u64(&l, "clients", w->client_count);
+    weir_log_u64(&l, "clients", proxy_clients(w));
     weir_log_u64(&l, "requests", w->request_count);
     weir_log_end(&l);
     (void)now_ms;
@@ -231,7 +236,8 @@ static void drain(struct weir_message *m, void *receiver)
     struct weir_worker *w = WEIR_CONTAINER(m, struct weir_worker, drain_order);
     w->draining = true;
     for (unsigned i = 0; i < w->listener_count; i++)
-        weir_listener_close(&w->listeners[i].socket);
+        if (w->listeners[i].serves_proxy)
+            weir_listener_close(&w->listeners[i].socket);
     weir_reactor_deadline(&w->reactor, &w->drain_grace, w->reactor.now_ms + w->drain_grace_ms);
     weir_reactor_deadline(&w->reactor, &w->drain_timeout, w->reactor.now_ms + w->drain_timeout_ms);
     weir_worker_ended_something(w);

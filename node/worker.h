@@ -13,6 +13,10 @@
 /* Listening addresses of a node, client and admin together. */
 #define WEIR_LISTENERS_MAX 32u
 
+/* Connections of a worker to ports for weir's own pages alone, which server.max_connections does not count: scrapers
+ * and probes of a large fleet. */
+#define WEIR_ADMIN_CLIENTS_MAX 256u
+
 struct weir_node;
 
 struct weir_worker_listener {
@@ -39,7 +43,9 @@ struct weir_worker {
     struct weir_list clients;
     struct weir_list upstreams; /* every connection to an endpoint that is here */
     uint32_t client_count;
-    uint32_t request_count;
+    uint32_t
+        admin_client_count; /* of these, on ports that serve weir's own pages only: a drain does not wait for them */
+    uint32_t request_count; /* of the others */
     _Atomic uint32_t load_shown;   /* connections, for balanced accepting */
     _Atomic uint64_t lag_us_shown; /* longest turn since control read it */
     bool accept_held;              /* server.max_connections is reached: only the admin port accepts */
@@ -69,8 +75,8 @@ void weir_worker_close(struct weir_worker *w);
 /* From control's thread; each is carried out on the worker's own. A view's errors: WEIR_ENOMEM; it takes one reference
  * on success. Drain and stop are ordered once each. */
 int weir_worker_post_view(struct weir_worker *w, struct weir_view *v);
-/* Stops accepting; idle clients have grace_ms to send one more request; after timeout_ms everything is cut off. Control
- * is told, by posting `drained`, each time that nothing is left. */
+/* Stops accepting, but for weir's own pages on ports of their own; idle clients have grace_ms to send one more request;
+ * after timeout_ms everything is cut off. Control is told, by posting `drained`, each time that nothing is left. */
 void weir_worker_post_drain(struct weir_worker *w, uint64_t grace_ms, uint64_t timeout_ms);
 void weir_worker_post_stop(struct weir_worker *w);
 

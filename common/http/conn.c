@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "core/metrics.h"
+
 void weir_http_conn_reclaim(struct weir_reactor *r)
 {
     if (!r->read_buffer_lent)
@@ -11,6 +13,19 @@ void weir_http_conn_reclaim(struct weir_reactor *r)
     {
         weir_outbox_settle(WEIR_CONTAINER(l, struct weir_outbox, dirty));
     }
+}
+
+static void count(uint64_t *cell, uint64_t n)
+{
+    if (cell != NULL && n > 0)
+        weir_cell_add(cell, n);
+}
+
+/* What has been written since the last time. */
+static void count_written(struct weir_http_conn *c)
+{
+    count(c->out_cell, c->out.bytes_total - c->written);
+    c->written = c->out.bytes_total;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -56,6 +71,7 @@ static void read_all(struct weir_http_conn *c, const bool *gone)
         }
         c->last_read_us = r->now_us;
         budget -= (size_t)n;
+        count(c->in_cell, (uint64_t)n);
         codec->ops->feed(codec, r->read_buffer, (size_t)n);
         if (*gone)
             return;
@@ -103,7 +119,7 @@ static void on_flushed(struct weir_outbox *o, int error)
 {
     struct weir_http_conn *c = o->owner;
     if (o->bytes_total != c->written) {
-        c->written = o->bytes_total;
+        count_written(c);
         c->last_write_us = o->reactor->now_us;
     }
     if (error == 0) {
@@ -139,6 +155,7 @@ void weir_http_conn_run(struct weir_http_conn *c, struct weir_codec *codec, cons
     if (early_len == 0)
         return;
     assert(early_len <= codec->ops->want(codec));
+    count(c->in_cell, early_len);
     codec->ops->feed(codec, early, early_len); /* may close the conn */
 }
 
@@ -155,6 +172,7 @@ void weir_http_conn_detach(struct weir_http_conn *c)
         *c->gone = true;
         c->gone = NULL;
     }
+    count_written(c);
     weir_outbox_move(&c->out, c->out.reactor); /* out of the old thread's list of senders */
     weir_stream_detach(c->stream);
 }
@@ -174,6 +192,7 @@ void weir_http_conn_close(struct weir_http_conn *c, bool reset)
     if (c->closing)
         return;
     c->closing = true;
+    count_written(c);
     if (c->gone != NULL) {
         *c->gone = true;
         c->gone = NULL;

@@ -14,8 +14,11 @@ struct weir_http_conn {
     struct weir_codec *codec;
     struct weir_outbox out;
     uint64_t last_read_us, last_write_us; /* reactor clock; writes: last time the kernel took bytes */
+    /* Cells of the thread that it is on, to which bytes are added in the turn that moves them; NULL: nobody counts. The
+     * owner's to set, again before an attach. */
+    uint64_t *in_cell, *out_cell;
     struct weir_deadline linger;
-    uint64_t written; /* out.bytes_total as of last_write_us */
+    uint64_t written; /* out.bytes_total as of last_write_us, and as counted */
     bool *gone;       /* while its driver is on the stack: set when the conn is closed under it */
     int write_error;  /* client side: not yet told, the answer to an early end may still be there to be read */
     bool server;      /* a HUP while an exchange is open is a client abort at once, unread bytes notwithstanding */

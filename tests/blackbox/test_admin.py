@@ -1,6 +1,7 @@
 """weir's own pages, who may see them, and the client's address as the node understands it."""
 
 import re
+import signal
 import socket
 import struct
 
@@ -32,8 +33,16 @@ GUIDE_POOL = [
     "error_rate",
 ]
 TOKEN = [("Authorization", "Bearer admin-token")]
-SECRET_PAGES = ["/metrics", "/metrics/prometheus", "/api/http-client/pool/stats"]
-OPEN_PAGES = ["/health", "/health/live", "/health/ready", "/health/connections"]
+SECRET_PAGES = [
+    "/metrics",
+    "/metrics/prometheus",
+    "/api/http-client/pool/stats",
+    "/api/alerts",
+    "/debug/network/latency",
+    "/debug/memory/pool",
+    "/debug/memory/gc",
+]
+OPEN_PAGES = ["/health", "/health/live", "/health/ready", "/health/connections", "/health/providers", "/health/circuit-breaker"]
 
 
 def test_health(node):
@@ -95,10 +104,32 @@ def test_prometheus(mock, node):
             float(line.rsplit(" ", 1)[1])
 
 
+def test_bytes_are_counted_while_they_move(stage, mock):
+    """A stream that goes on for an hour shows in the counters meanwhile."""
+    node = stage.node(mock, server={"workers": 2})
+    with node.client() as c:
+        c.ask("POST", "/v1/chat/completions", [("x-mock-gate", "g")], b'{"model":"m","stream":true,"messages":[]}')
+        mock.steps("g")
+        assert c.response_head().status == 200
+        mock.steps("g")
+        c.event()
+        # What the questions themselves move is a multiple of this only after many of them.
+        sent, received = node.metric("weir_upstream_sent_bytes_total"), node.metric("weir_upstream_received_bytes_total")
+        assert sent > 100 and received > 100
+        mock.steps("g")
+        c.event()
+        wait_for(lambda: node.metric("weir_upstream_received_bytes_total") > received, "more bytes")
+        mock.steps("g", "all")
+
+
 def test_pages_are_for_reading(node):
     for page in (*SECRET_PAGES, *OPEN_PAGES):
-        with node.client() as c:
-            assert c.post(page, b"x").status == 405
+        takes = "GET, HEAD, POST" if page == "/debug/memory/gc" else "GET, HEAD"
+        for method in ("POST", "DELETE") if "POST" not in takes else ("DELETE",):
+            with node.client() as c:
+                r = c.request(method, page, body=b"x")
+                assert (r.status, r.get("x-weir-error"), r.get("allow")) == (405, "method_not_allowed", takes)
+                assert r.json()["error"]["message"] == f"This page takes {takes}."
         with node.client() as c:
             r = c.request("HEAD", page)
             assert r.status == 200 and r.body == b""
@@ -211,6 +242,39 @@ def test_port_of_its_own(stage, mock):
     assert mock.stats()["requests"]["total"] == 0
     assert node.get("/metrics").status == 404, "it is the upstream's answer"
     assert mock.stats()["requests"]["total"] == 1
+
+
+def test_admin_port_outlives_the_clients_in_a_drain(stage, mock):
+    admin = free_port()
+    node = stage.node(mock, ready=False, server={"admin": {"listen": f"127.0.0.1:{admin}"}, "workers": 2, "drain_timeout": 600})
+
+    def on_admin(page):
+        with Client(admin) as c:
+            return c.get(page)
+
+    wait_for(lambda: on_admin("/health/ready").status == 200, "the admin port")
+    kept = Client(admin)
+    assert kept.get("/health/live").status == 200
+    with node.client() as c:
+        c.ask("GET", "/echo", [("x-mock-gate", "g")])
+        mock.wait_waiting("g")
+        node.tell(signal.SIGTERM)
+        wait_for(lambda: refused(node.port), "the clients' port to close")
+        ready = on_admin("/health/ready")
+        assert (ready.status, ready.json()["status"]) == (503, "draining")
+        assert re.search(r"^weir_draining 1$", on_admin("/metrics/prometheus").text, re.M)
+        mock.steps("g")
+        assert c.response().status == 200
+    assert node.wait() == 0, "and an idle scraper does not keep it from ending"
+    kept.close()
+
+
+def refused(port):
+    try:
+        Client(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 V1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 5555 80\r\n"
