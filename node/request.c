@@ -18,7 +18,7 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
     r->hold = weir_hold_use(w->hold);
     r->start_us = weir_worker_now_us(w);
     weir_request_stop_clocks(r);
-    r->again_due_ms = r->deadline_due_ms = WEIR_NEVER;
+    r->limit_due_ms = r->again_due_ms = r->deadline_due_ms = WEIR_NEVER;
     r->address = c->peer;
     weir_deadline_init(&r->deadline, deadline_passed);
     down->events = &weir_request_down_events;
@@ -43,6 +43,7 @@ static void log_access(struct weir_request *r)
         .queue_us = r->wait_us == 0      ? WEIR_ACCESS_NONE
                     : r->granted_us == 0 ? weir_worker_now_us(r->worker) - r->wait_us
                                          : r->granted_us - r->wait_us,
+        .limit_us = r->limit_wait_us == 0 ? WEIR_ACCESS_NONE : r->limit_wait_us,
         .connect_us = r->connect_us == 0 ? WEIR_ACCESS_NONE : r->connect_us,
         .first_byte_us = r->first_byte_us == 0 ? WEIR_ACCESS_NONE : r->first_byte_us - r->start_us,
         .provider = r->provider != NULL ? r->provider->config->name : NULL,
@@ -91,6 +92,7 @@ void weir_request_end_if_over(struct weir_request *r)
     r->step = WEIR_STEP_OVER;
     if (r->client->current == r)
         r->client->current = NULL;
+    assert(!r->limit.waiting && !r->holds_token);
     assert(!r->waiter.waiting);
     count_end(r);
     if (r->hold->view->config->logging.access)
@@ -212,6 +214,8 @@ static void down_end(struct weir_exchange *x, const struct weir_fields *trailers
 static enum weir_node_counter abort_phase(const struct weir_request *r)
 {
     switch (r->step) {
+    case WEIR_STEP_LIMIT:
+        return WEIR_NC_ABORT_QUEUE;
     case WEIR_STEP_BACKOFF:
         return WEIR_NC_ABORT_BACKOFF;
     case WEIR_STEP_POOL:
@@ -268,7 +272,8 @@ void weir_request_stop_clocks(struct weir_request *r)
 
 void weir_request_arm(struct weir_request *r)
 {
-    const uint64_t clocks[] = {r->read_due_ms, r->write_due_ms, r->total_due_ms, r->again_due_ms, r->deadline_due_ms};
+    const uint64_t clocks[] = {r->read_due_ms,  r->write_due_ms,    r->total_due_ms,
+                               r->again_due_ms, r->deadline_due_ms, r->limit_due_ms};
     uint64_t due = r->pool_due_ms;
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++)
         due = clocks[i] < due ? clocks[i] : due;
@@ -331,6 +336,8 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
     else if (r->deadline_due_ms <= now_ms)
         weir_request_fail(r, 504, "timeout_deadline", "No answer of %s came before retry.deadline.",
                           r->provider->config->name);
+    else if (r->limit_due_ms <= now_ms)
+        weir_limit_clock(r, now_ms);
     else if (r->again_due_ms <= now_ms) {
         r->again_due_ms = WEIR_NEVER;
         weir_request_try(r);

@@ -1,11 +1,11 @@
 /* One request from its head to its last byte: an explicit state machine.
  *
- *   ROUTE -> ENDPOINT -> POOL -> SEND -> ANSWER -> end
- *               ^         |       |
- *               `-- BACKOFF <-----'
+ *   ROUTE -> LIMIT -> ENDPOINT -> POOL -> SEND -> ANSWER -> end
+ *              ^                   |       |
+ *              `------- BACKOFF <----------'
  *
- * A step goes on to the next at once or suspends with a deadline. ENDPOINT is entered again while not one byte of the
- * answer has gone to the client (core/retry decides, request_try.c carries out). One passage from ENDPOINT to the end
+ * A step goes on to the next at once or suspends with a deadline. LIMIT is entered again while not one byte of the
+ * answer has gone to the client (core/retry decides, request_try.c carries out). One passage from LIMIT to the end
  * of an answer, or to a failure, is a try; the free replacement of a reused connection that died unanswered goes on
  * with its try.
  *
@@ -18,10 +18,12 @@
 #include "core/outcome.h"
 #include "node/choose.h"
 #include "node/client.h"
+#include "node/limit.h"
 #include "node/upstream.h"
 
 enum weir_request_step {
     WEIR_STEP_HEAD,     /* waiting for it */
+    WEIR_STEP_LIMIT,    /* waiting for a token of the provider's rate limit */
     WEIR_STEP_ENDPOINT, /* choosing one */
     WEIR_STEP_BACKOFF,  /* a try has failed, the next one is to come */
     WEIR_STEP_POOL,     /* waiting for a connection */
@@ -72,6 +74,7 @@ struct weir_request {
     struct weir_request_note *note;
     struct weir_arena arena;
     struct weir_pool_waiter waiter;
+    struct weir_waitline_waiter limit;
     struct weir_upstream_target target;
     struct weir_deadline deadline; /* the earliest of the clocks below */
     struct weir_replay replay;
@@ -94,12 +97,16 @@ struct weir_request {
     struct weir_ip address;        /* the client's, as logs and limits see it */
     bool address_certain;          /* nobody that is not trusted had a say in it */
     size_t credit_down, credit_up; /* granted to either side and not yet used */
+    bool holds_token;              /* of the rate limit, and has sent nothing for it yet */
     /* Clocks: when they run out, WEIR_NEVER when they do not run. */
-    uint64_t pool_due_ms, read_due_ms, write_due_ms, total_due_ms;
+    uint64_t limit_due_ms, pool_due_ms, read_due_ms, write_due_ms, total_due_ms;
     uint64_t again_due_ms, deadline_due_ms; /* the next try; retry.deadline */
     /* On the reactor's clock; 0: not reached. */
     uint64_t start_us, asked_us, wait_us, granted_us, first_byte_us;
     uint64_t connect_us;
+    uint64_t limit_since_us, limit_wait_us; /* it began to wait for a token; has waited for all its tokens */
+    uint64_t limit_end_ms;                  /* no longer than that */
+    struct weir_fields own_fields;          /* what an answer of weir's own is to carry besides; in the arena */
     uint64_t bytes_in, bytes_out;
     uint64_t retry_after_s;  /* of an answer of weir's own; 0: a second */
     const char *error;       /* code of x-weir-error */
@@ -132,7 +139,7 @@ void weir_request_answer(struct weir_request *r, unsigned status, const char *co
 
 /* The first try: its provider counts a request, and retry.deadline begins to run. */
 void weir_request_begin_tries(struct weir_request *r);
-/* Begins a try: endpoint, connection, sending. */
+/* Begins a try: rate limit, endpoint, connection, sending. */
 void weir_request_try(struct weir_request *r);
 
 /* The connector has counted it. */
@@ -195,6 +202,19 @@ static inline void weir_request_pin(struct weir_request *r)
 void weir_request_unpin(struct weir_request *r);
 /* Once only streaming is left, the heads are not needed: keeps what the log wants and frees the arena. */
 void weir_request_shrink(struct weir_request *r);
+
+/* -- the rate limit (request_limit.c) -- */
+
+enum weir_limit_result { WEIR_LIMIT_PASS, WEIR_LIMIT_WAIT, WEIR_LIMIT_REFUSED };
+/* Before each try. WAIT: weir_request_try is called again when its turn has come. REFUSED: it has been answered with
+ * 429, and may be gone. */
+enum weir_limit_result weir_limit_enter(struct weir_request *r);
+/* Whether a try after delay_ms would have its token before it was refused. */
+bool weir_limit_could_try(const struct weir_request *r, uint64_t delay_ms);
+/* Its clock (limit_due_ms) has run out. The request may be gone afterwards. */
+void weir_limit_clock(struct weir_request *r, uint64_t now_ms);
+/* Leaves the line; a token that nothing was sent for goes back. Legal at any time. */
+void weir_limit_let_go(struct weir_request *r);
 
 /* The request's head as it goes to its endpoint (request_head.c). False: out of memory. */
 bool weir_request_head_up(struct weir_request *r, struct weir_head *out);

@@ -42,6 +42,8 @@ static bool add_own_fields(struct weir_request *r, struct weir_head *h, const ch
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("x-weir-error"), weir_str_of(r->error));
     if (h->status == 503 || h->status == 429)
         ok = ok && add_retry_after(r, h);
+    for (size_t i = 0; i < r->own_fields.count; i++)
+        ok = ok && weir_fields_add(&h->fields, a, r->own_fields.at[i].name, r->own_fields.at[i].value);
     if (h->status == 405)
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("allow"), weir_str_of(weir_admin_methods(r)));
     if (h->status == 401)

@@ -102,10 +102,11 @@ static const struct {
     enum weir_retry_reason reason;
     enum weir_provider_counter counter;
 } refusals[] = {
-    {WEIR_RETRY_ANSWER_BEGUN, WEIR_PC_KEPT_BEGUN}, {WEIR_RETRY_ATTEMPTS, WEIR_PC_KEPT_ATTEMPTS},
-    {WEIR_RETRY_METHOD, WEIR_PC_KEPT_METHOD},      {WEIR_RETRY_BODY, WEIR_PC_KEPT_BODY},
-    {WEIR_RETRY_DEADLINE, WEIR_PC_KEPT_DEADLINE},  {WEIR_RETRY_RETRY_AFTER, WEIR_PC_KEPT_AFTER},
-    {WEIR_RETRY_BUDGET, WEIR_PC_KEPT_BUDGET},      {WEIR_RETRY_NO_ENDPOINT, WEIR_PC_KEPT_ENDPOINT},
+    {WEIR_RETRY_ANSWER_BEGUN, WEIR_PC_KEPT_BEGUN},   {WEIR_RETRY_ATTEMPTS, WEIR_PC_KEPT_ATTEMPTS},
+    {WEIR_RETRY_METHOD, WEIR_PC_KEPT_METHOD},        {WEIR_RETRY_BODY, WEIR_PC_KEPT_BODY},
+    {WEIR_RETRY_DEADLINE, WEIR_PC_KEPT_DEADLINE},    {WEIR_RETRY_RETRY_AFTER, WEIR_PC_KEPT_AFTER},
+    {WEIR_RETRY_RATE_LIMIT, WEIR_PC_KEPT_RATE},      {WEIR_RETRY_BUDGET, WEIR_PC_KEPT_BUDGET},
+    {WEIR_RETRY_NO_ENDPOINT, WEIR_PC_KEPT_ENDPOINT},
 };
 
 static bool give_up(struct weir_request *r, enum weir_retry_reason reason)
@@ -165,6 +166,8 @@ static bool decide(struct weir_request *r, const struct weir_outcome *o)
         return give_up(r, d.reason);
     if (!weir_choose_could(&next, now_ms + d.delay_ms, &elsewhere))
         return give_up(r, WEIR_RETRY_NO_ENDPOINT);
+    if (!weir_limit_could_try(r, d.delay_ms))
+        return give_up(r, WEIR_RETRY_RATE_LIMIT);
     if (!weir_retry_budget_take(r->provider->rt->retry_budget, now_ms))
         return give_up(r, WEIR_RETRY_BUDGET);
     weir_provider_add(weir_request_provider_counters(r), retry_counter(o->kind), 1);
@@ -296,6 +299,7 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
         return;
     }
     r->upstream = u;
+    r->holds_token = false; /* spent */
     r->total_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.total_ms;
     weir_request_send(r, &head);
 }
@@ -409,6 +413,8 @@ void weir_request_try(struct weir_request *r)
 {
     struct weir_choosing choosing = {.provider = r->provider, .worker = r->worker, .tried = r->tried};
     const char *name = r->provider->config->name;
+    if (weir_limit_enter(r) != WEIR_LIMIT_PASS)
+        return;
     r->step = WEIR_STEP_ENDPOINT;
     r->try = (struct weir_try){.begun_us = weir_worker_now_us(r->worker)};
     r->wait_us = r->granted_us = r->first_byte_us = 0;

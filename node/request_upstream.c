@@ -12,6 +12,7 @@ void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reas
     weir_request_stop_clocks(r);
     r->again_due_ms = r->deadline_due_ms = WEIR_NEVER;
     weir_request_arm(r);
+    weir_limit_let_go(r);
     if (r->waiter.waiting)
         weir_pool_cancel(&r->worker->pool, &r->waiter);
     weir_request_let_upstream_go(r, reason);

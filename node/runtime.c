@@ -24,7 +24,8 @@ struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
     struct weir_err err;
     p->name = strdup(name);
     if (p->name == NULL || weir_retry_budget_new(&p->retry_budget, worker_count, &err) != 0 ||
-        !weir_health_init(&p->health)) {
+        weir_limit_init(&p->limit, p, worker_count) != 0 || !weir_health_init(&p->health)) {
+        weir_limit_end(&p->limit);
         weir_retry_budget_free(&p->retry_budget);
         free(p->name);
         free(p);
@@ -46,6 +47,7 @@ void weir_provider_configure(struct weir_provider *p, const struct weir_config_p
     atomic_store(&p->queued_max, config->http.pool.max_pending);
     atomic_store(&p->keepalive_expiry_ms, (uint32_t)config->http.pool.keepalive_expiry_ms);
     atomic_store(&p->lifetime_max_ms, (uint32_t)config->http.pool.max_lifetime_ms);
+    weir_limit_configure(&p->limit, &config->rate_limit, weir_clock_us());
 }
 
 void weir_provider_ref(struct weir_provider *p)
@@ -59,6 +61,7 @@ void weir_provider_unref(struct weir_provider *p)
         return;
     assert(p->slots_used == 0);
     weir_health_close(&p->health);
+    weir_limit_end(&p->limit);
     weir_retry_budget_free(&p->retry_budget);
     free(p->name);
     free(p);

@@ -20,6 +20,7 @@
 #include "core/wrr.h"
 #include "node/circuit.h"
 #include "node/health.h"
+#include "node/limit.h"
 
 /* Threads that serve; per-worker tables are this long at most. */
 #define WEIR_WORKERS_MAX 64u
@@ -90,6 +91,7 @@ struct weir_provider {
     _Atomic uint32_t opening; /* dials under way */
     struct weir_provider_health health;
     struct weir_retry_budget *retry_budget;
+    struct weir_limit limit; /* of requests */
     struct weir_provider_local local[];
 };
 

@@ -172,6 +172,8 @@ static void take_view(struct weir_message *m, void *receiver)
             weir_pool_close_parked(&w->pool, old->view->providers[i].rt, false);
         for (unsigned i = 0; i < hold->view->provider_count; i++)
             weir_pool_settle(&w->pool, hold->view->providers[i].rt);
+        for (unsigned i = 0; i < hold->view->provider_count; i++)
+            weir_waitline_settle(&hold->view->providers[i].rt->limit.line, &w->pool);
         weir_hold_supersede(old);
     }
     free(vm);

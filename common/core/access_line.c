@@ -5,12 +5,12 @@
 
 /* Shares of a line, so that no client can push the other fields out of it. */
 enum { METHOD_MAX = 24, CLIENT_MAX = 64, REQUEST_ID_MAX = 136, NODE_MAX = 128, PROVIDER_MAX = 128, ENDPOINT_MAX = 256 };
-enum { WORD_MAX = 64, TARGET_MAX = 512 };
+enum { WORD_MAX = 64, REASON_MAX = 16, TARGET_MAX = 512 };
 enum {
-    STRINGS_MAX =
-        METHOD_MAX + CLIENT_MAX + REQUEST_ID_MAX + NODE_MAX + PROVIDER_MAX + ENDPOINT_MAX + 2 * WORD_MAX + TARGET_MAX
+    STRINGS_MAX = METHOD_MAX + CLIENT_MAX + REQUEST_ID_MAX + NODE_MAX + PROVIDER_MAX + ENDPOINT_MAX + 2 * WORD_MAX +
+                  REASON_MAX + TARGET_MAX
 };
-enum { FIELDS = 21, NUMBERS = 8, KEY_MAX = 20 };
+enum { FIELDS = 23, NUMBERS = 9, KEY_MAX = 17 };
 static_assert(STRINGS_MAX + NUMBERS * WEIR_LINE_NUMBER_MAX + FIELDS * KEY_MAX < WEIR_LOG_LINE_MAX - 32,
               "a line of full fields fits");
 
@@ -86,6 +86,7 @@ size_t weir_access_format(char *buf, enum weir_log_format format, const struct w
     TEXT(l, "method", r->method, METHOD_MAX);
     NUMBER(l, "status", r->status);
     MS(l, "total_ms", r->total_us);
+    PHASE(l, "limit_ms", r->limit_us);
     PHASE(l, "queue_ms", r->queue_us);
     PHASE(l, "connect_ms", r->connect_us);
     PHASE(l, "first_byte_ms", r->first_byte_us);
@@ -99,7 +100,7 @@ size_t weir_access_format(char *buf, enum weir_log_format format, const struct w
     NUMBER(l, "attempts", r->attempts);
     TEXT(l, "close", weir_str_of(r->close_reason), WORD_MAX);
     TEXT(l, "error", weir_str_of(r->error), WORD_MAX);
-    TEXT(l, "not_retried", weir_str_of(r->not_retried), WORD_MAX);
+    TEXT(l, "not_retried", weir_str_of(r->not_retried), REASON_MAX);
     TEXT(l, "request_id", r->request_id, REQUEST_ID_MAX);
     TEXT(l, "target", path_of(r->target), TARGET_MAX);
     return weir_line_end(l);

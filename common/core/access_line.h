@@ -18,13 +18,13 @@ struct weir_access_record {
     unsigned status;              /* sent to the client; 0: none */
     uint64_t bytes_in, bytes_out; /* body bytes */
     uint64_t total_us;
-    uint64_t queue_us, connect_us, first_byte_us; /* or WEIR_ACCESS_NONE */
-    const char *provider, *endpoint;              /* NULL: not routed */
-    bool reused;                                  /* the last try's connection; shown with an endpoint only */
-    unsigned attempts;                            /* tries, the first included */
-    const char *close_reason;                     /* why the client's connection ended with it; NULL: it lives on */
-    const char *error;                            /* weir's own error code (x-weir-error); NULL: none */
-    const char *not_retried; /* why a failed try was not followed by another; NULL: it was, or there was none */
+    uint64_t limit_us, queue_us, connect_us, first_byte_us; /* or WEIR_ACCESS_NONE */
+    const char *provider, *endpoint;                        /* NULL: not routed */
+    bool reused;                                            /* the last try's connection; shown with an endpoint only */
+    unsigned attempts;                                      /* tries, the first included */
+    const char *close_reason; /* why the client's connection ended with it; NULL: it lives on */
+    const char *error;        /* weir's own error code (x-weir-error); NULL: none */
+    const char *not_retried;  /* why a failed try was not followed by another; NULL: it was, or there was none */
     const char *node;
 };
 

@@ -16,7 +16,7 @@
     X(RETRY, true, WARN, "retries")                      \
     X(BREAKER, true, WARN, "the circuit breaker")        \
     X(HEALTH, false, WARN, "health checks")              \
-    X(RATE_LIMIT, false, WARN, "rate limits")            \
+    X(RATE_LIMIT, true, WARN, "rate limits")             \
     X(SCALING, false, WARN, "adaptive pool sizes")       \
     X(BALANCE, true, WARN, "load-aware endpoint choice") \
     X(REDIRECTS, false, WARN, "following redirects")     \

@@ -313,15 +313,19 @@ static const char *const fail_choices[] = {"open", "closed", NULL};
 static const struct weir_config_field limit_fields[] = {
     WEIR_CONFIG_VALUE(COUNT, LIMIT, requests_per_minute, "requests_per_minute", "0", "0: no limit.",
                       WEIR_CONFIG_RANGE(0, 1000000000)),
-    WEIR_CONFIG_VALUE(COUNT, LIMIT, burst, "burst", NULL, "Requests that may come at once after silence.",
-                      WEIR_CONFIG_RANGE(1, 1000000000), .derived = "a tenth of requests_per_minute"),
+    WEIR_CONFIG_VALUE(
+        COUNT, LIMIT, burst, "burst", NULL,
+        "Requests that may come at once after silence; any minute lets through at most the limit and the burst.",
+        WEIR_CONFIG_RANGE(1, 1000000000), .derived = "a tenth of requests_per_minute"),
     WEIR_CONFIG_VALUE(BOOL, LIMIT, strict, "strict", "false",
-                      "Never above the limit, even right after the store lost its data."),
+                      "Start with nothing to spend, so that not even a restart, or a store that lost its data, goes "
+                      "above the limit."),
     WEIR_CONFIG_VALUE(CHOICE, LIMIT, fail, "fail", "open",
                       "While the cluster's store is away: go on with `degraded_share`, or refuse.",
-                      .choices = fail_choices),
+                      .choices = fail_choices, WEIR_CONFIG_NEEDS(CLUSTER)),
     WEIR_CONFIG_VALUE(NUMBER, LIMIT, degraded_share, "degraded_share", "0.8",
-                      "Of the limit, over all nodes, while the store is away.", WEIR_CONFIG_RANGE(0, 1)),
+                      "Of the limit, over all nodes, while the store is away.", WEIR_CONFIG_RANGE(0, 1),
+                      WEIR_CONFIG_NEEDS(CLUSTER)),
 };
 static const struct weir_config_section limit_section =
     WEIR_CONFIG_TABLE(limit_fields, LIMIT, "What a provider lets through.");
@@ -337,7 +341,8 @@ static const struct weir_config_field provider_fields[] = {
     WEIR_CONFIG_ROWS(PROVIDER, endpoints, "endpoints", endpoint_section, "Its addresses, where it has several."),
     WEIR_CONFIG_NEST(PROVIDER, http, "connection_pool", connection_pool_section, "The provider's own pool.",
                      .alias_of = "pool_limits"),
-    WEIR_CONFIG_NEST(PROVIDER, rate_limit, "rate_limit", limit_section, "The provider's limit.",
+    WEIR_CONFIG_NEST(PROVIDER, rate_limit, "rate_limit", limit_section,
+                     "The provider's limit: what does not fit waits its turn, up to `timeout.pool`, or gets 429.",
                      WEIR_CONFIG_NEEDS(RATE_LIMIT)),
     WEIR_CONFIG_VALUE(SECRET, PROVIDER, api_key, "api_key", NULL,
                       "Sent as `Authorization: Bearer`, in place of the client's; none: the client's passes.",

@@ -64,6 +64,17 @@ struct weir_limiter_answer weir_limiter_look(const struct weir_limiter *l, uint6
     return a;
 }
 
+uint32_t weir_limiter_tokens(const struct weir_limiter *l, uint64_t now_us)
+{
+    return whole_tokens(l, owed(l, now_us));
+}
+
+uint64_t weir_limiter_wait_us(const struct weir_limiter *l, uint64_t now_us, uint32_t nth)
+{
+    uint64_t filled = owed(l, now_us) + nth * l->period_us;
+    return filled > capacity(l) ? divide_up(filled - capacity(l), l->limit) : 0;
+}
+
 void weir_limiter_charge(struct weir_limiter *l, uint64_t now_us, uint32_t used)
 {
     owe(l, now_us, owed(l, now_us) + used * l->period_us);
@@ -82,7 +93,7 @@ struct weir_limiter_answer weir_limiter_take(struct weir_limiter *l, uint64_t no
 
 uint32_t weir_limiter_grant(struct weir_limiter *l, uint64_t now_us, uint32_t want)
 {
-    uint32_t there = whole_tokens(l, owed(l, now_us));
+    uint32_t there = weir_limiter_tokens(l, now_us);
     uint32_t n = want < there ? want : there;
     if (n > 0)
         weir_limiter_charge(l, now_us, n);

@@ -44,6 +44,10 @@ void weir_limiter_set(struct weir_limiter *l, uint32_t limit, uint32_t burst, ui
 struct weir_limiter_answer weir_limiter_take(struct weir_limiter *l, uint64_t now_us, uint32_t cost);
 /* What take would find; changes nothing. */
 struct weir_limiter_answer weir_limiter_look(const struct weir_limiter *l, uint64_t now_us, uint32_t cost);
+/* Whole tokens in the bucket. */
+uint32_t weir_limiter_tokens(const struct weir_limiter *l, uint64_t now_us);
+/* Until the nth token from now on is there (1: the next), if each before it is taken as it comes; 0: it is there. */
+uint64_t weir_limiter_wait_us(const struct weir_limiter *l, uint64_t now_us, uint32_t nth);
 /* Takes what is there of `want`, maybe 0. */
 uint32_t weir_limiter_grant(struct weir_limiter *l, uint64_t now_us, uint32_t want);
 /* Puts unused tokens back; the bucket does not overflow. */

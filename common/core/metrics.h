@@ -114,6 +114,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(KEPT_DEADLINE, "weir_retries_refused_total", "reason=\"deadline\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)    \
     X(KEPT_AFTER, "weir_retries_refused_total", "reason=\"retry_after\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)    \
     X(KEPT_BUDGET, "weir_retries_refused_total", "reason=\"budget\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)        \
+    X(KEPT_RATE, "weir_retries_refused_total", "reason=\"rate_limit\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)      \
     X(KEPT_ENDPOINT, "weir_retries_refused_total", "reason=\"no_endpoint\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED) \
     X(CIRCUIT_REFUSED, "weir_circuit_refusals_total", "", COUNTER, COUNT,                                           \
       "Requests answered at once because the circuits of all endpoints were open.")                                 \
@@ -125,10 +126,17 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(QUEUE_CANCEL, "weir_pool_queue_cancels_total", "", COUNTER, COUNT, "Requests whose client left the queue.")   \
     X(NO_ENDPOINT, "weir_provider_no_endpoint_total", "", COUNTER, COUNT,                                           \
       "Requests refused because no endpoint could be used.")                                                        \
-    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")
+    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")             \
+    X(RATE_ADMITTED, "weir_rate_limit_requests_total", "result=\"admitted\"", COUNTER, COUNT, WEIR_HELP_RATE)       \
+    X(RATE_QUEUED, "weir_rate_limit_requests_total", "result=\"queued\"", COUNTER, COUNT, WEIR_HELP_RATE)           \
+    X(RATE_REFUSED, "weir_rate_limit_requests_total", "result=\"refused\"", COUNTER, COUNT, WEIR_HELP_RATE)         \
+    X(RATE_LEFT, "weir_rate_limit_requests_total", "result=\"left\"", COUNTER, COUNT, WEIR_HELP_RATE)
 
 #define WEIR_HELP_RETRIES     "Tries after the first one, by what the try before came to; free replacements apart."
 #define WEIR_HELP_NOT_RETRIED "Failed tries that would have been retried but for this reason."
+#define WEIR_HELP_RATE                                                                                                 \
+    "Tries at a provider with a rate limit: let through at once, let through after a wait, refused with 429, or left " \
+    "while they waited."
 
 /* Scope: an endpoint. An event is counted by exactly one row, but for TRIES and TRIES_FAILED, which count the try. */
 #define WEIR_ENDPOINT_COUNTER_MAP(X)                                                                                   \

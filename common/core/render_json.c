@@ -49,7 +49,7 @@ static void set_table(struct weir_tree *t, json_t *object, const struct weir_met
 
 static void set_hists(struct weir_tree *t, json_t *object, const struct weir_provider_snapshot *p)
 {
-    static const char *const names[WEIR_H_COUNT] = {"request", "first_byte", "connect", "queue"};
+    static const char *const names[WEIR_H_COUNT] = {"request", "first_byte", "connect", "queue", "rate_limit"};
     json_t *all = weir_tree_child(t, object, "durations");
     for (size_t i = 0; i < WEIR_H_COUNT; i++) {
         const struct weir_hist *h = &p->counters.hist[i];

@@ -20,7 +20,7 @@ enum weir_retry_word {
 };
 
 /* X(id, label, text): the label is for metrics, the text completes "not tried again: ". The decision uses all but
- * BUDGET and NO_ENDPOINT, which are the caller's, found after it. */
+ * RATE_LIMIT, BUDGET and NO_ENDPOINT, which are the caller's, found after it. */
 #define WEIR_RETRY_REASON_MAP(X)                                                               \
     X(NONE, "none", "")                                                                        \
     X(FINAL, "final", "nothing that is tried again")                                           \
@@ -31,6 +31,7 @@ enum weir_retry_word {
     X(BODY, "body", "the request body was longer than retry.replay_buffer")                    \
     X(DEADLINE, "deadline", "retry.deadline would pass before the next try")                   \
     X(RETRY_AFTER, "retry_after", "Retry-After asks for more time than retry.deadline leaves") \
+    X(RATE_LIMIT, "rate_limit", "the provider's rate limit is used up")                        \
     X(BUDGET, "budget", "the retry budget is spent")                                           \
     X(NO_ENDPOINT, "no_endpoint", "no endpoint may be asked now")
 

@@ -138,6 +138,31 @@ START_TEST(test_grant_and_hand_back)
 }
 END_TEST
 
+START_TEST(test_the_wait_for_the_nth)
+{
+    make(600, 60);
+    ck_assert_uint_eq(weir_limiter_tokens(&l, START), 60);
+    ck_assert_uint_eq(weir_limiter_wait_us(&l, START, 60), 0);
+    ck_assert_uint_eq(weir_limiter_wait_us(&l, START, 61), 100000);
+    weir_limiter_charge(&l, START, 60);
+    ck_assert_uint_eq(weir_limiter_tokens(&l, START + 99999), 0);
+    ck_assert_uint_eq(weir_limiter_tokens(&l, START + 100000), 1);
+    ck_assert_uint_eq(weir_limiter_wait_us(&l, START, 1), 100000);
+    ck_assert_uint_eq(weir_limiter_wait_us(&l, START, 500), 50000000); /* beyond what the bucket holds at once */
+    /* Whoever comes as told gets it, and so does the next. */
+    for (unsigned nth = 1; nth <= 500; nth++) {
+        uint64_t at = START + nth * UINT64_C(100000);
+        ck_assert_uint_eq(weir_limiter_wait_us(&l, at, 1), 0);
+        ck_assert(take(at));
+        ck_assert_uint_eq(weir_limiter_wait_us(&l, at, 1), 100000);
+    }
+    make(1, UINT32_MAX);
+    for (int i = 0; i < 10; i++)
+        weir_limiter_charge(&l, START, UINT32_MAX);
+    ck_assert_uint_gt(weir_limiter_wait_us(&l, START, UINT32_MAX), MINUTE * UINT32_MAX);
+}
+END_TEST
+
 START_TEST(test_what_is_shown)
 {
     make(600, 60);
@@ -327,6 +352,7 @@ END_TEST
 
 CHECK_MAIN("limiter", NULL, NULL, test_burst_then_rate, test_a_refusal_costs_nothing, test_nothing_is_lost_to_rounding,
            test_cost, test_strict_starts_empty, test_a_reload_forgets_nothing, test_the_largest_numbers,
-           test_grant_and_hand_back, test_what_is_shown, test_any_minute_admits_at_most_limit_and_burst,
-           test_the_limit_is_used_up, test_a_lease, test_what_comes_too_late_goes_back,
-           test_the_older_tokens_are_spent_first, test_an_idle_lease_stops_asking, test_leases_of_several_nodes)
+           test_grant_and_hand_back, test_the_wait_for_the_nth, test_what_is_shown,
+           test_any_minute_admits_at_most_limit_and_burst, test_the_limit_is_used_up, test_a_lease,
+           test_what_comes_too_late_goes_back, test_the_older_tokens_are_spent_first, test_an_idle_lease_stops_asking,
+           test_leases_of_several_nodes)
