@@ -71,6 +71,15 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
     out->pool.opening = out->pool.pending = 0;
 }
 
+static void limit_gauges(uint64_t *gauges, struct weir_limit *l)
+{
+    struct weir_limiter_values v = weir_limit_show(l, weir_clock_us());
+    bool on = v.limit > 0;
+    gauges[WEIR_PG_RATE_LIMIT] = on ? v.limit : WEIR_GAUGE_NONE;
+    gauges[WEIR_PG_RATE_TOKENS] = on ? v.remaining : WEIR_GAUGE_NONE;
+    gauges[WEIR_PG_RATE_WAITING] = on ? weir_waitline_count(&l->line) : WEIR_GAUGE_NONE;
+}
+
 static int provider(struct weir_provider_snapshot *out, const struct weir_view_provider *p, struct weir_arena *a)
 {
     struct weir_endpoint_snapshot *endpoints = alloc_aligned(a, p->endpoint_count * sizeof *endpoints);
@@ -91,6 +100,7 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     for (unsigned w = 0; w < p->rt->worker_count; w++)
         weir_provider_counters_sum(&out->counters, &p->rt->local[w].counters);
     out->counters.at[WEIR_PC_ENDPOINTS_EJECTED] = (uint64_t)__builtin_popcountll(weir_health_out(p->rt));
+    limit_gauges(out->gauges, &p->rt->limit);
     out->endpoints = endpoints;
     out->endpoint_count = p->endpoint_count;
     return 0;

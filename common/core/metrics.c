@@ -5,6 +5,7 @@
 const struct weir_metric weir_node_counter_table[WEIR_NC_COUNT] = {WEIR_NODE_COUNTER_MAP(ROW)};
 const struct weir_metric weir_node_gauge_table[WEIR_NG_COUNT] = {WEIR_NODE_GAUGE_MAP(ROW)};
 const struct weir_metric weir_provider_counter_table[WEIR_PC_COUNT] = {WEIR_PROVIDER_COUNTER_MAP(ROW)};
+const struct weir_metric weir_provider_gauge_table[WEIR_PG_COUNT] = {WEIR_PROVIDER_GAUGE_MAP(ROW)};
 const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT] = {WEIR_ENDPOINT_COUNTER_MAP(ROW)};
 #undef ROW
 #define ROW(id, family, text) \

@@ -138,6 +138,14 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     "Tries at a provider with a rate limit: let through at once, let through after a wait, refused with 429, or left " \
     "while they waited."
 
+/* Scope: a provider. Values that control reads when it takes a snapshot; X as above. WEIR_GAUGE_NONE is
+ * not shown: what it measures is not in use there. */
+#define WEIR_PROVIDER_GAUGE_MAP(X)                                                                                   \
+    X(RATE_LIMIT, "weir_rate_limit_requests_per_minute", "", GAUGE, COUNT, "The provider's rate limit in force.")    \
+    X(RATE_TOKENS, "weir_rate_limit_tokens", "", GAUGE, COUNT, "Requests that the rate limit lets through at once.") \
+    X(RATE_WAITING, "weir_rate_limit_waiting", "", GAUGE, COUNT, "Requests that wait for the rate limit.")
+#define WEIR_GAUGE_NONE UINT64_MAX
+
 /* Scope: an endpoint. An event is counted by exactly one row, but for TRIES and TRIES_FAILED, which count the try. */
 #define WEIR_ENDPOINT_COUNTER_MAP(X)                                                                                   \
     X(TRIES, "weir_upstream_tries_total", "", COUNTER, COUNT,                                                          \
@@ -236,11 +244,13 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_METRIC_ENUM_NG(id, ...) WEIR_NG_##id,
 #define WEIR_METRIC_ENUM_PC(id, ...) WEIR_PC_##id,
 #define WEIR_METRIC_ENUM_EC(id, ...) WEIR_EC_##id,
+#define WEIR_METRIC_ENUM_PG(id, ...) WEIR_PG_##id,
 #define WEIR_METRIC_ENUM_H(id, ...)  WEIR_H_##id,
 #define WEIR_METRIC_ENUM_L(id, ...)  WEIR_LATENCY_##id,
 enum weir_node_counter { WEIR_NODE_COUNTER_MAP(WEIR_METRIC_ENUM_NC) WEIR_NC_COUNT };
 enum weir_node_gauge { WEIR_NODE_GAUGE_MAP(WEIR_METRIC_ENUM_NG) WEIR_NG_COUNT };
 enum weir_provider_counter { WEIR_PROVIDER_COUNTER_MAP(WEIR_METRIC_ENUM_PC) WEIR_PC_COUNT };
+enum weir_provider_gauge { WEIR_PROVIDER_GAUGE_MAP(WEIR_METRIC_ENUM_PG) WEIR_PG_COUNT };
 enum weir_endpoint_counter { WEIR_ENDPOINT_COUNTER_MAP(WEIR_METRIC_ENUM_EC) WEIR_EC_COUNT };
 enum weir_hist_id { WEIR_HIST_MAP(WEIR_METRIC_ENUM_H) WEIR_H_COUNT };
 enum weir_latency_id { WEIR_LATENCY_MAP(WEIR_METRIC_ENUM_L) WEIR_LATENCY_COUNT };
@@ -248,6 +258,7 @@ enum weir_latency_id { WEIR_LATENCY_MAP(WEIR_METRIC_ENUM_L) WEIR_LATENCY_COUNT }
 #undef WEIR_METRIC_ENUM_NG
 #undef WEIR_METRIC_ENUM_PC
 #undef WEIR_METRIC_ENUM_EC
+#undef WEIR_METRIC_ENUM_PG
 #undef WEIR_METRIC_ENUM_H
 #undef WEIR_METRIC_ENUM_L
 
@@ -260,6 +271,7 @@ struct weir_metric {
 extern const struct weir_metric weir_node_counter_table[WEIR_NC_COUNT];
 extern const struct weir_metric weir_node_gauge_table[WEIR_NG_COUNT];
 extern const struct weir_metric weir_provider_counter_table[WEIR_PC_COUNT];
+extern const struct weir_metric weir_provider_gauge_table[WEIR_PG_COUNT];
 extern const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT];
 extern const struct weir_metric weir_hist_table[WEIR_H_COUNT];
 extern const char *const weir_latency_names[WEIR_LATENCY_COUNT];

@@ -27,6 +27,8 @@ static void set_table(struct weir_tree *t, json_t *object, const struct weir_met
     size_t skip = strlen(prefix);
     bool process = strcmp(prefix, PROCESS_PREFIX) == 0;
     for (size_t i = 0; i < count; i++) {
+        if (values[i] == WEIR_GAUGE_NONE && table[i].kind == WEIR_KIND_GAUGE)
+            continue;
         if (process != (strncmp(table[i].name, PROCESS_PREFIX, sizeof PROCESS_PREFIX - 1) == 0))
             continue;
         const char *name = table[i].name + skip;
@@ -93,8 +95,9 @@ static void set_pools(struct weir_tree *t, json_t *object, const struct weir_sna
         weir_tree_health(t, o, weir_health_of_provider(p));
         set_guide(t, o, &v);
         weir_tree_u64(t, o, "connections_opening", p->pool.opening);
-        set_table(t, weir_tree_child(t, o, "details"), weir_provider_counter_table, WEIR_PC_COUNT, p->counters.at,
-                  "weir_");
+        json_t *details = weir_tree_child(t, o, "details");
+        set_table(t, details, weir_provider_counter_table, WEIR_PC_COUNT, p->counters.at, "weir_");
+        set_table(t, details, weir_provider_gauge_table, WEIR_PG_COUNT, p->gauges, "weir_");
         set_hists(t, o, p);
         set_endpoints(t, o, p);
     }

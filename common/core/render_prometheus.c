@@ -134,6 +134,20 @@ static void add_endpoint_table(struct weir_textbuf *t, const struct weir_snapsho
     }
 }
 
+static void add_provider_gauges(struct weir_textbuf *t, const struct weir_snapshot *s)
+{
+    for (size_t row = 0; row < WEIR_PG_COUNT; row++) {
+        const struct weir_metric *m = &weir_provider_gauge_table[row];
+        add_head(t, m->name, m->help, m->kind);
+        for (size_t p = 0; p < s->provider_count; p++) {
+            if (s->providers[p].gauges[row] == WEIR_GAUGE_NONE)
+                continue;
+            add_series(t, m->name, "", s->providers[p].name, NULL, m->labels);
+            add_value(t, m, s->providers[p].gauges[row]);
+        }
+    }
+}
+
 static void add_hist(struct weir_textbuf *t, const char *name, const char *provider, const struct weir_hist *h)
 {
     uint64_t below = 0;
@@ -212,6 +226,7 @@ int weir_render_prometheus(struct weir_textbuf *t, const struct weir_snapshot *s
     add_node_table(t, weir_node_gauge_table, WEIR_NG_COUNT, s->gauges);
     add_node_table(t, weir_node_counter_table, WEIR_NC_COUNT, s->counters.at);
     add_provider_table(t, s);
+    add_provider_gauges(t, s);
     add_endpoint_table(t, s);
     add_hist_table(t, s);
     return t->failed ? WEIR_ENOMEM : 0;

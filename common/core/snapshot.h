@@ -57,6 +57,7 @@ struct weir_provider_snapshot {
     const char *name;
     struct weir_pool_gauges pool;
     struct weir_provider_counters counters; /* sum over the workers */
+    uint64_t gauges[WEIR_PG_COUNT];         /* in the units of the table, or WEIR_GAUGE_NONE */
     const struct weir_endpoint_snapshot *endpoints;
     size_t endpoint_count;
 };

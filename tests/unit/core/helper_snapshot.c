@@ -35,6 +35,10 @@ void helper_snapshot_fill(struct helper_snapshot *h)
     for (size_t p = 0; p < 2; p++)
         for (size_t i = 0; i < WEIR_PC_COUNT; i++)
             h->providers[p].counters.at[i] = 100 * (p + 1) + i;
+    for (size_t i = 0; i < WEIR_PG_COUNT; i++) {
+        h->providers[0].gauges[i] = 10 + i;
+        h->providers[1].gauges[i] = WEIR_GAUGE_NONE;
+    }
 
     h->s = (struct weir_snapshot){
         .node = "node-1",

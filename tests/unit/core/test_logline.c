@@ -248,6 +248,7 @@ static struct weir_access_record record(void)
         .bytes_in = 123,
         .bytes_out = 4567,
         .total_us = 1234567,
+        .limit_us = 2500,
         .queue_us = 1000,
         .connect_us = WEIR_ACCESS_NONE,
         .first_byte_us = 345678,
@@ -266,7 +267,8 @@ START_TEST(test_access_line)
     const char *want =
         "{\"ts\":\"2026-11-18T11:06:40.123Z\",\"level\":\"info\",\"event\":\"access\",\"node\":\"n1\",\"client\":\"203."
         "0."
-        "113.77\",\"method\":\"POST\",\"status\":200,\"total_ms\":1234.567,\"queue_ms\":1.000,\"first_byte_ms\":345."
+        "113.77\",\"method\":\"POST\",\"status\":200,\"total_ms\":1234.567,\"limit_ms\":2.500,\"queue_ms\":1.000,"
+        "\"first_byte_ms\":345."
         "678,"
         "\"bytes_in\":123,\"bytes_out\":4567,\"provider\":\"openai\",\"endpoint\":\"http://127.0.0.1:9001\","
         "\"connection\":\"reused\",\"attempts\":1,\"request_id\":\"0af7651916cd43dd8448eb211c80319c\",\"target\":\"/v1/"
@@ -275,6 +277,7 @@ START_TEST(test_access_line)
     ck_assert_mem_eq(buf, want, len);
 
     r = (struct weir_access_record){.unix_ms = 1795000000123,
+                                    .limit_us = WEIR_ACCESS_NONE,
                                     .queue_us = WEIR_ACCESS_NONE,
                                     .connect_us = WEIR_ACCESS_NONE,
                                     .first_byte_us = WEIR_ACCESS_NONE,
@@ -320,6 +323,7 @@ START_TEST(test_access_line_at_its_longest)
                                    .bytes_in = UINT64_MAX,
                                    .bytes_out = UINT64_MAX,
                                    .total_us = UINT64_MAX,
+                                   .limit_us = UINT64_MAX - 1,
                                    .queue_us = UINT64_MAX - 1,
                                    .connect_us = UINT64_MAX - 1,
                                    .first_byte_us = UINT64_MAX - 1,
@@ -334,7 +338,7 @@ START_TEST(test_access_line_at_its_longest)
     ck_assert_int_eq(buf[len - 1], '\n');
     json_t *o = json_loadb(buf, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     ck_assert_ptr_nonnull(o);
-    ck_assert_uint_eq(json_object_size(o), 21);
+    ck_assert_uint_eq(json_object_size(o), 22);
     ck_assert_ptr_nonnull(json_object_get(o, "target"));
     json_decref(o);
 }

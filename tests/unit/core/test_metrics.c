@@ -10,11 +10,9 @@ struct table {
     size_t count;
 };
 static const struct table tables[] = {
-    {weir_node_counter_table, WEIR_NC_COUNT},
-    {weir_node_gauge_table, WEIR_NG_COUNT},
-    {weir_provider_counter_table, WEIR_PC_COUNT},
-    {weir_endpoint_counter_table, WEIR_EC_COUNT},
-    {weir_hist_table, WEIR_H_COUNT},
+    {weir_node_counter_table, WEIR_NC_COUNT},     {weir_node_gauge_table, WEIR_NG_COUNT},
+    {weir_provider_counter_table, WEIR_PC_COUNT}, {weir_provider_gauge_table, WEIR_PG_COUNT},
+    {weir_endpoint_counter_table, WEIR_EC_COUNT}, {weir_hist_table, WEIR_H_COUNT},
 };
 #define TABLES (sizeof tables / sizeof tables[0])
 

@@ -99,6 +99,13 @@ START_TEST(test_prometheus_escapes_labels)
 }
 END_TEST
 
+START_TEST(test_a_gauge_that_is_not_in_use_is_not_shown)
+{
+    has_line(prometheus(), "weir_rate_limit_tokens{provider=\"openai\"} 11");
+    ck_assert_ptr_null(strstr(prometheus(), "weir_rate_limit_tokens{provider=\"anthropic\"}"));
+}
+END_TEST
+
 /* The cells of one gauge are not read at one moment. */
 START_TEST(test_prometheus_shows_no_negative_gauge)
 {
@@ -428,6 +435,6 @@ START_TEST(test_no_providers)
 END_TEST
 
 CHECK_MAIN("render", setup, teardown, test_prometheus_samples, test_prometheus_histogram,
-           test_prometheus_escapes_labels, test_prometheus_shows_no_negative_gauge, test_prometheus_lints,
-           test_bound_is_kept, test_metrics_json, test_pool_stats, test_health, test_health_connections,
-           test_json_out_of_memory, test_no_providers)
+           test_prometheus_escapes_labels, test_prometheus_shows_no_negative_gauge,
+           test_a_gauge_that_is_not_in_use_is_not_shown, test_prometheus_lints, test_bound_is_kept, test_metrics_json,
+           test_pool_stats, test_health, test_health_connections, test_json_out_of_memory, test_no_providers)

@@ -46,6 +46,7 @@ START_TEST(test_access_line_is_written)
     struct weir_access_record r = {.method = WEIR_STR("GET"),
                                    .target = WEIR_STR("/v1/models?key=SECRET"),
                                    .status = 200,
+                                   .limit_us = WEIR_ACCESS_NONE,
                                    .queue_us = WEIR_ACCESS_NONE,
                                    .connect_us = WEIR_ACCESS_NONE,
                                    .first_byte_us = 1500};
