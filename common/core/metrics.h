@@ -230,7 +230,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(REQUEST, "weir_request_duration_seconds", "Whole request, from its head to the last byte of the answer.")   \
     X(FIRST_BYTE, "weir_first_byte_duration_seconds", "From the request's head to the first byte of the answer.") \
     X(CONNECT, "weir_connect_duration_seconds", "Connects that succeeded, TLS handshake included.")               \
-    X(QUEUE, "weir_queue_duration_seconds", "Wait in the pool's queue, of the requests that had to.")
+    X(QUEUE, "weir_queue_duration_seconds", "Wait in the pool's queue, of the requests that had to.")             \
+    X(RATE_LIMIT, "weir_rate_limit_wait_seconds", "Wait for the provider's rate limit, of the requests that had to.")
 
 /* Scope: an endpoint: how long the stages of reaching it take, for whoever asks why it is slow. Each keeps a histogram
  * and its most recent value. X(id, name, help) */

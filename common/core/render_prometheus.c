@@ -134,14 +134,18 @@ static void add_endpoint_table(struct weir_textbuf *t, const struct weir_snapsho
     }
 }
 
+/* A family without a sample is left out: nobody uses what it measures. */
 static void add_provider_gauges(struct weir_textbuf *t, const struct weir_snapshot *s)
 {
     for (size_t row = 0; row < WEIR_PG_COUNT; row++) {
         const struct weir_metric *m = &weir_provider_gauge_table[row];
-        add_head(t, m->name, m->help, m->kind);
+        bool begun = false;
         for (size_t p = 0; p < s->provider_count; p++) {
             if (s->providers[p].gauges[row] == WEIR_GAUGE_NONE)
                 continue;
+            if (!begun)
+                add_head(t, m->name, m->help, m->kind);
+            begun = true;
             add_series(t, m->name, "", s->providers[p].name, NULL, m->labels);
             add_value(t, m, s->providers[p].gauges[row]);
         }
