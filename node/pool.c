@@ -283,6 +283,13 @@ void weir_pool_discard(struct weir_pool *p, struct weir_pool_conn *c, enum weir_
     weir_pool_conn_drop(p, c, reason);
 }
 
+void weir_pool_expire(struct weir_pool *p, struct weir_pool_conn *c)
+{
+    assert(c->pool == p && c->parked);
+    enum weir_endpoint_counter reason = weir_pool_conn_spent(p, c);
+    weir_pool_conn_drop(p, c, reason != 0 ? reason : WEIR_EC_CLOSED_EXPIRED);
+}
+
 static void end_dial(struct weir_pool *p, struct weir_provider *pr)
 {
     weir_pool_local_of(p, pr)->dials--;
@@ -338,9 +345,10 @@ unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, b
     WEIR_LIST_EACH_SAFE(at, &weir_pool_local_of(p, pr)->shelf.by_age)
     {
         struct weir_pool_conn *c = weir_pool_conn_of(WEIR_CONTAINER(at, struct weir_pool_item, in_age));
-        if (!all && !atomic_load_explicit(&c->endpoint->retired, memory_order_relaxed) && !too_many(pr))
+        enum weir_endpoint_counter reason = all || too_many(pr) ? WEIR_EC_CLOSED_CONFIG : weir_pool_conn_spent(p, c);
+        if (reason == 0)
             continue;
-        weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_CONFIG);
+        weir_pool_conn_drop(p, c, reason);
         closed++;
     }
     return closed;

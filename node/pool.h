@@ -38,7 +38,11 @@ struct weir_connector {
     void (*close)(void *arg, struct weir_pool_conn *c);
     /* Parked and no longer to be trusted: closed by its peer, or bytes came that nobody asked for. */
     bool (*disturbed)(const struct weir_pool_conn *c);
-    /* It is parked now, for at most expiry_ms (0: no limit): watch it, and call weir_pool_discard when it ends. */
+    /* 0: may be used again; else why it is to be closed (WEIR_EC_CLOSED_*). Asked before each use and each parking.
+     * NULL: it always may. */
+    enum weir_endpoint_counter (*spent)(void *arg, const struct weir_pool_conn *c);
+    /* It is parked now, for at most expiry_ms (0: no limit): watch it, and call weir_pool_discard when it breaks, or
+     * weir_pool_expire when that time is over. */
     void (*parked)(void *arg, struct weir_pool_conn *c, uint32_t expiry_ms);
     /* It is leased, or about to leave this worker: stop watching. */
     void (*unparked)(void *arg, struct weir_pool_conn *c);
@@ -94,6 +98,8 @@ void weir_pool_release(struct weir_pool *p, struct weir_pool_conn *c);
 /* A leased or parked connection is no good any more: closes it, counting `reason` (WEIR_EC_CLOSED_*); its slot goes to
  * whoever waits. */
 void weir_pool_discard(struct weir_pool *p, struct weir_pool_conn *c, enum weir_endpoint_counter reason);
+/* A parked connection's time is over: closes it. */
+void weir_pool_expire(struct weir_pool *p, struct weir_pool_conn *c);
 /* Limits have changed: looks at this worker's waiters again. */
 void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr);
 
@@ -101,8 +107,8 @@ void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr);
 void weir_pool_opened(struct weir_pool *p, struct weir_pool_conn *c);
 void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const struct weir_err *err);
 
-/* Closes this worker's parked connections to a provider: those of retired endpoints and, oldest first, what is over the
- * limits; or (all) every one. Returns how many. */
+/* Closes this worker's parked connections to a provider: those that may not be used again (endpoint retired, address
+ * gone) and, oldest first, what is over the limits; or (all) every one. Returns how many. */
 unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all);
 
 #endif

@@ -92,6 +92,19 @@ void weir_pool_conn_unpark(struct weir_pool *p, struct weir_pool_conn *c)
     p->connector->unparked(p->arg, c);
 }
 
+/* How long it may be parked: until it has been idle for too long, or is too old. 0: no limit. */
+static uint32_t park_ms_max(const struct weir_pool *p, const struct weir_pool_conn *c)
+{
+    const struct weir_provider *pr = c->endpoint->provider;
+    uint32_t idle_ms_max = atomic_load_explicit(&pr->keepalive_expiry_ms, memory_order_relaxed);
+    uint32_t lifetime_ms_max = atomic_load_explicit(&pr->lifetime_max_ms, memory_order_relaxed);
+    if (lifetime_ms_max == 0)
+        return idle_ms_max;
+    uint64_t age_ms = p->connector->now_ms(p->arg) - c->opened_ms;
+    uint32_t left_ms = age_ms < lifetime_ms_max ? lifetime_ms_max - (uint32_t)age_ms : 1;
+    return idle_ms_max != 0 && idle_ms_max < left_ms ? idle_ms_max : left_ms;
+}
+
 bool weir_pool_conn_park(struct weir_pool *p, struct weir_pool_conn *c)
 {
     struct weir_endpoint *e = c->endpoint;
@@ -103,7 +116,7 @@ bool weir_pool_conn_park(struct weir_pool *p, struct weir_pool_conn *c)
     c->parked = true;
     weir_pool_park(&weir_pool_local_of(p, pr)->shelf, &e->local[p->worker].idle, &c->item);
     show_parked(p, e);
-    p->connector->parked(p->arg, c, atomic_load_explicit(&pr->keepalive_expiry_ms, memory_order_relaxed));
+    p->connector->parked(p->arg, c, park_ms_max(p, c));
     return true;
 }
 
@@ -136,7 +149,7 @@ enum weir_endpoint_counter weir_pool_conn_spent(const struct weir_pool *p, const
         return WEIR_EC_CLOSED_ASKED;
     if (lifetime_max_ms != 0 && p->connector->now_ms(p->arg) - c->opened_ms >= lifetime_max_ms)
         return WEIR_EC_CLOSED_LIFETIME;
-    return 0;
+    return p->connector->spent != NULL ? p->connector->spent(p->arg, c) : 0;
 }
 
 struct weir_pool_conn *weir_pool_conn_take_parked(struct weir_pool *p, struct weir_endpoint *e)

@@ -45,10 +45,11 @@ struct weir_replay {
 struct weir_try {
     struct weir_breaker_ticket ticket;
     uint64_t begun_us;
-    bool open;      /* it counts as in flight */
-    bool told;      /* its circuit knows how it ended */
-    bool answered;  /* well, so far: what it is told unless the answer breaks off */
-    bool replacing; /* its first connection was stale: only a new one will do */
+    struct weir_address *address; /* where it is, if its endpoint has others besides; the view's */
+    bool open;                    /* it counts as in flight */
+    bool told;                    /* its circuit knows how it ended */
+    bool answered;                /* well, so far: what it is told unless the answer breaks off */
+    bool replacing;               /* its first connection was stale: only a new one will do */
 };
 
 /* What the access log wants of a head whose arena is gone. */
@@ -79,11 +80,12 @@ struct weir_request {
     struct weir_deadline deadline; /* the earliest of the clocks below */
     struct weir_replay replay;
     enum weir_request_step step;
-    uint16_t pins;     /* calls under way that still use it: it is not freed before they end */
-    uint16_t status;   /* sent to the client, 0: none */
-    uint16_t attempts; /* tries that had their turn */
-    uint16_t retries;  /* tries decided upon after the first one */
-    uint64_t tried;    /* endpoints that have failed it, a bit for each slot */
+    uint16_t pins;              /* calls under way that still use it: it is not freed before they end */
+    uint16_t status;            /* sent to the client, 0: none */
+    uint16_t attempts;          /* tries that had their turn */
+    uint16_t retries;           /* tries decided upon after the first one */
+    uint64_t tried;             /* endpoints that have failed it, a bit for each slot */
+    struct weir_address *avoid; /* where its last try failed, if there are others; the view's */
     struct weir_try try;
     bool body_ended;   /* the client's request is complete */
     bool end_sent_up;  /* ... and has been sent on */
@@ -150,6 +152,7 @@ struct weir_try_failure {
     unsigned status;     /* for the client, should no further try follow */
     const char *code;    /* likewise */
     const char *message; /* what the endpoint did, without its name: clients need not know it */
+    const char *why;     /* the same for the log, with address and the system's reason; NULL: code says it */
     enum weir_endpoint_counter counter;
 };
 /* The try under way ended without a whole answer: another one follows, or the client hears of it. */

@@ -38,6 +38,10 @@ static void tell(struct weir_request *r, enum weir_breaker_verdict verdict, uint
     if (verdict != WEIR_BREAKER_NEITHER)
         weir_health_tried(r->provider->rt, r->endpoint->rt, by.worker, verdict == WEIR_BREAKER_SUCCESS, by.now_ms,
                           by.log);
+    if (verdict != WEIR_BREAKER_NEITHER && r->try.address != NULL)
+        weir_upstream_address_tried(r->worker, r->endpoint->rt, r->try.address, verdict == WEIR_BREAKER_SUCCESS);
+    if (verdict == WEIR_BREAKER_FAILURE)
+        r->avoid = r->try.address;
     r->try.ticket.permit = r->try.ticket.own_permit = 0;
     r->try.told = true;
 }
@@ -216,7 +220,7 @@ void weir_request_try_failed(struct weir_request *r, const struct weir_try_failu
         if (f->counter != WEIR_TRY_COUNTED)
             weir_endpoint_add(weir_request_endpoint_counters(r), f->counter, 1);
         weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_TRIES_FAILED, 1);
-        judge(r, &f->outcome, f->code);
+        judge(r, &f->outcome, f->why != NULL ? f->why : f->code);
         bool again = decide(r, &f->outcome);
         weir_request_end_try(r);
         if (again)
@@ -279,6 +283,7 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
     r->granted_us = r->try.begun_us = now;
     r->reused = c->leases > 1;
     r->connect_us = r->reused ? 0 : u->connect_us;
+    r->try.address = weir_upstream_address(u, r->endpoint);
     weir_endpoint_add(counters, r->reused ? WEIR_EC_LEASES_REUSED : WEIR_EC_LEASES_NEW, 1);
     weir_endpoint_add(counters, WEIR_EC_LEASE_WAIT_US, r->wait_us != 0 ? now - r->wait_us : 0);
     if (!weir_request_head_up(r, &head)) {
@@ -353,7 +358,8 @@ static void connect_failed(struct weir_request *r, const struct weir_err *err)
                                  .status = 502,
                                  .code = "connect_failed",
                                  .counter = WEIR_TRY_COUNTED,
-                                 .message = weir_err_text(err->code)};
+                                 .message = weir_err_text(err->code),
+                                 .why = err->msg};
     if (err->code == WEIR_ELIMIT || err->code == WEIR_ENOMEM) {
         weir_request_fail(r, 503, "out_of_resources", "The node is out of memory or descriptors.");
         return;
@@ -374,14 +380,24 @@ static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
     connect_failed(request_of(w), err);
 }
 
+/* The same endpoint as before: then at least by another address. */
+static bool has_address(const struct weir_view_endpoint *e, const struct weir_address *a)
+{
+    for (unsigned i = 0; a != NULL && i < e->address_count; i++)
+        if (e->records[i] == a)
+            return true;
+    return false;
+}
+
 static void acquire(struct weir_request *r, uint64_t may_serve)
 {
     struct weir_err err;
     struct weir_pool_conn *c;
     r->step = WEIR_STEP_POOL;
-    r->target = (struct weir_upstream_target){r->endpoint, r->hold};
+    bool elsewhere = has_address(r->endpoint, r->avoid);
+    r->target = (struct weir_upstream_target){r->endpoint, r->hold, elsewhere ? r->avoid : NULL};
     r->waiter = (struct weir_pool_waiter){
-        .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = r->fresh || r->try.replacing},
+        .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = r->fresh || r->try.replacing || elsewhere},
         .again = r->replaced || r->retries > 0,
         .provider = r->provider->rt,
         .wanted = r->endpoint->rt,

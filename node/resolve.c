@@ -71,7 +71,7 @@ static const struct weir_config_endpoint *config_of(const struct weir_view *v, c
 }
 
 /* No query is under way between rounds, which is when the resolver takes other servers. */
-static bool ask_configured(struct weir_dns *dns, const struct weir_config_texts *servers)
+bool weir_resolve_use_servers(struct weir_dns *dns, const struct weir_config_texts *servers)
 {
     struct weir_textbuf list;
     struct weir_err err;
@@ -93,7 +93,7 @@ bool weir_resolve_start(struct weir_resolve *r, struct weir_dns *dns, const stru
         return false;
     r->entries = calloc(n + 1, sizeof *r->entries);
     r->count = 0;
-    if (r->entries == NULL || !fill(r, v) || !ask_configured(dns, &v->config->dns.servers)) {
+    if (r->entries == NULL || !fill(r, v) || !weir_resolve_use_servers(dns, &v->config->dns.servers)) {
         weir_resolve_clear(r);
         return false;
     }

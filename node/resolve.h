@@ -27,6 +27,8 @@ struct weir_resolve {
     void *owner;
 };
 
+/* Has the resolver ask these; empty: as it is. It must be idle. False: out of memory, or not valid. */
+bool weir_resolve_use_servers(struct weir_dns *dns, const struct weir_config_texts *servers);
 /* Starts a round; done is called once, perhaps from inside this call. False: one is under way, or out of memory. */
 bool weir_resolve_start(struct weir_resolve *r, struct weir_dns *dns, const struct weir_view *v);
 /* After done: whether a view built now would have other addresses than v. */

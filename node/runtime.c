@@ -95,6 +95,7 @@ struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
     e->slot = (unsigned)slot;
     e->worker_count = p->worker_count;
     e->provider = p;
+    weir_addresses_init(&e->addresses);
     weir_provider_ref(p);
     uint64_t now_us = weir_clock_us();
     weir_circuit_init(&e->circuit, now_us / 1000);

@@ -18,6 +18,7 @@
 #include "core/pool.h"
 #include "core/retry_budget.h"
 #include "core/wrr.h"
+#include "node/addresses.h"
 #include "node/circuit.h"
 #include "node/health.h"
 #include "node/limit.h"
@@ -56,6 +57,7 @@ struct weir_endpoint {
     _Atomic uint64_t up_since_ms;
     struct weir_circuit circuit;
     struct weir_endpoint_check last_check;
+    struct weir_addresses addresses;
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
     struct weir_endpoint_local local[];
 };

@@ -1,14 +1,11 @@
-/* How an opening ends:
- *   an address answers           -> codec made, weir_pool_opened
- *   an address refuses           -> the next address; after the last one weir_pool_open_failed
- *   the connect clock runs out   -> weir_pool_open_failed, whatever address it is at
- *   the pool closes it meanwhile -> the stream is closed, nothing is reported */
+/* A connection in use and parked; upstream_open.c has how it comes to be. */
 #include "node/upstream.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "node/request.h"
+#include "node/upstream_inner.h"
 
 /* A peer that says `Keep-Alive: timeout=N` closes at N; this much earlier the connection is no longer offered. */
 #define PEER_KEEPALIVE_MARGIN_MS 500u
@@ -16,138 +13,6 @@
 /* An answer that is not passed on is read to its end if it is short, for that costs less than a new connection. */
 #define READ_OUT_BYTES_MAX 16384
 #define READ_OUT_MS_MAX    1000u
-
-static void stream_started(struct weir_stream *s, int code, const struct weir_err *err);
-
-static void count(const struct weir_upstream *u, enum weir_endpoint_counter id, uint64_t n)
-{
-    weir_endpoint_add(&u->pooled.endpoint->local[u->worker->index].counters, id, n);
-}
-
-/* -- opening -- */
-
-static void end_dial(struct weir_upstream *u)
-{
-    weir_deadline_clear(&u->deadline);
-    if (u->hold != NULL)
-        weir_hold_drop(u->hold);
-    u->hold = NULL;
-    u->target = NULL;
-}
-
-/* Tries the addresses from the next one on. Non-zero: none is left that could even be tried. */
-static int dial_next(struct weir_upstream *u, struct weir_err *err)
-{
-    const struct weir_view_endpoint *t = u->target;
-    while (u->next_address < t->address_count) {
-        const struct weir_addr *a = &t->addresses[u->next_address++];
-        if (weir_tcp_connect(&u->dialing, &u->worker->reactor, &a->sa, weir_addr_len(a), t->provider->tcp, err) != 0)
-            continue;
-        u->dialing->owner = u;
-        weir_stream_start(u->dialing, stream_started);
-        return 0;
-    }
-    return err->code;
-}
-
-static enum weir_endpoint_counter failure_class(int code)
-{
-    switch (code) {
-    case WEIR_ENOTFOUND:
-        return WEIR_EC_CONNECT_DNS;
-    case WEIR_ETIMEOUT:
-        return WEIR_EC_TIMEOUT_CONNECT;
-    case WEIR_EREFUSED:
-        return WEIR_EC_CONNECT_REFUSED;
-    case WEIR_EUNREACHABLE:
-        return WEIR_EC_CONNECT_UNREACHABLE;
-    case WEIR_ECLOSED:
-        return WEIR_EC_CONNECT_RESET;
-    case WEIR_ELIMIT:
-    case WEIR_ENOMEM:
-        return WEIR_EC_CONNECT_RESOURCES;
-    default:
-        return WEIR_EC_CONNECT_OTHER;
-    }
-}
-
-static void open_failed(struct weir_upstream *u, const struct weir_err *why)
-{
-    struct weir_err err = *why;
-    count(u, failure_class(err.code), 1);
-    atomic_store_explicit(&u->pooled.endpoint->last_connect_failed, true, memory_order_relaxed);
-    end_dial(u);
-    weir_pool_open_failed(&u->worker->pool, &u->pooled, &err);
-}
-
-static bool make_codec(struct weir_upstream *u);
-
-static void stream_started(struct weir_stream *s, int code, const struct weir_err *err)
-{
-    struct weir_upstream *u = s->owner;
-    struct weir_err why;
-    if (code != 0) {
-        why = *err;
-        weir_stream_close(&u->dialing, false);
-        if (dial_next(u, &why) != 0)
-            open_failed(u, &why);
-        return;
-    }
-    if (!make_codec(u)) {
-        weir_err_set(&why, WEIR_ENOMEM, "connect to %s: out of memory", u->pooled.endpoint->id);
-        open_failed(u, &why);
-        return;
-    }
-    u->connect_us = weir_worker_now_us(u->worker) - u->dial_us;
-    weir_hist_observe(&u->pooled.endpoint->provider->local[u->worker->index].counters, WEIR_H_CONNECT, u->connect_us);
-    weir_latency_observe(&u->pooled.endpoint->local[u->worker->index].counters, WEIR_LATENCY_CONNECT, u->connect_us,
-                         weir_worker_now_us(u->worker));
-    atomic_store_explicit(&u->pooled.endpoint->last_connect_failed, false, memory_order_relaxed);
-    end_dial(u);
-    weir_pool_opened(&u->worker->pool, &u->pooled);
-}
-
-static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
-{
-    (void)now_ms;
-    struct weir_upstream *u = WEIR_CONTAINER(d, struct weir_upstream, deadline);
-    if (u->target == NULL) {
-        weir_pool_discard(&u->worker->pool, &u->pooled, WEIR_EC_CLOSED_EXPIRED);
-        return;
-    }
-    struct weir_err err;
-    weir_err_set(&err, WEIR_ETIMEOUT, "connect to %s: timed out after %llu ms", u->pooled.endpoint->id,
-                 (unsigned long long)u->target->provider->config->http.timeout.connect_ms);
-    weir_stream_close(&u->dialing, true);
-    open_failed(u, &err);
-}
-
-static struct weir_pool_conn *open_conn(void *arg, struct weir_endpoint *e, const void *target, struct weir_err *why)
-{
-    struct weir_worker *w = arg;
-    const struct weir_upstream_target *wanted = target;
-    const struct weir_view_endpoint *t = wanted->endpoint;
-    weir_err_set(why, WEIR_ENOTFOUND, "the name %s does not resolve", t->config->host);
-    struct weir_upstream *u = t->address_count > 0 ? malloc(sizeof *u) : NULL;
-    if (t->address_count > 0 && u == NULL)
-        weir_err_set(why, WEIR_ENOMEM, "connect to %s: out of memory", e->id);
-    if (u != NULL) {
-        *u = (struct weir_upstream){.worker = w, .target = t, .close_reason = WEIR_EC_CLOSED_FAILED};
-        u->dial_us = weir_worker_now_us(w);
-        weir_deadline_init(&u->deadline, deadline_passed);
-        if (dial_next(u, why) == 0) {
-            u->hold = weir_hold_use(wanted->hold);
-            weir_list_push_back(&w->upstreams, &u->link);
-            weir_reactor_deadline(&w->reactor, &u->deadline,
-                                  w->reactor.now_ms + t->provider->config->http.timeout.connect_ms);
-            return &u->pooled;
-        }
-        free(u);
-    }
-    weir_endpoint_add(&e->local[w->index].counters, failure_class(why->code), 1);
-    atomic_store_explicit(&e->last_connect_failed, true, memory_order_relaxed);
-    return NULL;
-}
 
 /* -- in use -- */
 
@@ -180,19 +45,17 @@ static void codec_closed(struct weir_codec *c, const struct weir_reset *why)
 
 static const struct weir_codec_events codec_events = {.idle = codec_idle, .closed = codec_closed};
 
-static bool make_codec(struct weir_upstream *u)
+bool weir_upstream_run(struct weir_upstream *u, struct weir_stream *s)
 {
-    struct weir_stream *s = u->dialing;
     weir_http_conn_init(&u->conn, s, false);
     count_bytes_here(u);
     u->limits = u->worker->response_limits;
     struct weir_codec *codec = weir_h1_client_new(&u->limits, &codec_events, u, &u->conn.out);
     if (codec == NULL) {
         weir_outbox_close(&u->conn.out);
-        weir_stream_close(&u->dialing, true);
+        weir_stream_close(&s, true);
         return false;
     }
-    u->dialing = NULL;
     weir_http_conn_run(&u->conn, codec, NULL, 0);
     return true;
 }
@@ -265,6 +128,14 @@ bool weir_upstream_read_out(struct weir_upstream *u, struct weir_exchange *x, co
     return true;
 }
 
+struct weir_address *weir_upstream_address(const struct weir_upstream *u, const struct weir_view_endpoint *e)
+{
+    for (unsigned i = 0; e->address_count > 1 && i < e->address_count; i++)
+        if (e->records[i] == u->address)
+            return u->address;
+    return NULL;
+}
+
 bool weir_upstream_close_all(struct weir_worker *w)
 {
     bool any = false;
@@ -275,7 +146,7 @@ bool weir_upstream_close_all(struct weir_worker *w)
         struct weir_upstream *u = WEIR_CONTAINER(at, struct weir_upstream, link);
         any = true;
         if (u->target != NULL)
-            open_failed(u, &err);
+            weir_upstream_open_failed(u, &err);
         else
             weir_pool_discard(&w->pool, &u->pooled, WEIR_EC_CLOSED_CONFIG);
     }
@@ -288,11 +159,11 @@ static void close_conn(void *arg, struct weir_pool_conn *c)
 {
     (void)arg;
     struct weir_upstream *u = weir_upstream_of(c);
-    end_dial(u);
     weir_list_remove(&u->link);
     weir_deadline_drop(&u->worker->reactor.wheel, &u->deadline);
-    if (u->dialing != NULL)
-        weir_stream_close(&u->dialing, true);
+    weir_upstream_stop_opening(u);
+    if (u->address != NULL)
+        weir_address_unref(u->address);
     if (u->conn.codec != NULL)
         weir_http_conn_close(&u->conn, false);
     free(u);
@@ -302,6 +173,17 @@ static bool disturbed(const struct weir_pool_conn *c)
 {
     const struct weir_upstream *u = WEIR_CONTAINER(c, struct weir_upstream, pooled);
     return weir_stream_disturbed(u->conn.stream);
+}
+
+static enum weir_endpoint_counter spent(void *arg, const struct weir_pool_conn *c)
+{
+    struct weir_worker *w = arg;
+    const struct weir_upstream *u = WEIR_CONTAINER(c, struct weir_upstream, pooled);
+    if (u->address == NULL)
+        return 0;
+    bool moved = atomic_load_explicit(&u->address->gone, memory_order_relaxed) ||
+                 weir_address_out(u->address, w->reactor.now_ms);
+    return moved ? WEIR_EC_CLOSED_MOVED : 0;
 }
 
 static void parked(void *arg, struct weir_pool_conn *c, uint32_t expiry_ms)
@@ -356,9 +238,10 @@ static uint64_t now_us(void *arg)
 }
 
 const struct weir_connector weir_upstream_connector = {
-    .open = open_conn,
+    .open = weir_upstream_begin,
     .close = close_conn,
     .disturbed = disturbed,
+    .spent = spent,
     .parked = parked,
     .unparked = unparked,
     .detach = detach,

@@ -1,11 +1,16 @@
-/* A connection to an endpoint as the pool's connector makes it: dialed over the addresses of the endpoint's name in
- * turn, carrying HTTP, watched while it is parked, movable between workers. */
+/* A connection to an endpoint as the pool's connector makes it: dialed in a race over the addresses of the endpoint's
+ * name, carrying HTTP, watched while it is parked, movable between workers.
+ *
+ * It knows its address: how connects and tries end is told to the address (node/addresses.h), and a connection whose
+ * address is gone or out is closed rather than used again (WEIR_EC_CLOSED_MOVED). */
 #ifndef WEIR_NODE_UPSTREAM_H
 #define WEIR_NODE_UPSTREAM_H
 
+#include "net/dial.h"
 #include "node/worker.h"
 
 struct weir_request;
+struct weir_upstream_question;
 
 struct weir_upstream {
     struct weir_pool_conn pooled;
@@ -14,10 +19,12 @@ struct weir_upstream {
     struct weir_worker *worker;
     struct weir_http_limits limits;          /* its own: the worker that dialled may have none of it any more */
     struct weir_deadline deadline;           /* connect clock, then keep-alive expiry */
-    struct weir_stream *dialing;             /* while it is being opened */
-    struct weir_hold *hold;                  /* likewise: the addresses are the view's */
+    struct weir_upstream_question *question; /* while its name is asked for (features.dns_cache_enabled: false) */
+    struct weir_dial *dial;                  /* while it is being opened */
+    struct weir_hold *hold;                  /* until it is open: the addresses are the view's */
     const struct weir_view_endpoint *target; /* likewise */
-    unsigned next_address;
+    const struct weir_address *avoid;        /* likewise: dialed last; NULL: none */
+    struct weir_address *address;            /* once it is open: one reference; NULL: out of memory, so not tracked */
     uint64_t dial_us, connect_us;            /* when dialing began; how long it took */
     struct weir_request *request;            /* while it is leased */
     enum weir_endpoint_counter close_reason; /* what a close from now on is booked as */
@@ -27,6 +34,9 @@ struct weir_upstream {
 struct weir_upstream_target {
     const struct weir_view_endpoint *endpoint;
     struct weir_hold *hold;
+    /* Dialed after all others: where a try has failed; of the endpoint's records, NULL: none. It says nothing about
+     * idle connections: who wants none to it asks the pool for a fresh one too. */
+    const struct weir_address *avoid;
 };
 
 /* target of a waiter: a struct weir_upstream_target; arg: the worker. */
@@ -39,6 +49,13 @@ static inline struct weir_upstream *weir_upstream_of(struct weir_pool_conn *c)
 {
     return WEIR_CONTAINER(c, struct weir_upstream, pooled);
 }
+
+/* The address that it is connected to, one of e's records; NULL when e has no other, so that there is nothing to
+ * choose. Valid while e's view is held. */
+struct weir_address *weir_upstream_address(const struct weir_upstream *u, const struct weir_view_endpoint *e);
+/* How a try at an address of e ended: ok false is what counts as a failure of the endpoint. Connects are told by
+ * themselves. Logs when the address is put out or comes back. */
+void weir_upstream_address_tried(struct weir_worker *w, const struct weir_endpoint *e, struct weir_address *a, bool ok);
 
 /* A leased connection has been given to a request, which gets its exchanges' events. NULL: it broke meanwhile; it has
  * then been discarded. */

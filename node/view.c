@@ -40,17 +40,36 @@ static const struct weir_view_endpoint *endpoint_named(const struct weir_view_pr
     return NULL;
 }
 
-static int copy_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
-                          unsigned count)
+static void drop_records(struct weir_address_list list)
 {
-    struct weir_addr *copy = NULL;
-    if (count > 0) {
-        copy = weir_arena_alloc(&v->arena, count * sizeof *copy);
-        if (copy == NULL)
+    for (unsigned i = 0; i < list.count; i++)
+        weir_address_unref(list.at[i]);
+}
+
+/* The records that `old` has are shared, the others made. */
+static int set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
+                         unsigned count, const struct weir_view_endpoint *old)
+{
+    assert(count <= WEIR_ADDRESSES_MAX);
+    struct weir_addr *copy = weir_arena_alloc(&v->arena, (count + 1) * sizeof *copy);
+    struct weir_address **records = weir_arena_alloc(&v->arena, (count + 1) * sizeof *records);
+    if (copy == NULL || records == NULL)
+        return WEIR_ENOMEM;
+    for (unsigned i = 0; i < count; i++) {
+        copy[i] = addresses[i];
+        records[i] = weir_addresses_find(weir_view_records(old), &addresses[i]);
+        if (records[i] != NULL)
+            weir_address_ref(records[i]);
+        else
+            records[i] = weir_address_new(&e->rt->addresses, &addresses[i]);
+        if (records[i] == NULL) {
+            drop_records((struct weir_address_list){records, i});
             return WEIR_ENOMEM;
-        memcpy(copy, addresses, count * sizeof *copy);
+        }
     }
-    e->addresses = copy;
+    drop_records(weir_view_records(e));
+    e->addresses = count > 0 ? copy : NULL;
+    e->records = records;
     e->address_count = count;
     return 0;
 }
@@ -58,7 +77,7 @@ static int copy_addresses(struct weir_view *v, struct weir_view_endpoint *e, con
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count)
 {
-    return copy_addresses(v, e, addresses, count);
+    return set_addresses(v, e, addresses, count, e);
 }
 
 static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, const struct weir_config_endpoint *config,
@@ -81,9 +100,9 @@ static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, con
     struct weir_addr literal;
     int rv = 0;
     if (weir_addr_literal(&literal, weir_str_of(config->host), config->port))
-        rv = copy_addresses(v, e, &literal, 1);
+        rv = set_addresses(v, e, &literal, 1, old != NULL ? old : e);
     else if (old != NULL)
-        rv = copy_addresses(v, e, old->addresses, old->address_count);
+        rv = set_addresses(v, e, old->addresses, old->address_count, old);
     return rv == 0 ? 0 : weir_err_set(err, WEIR_ENOMEM, "provider %s: out of memory", p->config->name);
 }
 
@@ -160,17 +179,27 @@ int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, con
     return 0;
 }
 
+/* `old` is the same endpoint in the view before, old_provider its provider; NULL: there was none. */
+static void endpoint_takes_effect(const struct weir_view_endpoint *e, const struct weir_view_provider *old_provider,
+                                  const struct weir_view_endpoint *old)
+{
+    const struct weir_config_breaker *b = &e->provider->config->http.circuit_breaker;
+    weir_endpoint_configure(e->rt, e->provider->config);
+    if (old_provider != NULL && old == NULL)
+        atomic_store(&e->rt->up_since_ms, weir_clock_us() / 1000);
+    weir_addresses_configure(&e->rt->addresses, b->failure_threshold, b->recovery_timeout_ms);
+    weir_addresses_take_effect(&e->rt->addresses, weir_view_records(e),
+                               old != NULL ? weir_view_records(old) : (struct weir_address_list){0});
+}
+
 void weir_view_take_effect(const struct weir_view *v, const struct weir_view *before)
 {
     for (unsigned i = 0; i < v->provider_count; i++) {
         const struct weir_view_provider *p = &v->providers[i];
         const struct weir_view_provider *old = provider_named(before, p->config->name);
         weir_provider_configure(p->rt, p->config);
-        for (unsigned k = 0; k < p->endpoint_count; k++) {
-            weir_endpoint_configure(p->endpoints[k].rt, p->config);
-            if (old != NULL && endpoint_named(old, p->endpoints[k].config->id) == NULL)
-                atomic_store(&p->endpoints[k].rt->up_since_ms, weir_clock_us() / 1000);
-        }
+        for (unsigned k = 0; k < p->endpoint_count; k++)
+            endpoint_takes_effect(&p->endpoints[k], old, endpoint_named(old, p->endpoints[k].config->id));
     }
     for (unsigned i = 0; before != NULL && i < before->provider_count; i++) {
         const struct weir_view_provider *old = &before->providers[i];
@@ -194,8 +223,10 @@ void weir_view_unref(struct weir_view *v)
         return;
     for (unsigned i = 0; i < v->provider_count; i++) {
         struct weir_view_provider *p = &v->providers[i];
-        for (unsigned k = 0; k < p->endpoint_count; k++)
+        for (unsigned k = 0; k < p->endpoint_count; k++) {
+            drop_records(weir_view_records(&p->endpoints[k]));
             weir_endpoint_unref(p->endpoints[k].rt);
+        }
         weir_provider_unref(p->rt);
     }
     weir_shared_config_unref(v->shared);

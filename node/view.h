@@ -13,15 +13,13 @@
 #include "net/stream.h"
 #include "node/runtime.h"
 
-/* Addresses kept of one name; resolvers give a handful. */
-#define WEIR_ADDRESSES_MAX 16u
-
 struct weir_view_endpoint {
     struct weir_endpoint *rt;
     const struct weir_config_endpoint *config;
     const struct weir_view_provider *provider;
-    struct weir_addr *addresses; /* NULL with count 0: not resolved */
-    unsigned address_count;
+    struct weir_addr *addresses;   /* NULL with count 0: not resolved */
+    struct weir_address **records; /* likewise, in the same order: one reference to each */
+    unsigned address_count;        /* at most WEIR_ADDRESSES_MAX */
 };
 
 struct weir_view_provider {
@@ -61,7 +59,12 @@ void weir_shared_config_unref(struct weir_shared_config *s);
  * configuration gains one. Errors: WEIR_ENOMEM, WEIR_ELIMIT (too many endpoints). */
 int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, const struct weir_view *before,
                   unsigned worker_count, struct weir_err *err);
-/* Before it is published only: replaces one endpoint's addresses. WEIR_ENOMEM leaves the old ones. */
+static inline struct weir_address_list weir_view_records(const struct weir_view_endpoint *e)
+{
+    return (struct weir_address_list){e->records, e->address_count};
+}
+/* Before it is published only: replaces one endpoint's addresses; those it had keep their records. WEIR_ENOMEM leaves
+ * the old ones. */
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count);
 /* What `before` had and v has not is marked retired; limits of v come into force. Called right before publishing. */

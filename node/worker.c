@@ -327,6 +327,9 @@ void weir_worker_close(struct weir_worker *w)
     weir_deadline_drop(&w->reactor.wheel, &w->accept_retry);
     weir_deadline_drop(&w->reactor.wheel, &w->drain_grace);
     weir_deadline_drop(&w->reactor.wheel, &w->drain_timeout);
+    weir_dns_close(&w->dns);
+    if (w->dns_config != NULL)
+        weir_shared_config_unref(w->dns_config);
     if (w->hold != NULL)
         weir_hold_supersede(w->hold);
     weir_reactor_close(&w->reactor);

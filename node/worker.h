@@ -5,6 +5,7 @@
 
 #include "core/rng.h"
 #include "http/conn.h"
+#include "net/dns.h"
 #include "net/listener.h"
 #include "node/log.h"
 #include "node/pool.h"
@@ -40,6 +41,8 @@ struct weir_worker {
     struct weir_http_limits response_limits; /* of what upstreams answer */
     struct weir_worker_listener listeners[WEIR_LISTENERS_MAX];
     unsigned listener_count;
+    struct weir_dns *dns;                  /* for names that are asked for each connection; made when first needed */
+    struct weir_shared_config *dns_config; /* whose servers it asks; one reference */
     struct weir_list clients;
     struct weir_list upstreams; /* every connection to an endpoint that is here */
     uint32_t client_count;

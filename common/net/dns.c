@@ -5,6 +5,7 @@
 
 #include <ares.h>
 #include <assert.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct weir_dns {
     struct weir_list queries;
     struct weir_deadline retry;
     bool answering; /* a callback is on the stack */
+    bool asking;    /* ares_getaddrinfo is: what it answers now is no name server's */
 };
 
 struct query {
@@ -139,7 +141,11 @@ int weir_dns_new(struct weir_dns **out, struct weir_reactor *r, struct weir_err 
     weir_deadline_init(&dns->retry, on_retry);
     struct ares_options options = {
         .timeout = ATTEMPT_MS, .tries = ATTEMPTS, .sock_state_cb = on_socket_state, .sock_state_cb_data = dns};
-    rv = ares_init_options(&dns->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+    int set = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE
+    set |= ARES_OPT_QUERY_CACHE; /* off, qcache_max_ttl being 0: who asks here has a reason to ask anew */
+#endif
+    rv = ares_init_options(&dns->channel, &options, set);
     if (rv != ARES_SUCCESS) {
         free(dns);
         ares_library_cleanup();
@@ -156,6 +162,11 @@ int weir_dns_set_servers(struct weir_dns *dns, const char *servers, struct weir_
         return weir_err_set(err, rv == ARES_ENOMEM ? WEIR_ENOMEM : WEIR_EINVAL, "name servers '%s': %s", servers,
                             ares_strerror(rv));
     return WEIR_OK;
+}
+
+bool weir_dns_idle(const struct weir_dns *dns)
+{
+    return !dns->answering && !dns->asking && weir_list_empty(&dns->queries);
 }
 
 void weir_dns_close(struct weir_dns **dns_ref)
@@ -210,14 +221,15 @@ static void answer_addrs(struct query *q, const struct ares_addrinfo *info)
 {
     struct weir_addr addrs[WEIR_DNS_ADDRS_MAX];
     size_t count = 0;
-    int ttl_min = -1;
+    int ttl_min = INT_MAX;
+    for (const struct ares_addrinfo_cname *c = info->cnames; c != NULL; c = c->next)
+        ttl_min = c->ttl < ttl_min ? c->ttl : ttl_min;
     for (const struct ares_addrinfo_node *n = info->nodes; n != NULL && count < WEIR_DNS_ADDRS_MAX; n = n->ai_next) {
         struct weir_addr a;
         weir_addr_set(&a, n->ai_addr, (socklen_t)n->ai_addrlen);
         if (weir_addr_len(&a) == 0)
             continue;
-        if (ttl_min < 0 || n->ai_ttl < ttl_min)
-            ttl_min = n->ai_ttl;
+        ttl_min = n->ai_ttl < ttl_min ? n->ai_ttl : ttl_min;
         if (!has_addr(addrs, count, &a))
             addrs[count++] = a;
     }
@@ -227,8 +239,10 @@ static void answer_addrs(struct query *q, const struct ares_addrinfo *info)
     }
     weir_dns_cb cb = q->cb;
     q->cb = NULL;
-    call_back(q->dns, cb, q->owner,
-              &(struct weir_dns_answer){.addrs = addrs, .count = count, .ttl_s = ttl_min > 0 ? (uint32_t)ttl_min : 0});
+    struct weir_dns_answer answer = {.addrs = addrs, .count = count, .ttl_s = WEIR_DNS_TTL_NONE};
+    if (!q->dns->asking)
+        answer.ttl_s = ttl_min > 0 ? (uint32_t)ttl_min : 0; /* RFC 2181 8: one with the highest bit set counts as 0 */
+    call_back(q->dns, cb, q->owner, &answer);
 }
 
 static int code_of(int status)
@@ -283,7 +297,7 @@ void weir_dns_resolve(struct weir_dns *dns, struct weir_str host, uint16_t port,
     struct weir_addr literal;
     char service[8];
     if (weir_addr_literal(&literal, host, port)) {
-        call_back(dns, cb, owner, &(struct weir_dns_answer){.addrs = &literal, .count = 1});
+        call_back(dns, cb, owner, &(struct weir_dns_answer){.addrs = &literal, .count = 1, .ttl_s = WEIR_DNS_TTL_NONE});
         return;
     }
     if (host.len == 0 || host.len > WEIR_DNS_NAME_MAX || memchr(host.ptr, '\0', host.len) != NULL) {
@@ -305,6 +319,9 @@ void weir_dns_resolve(struct weir_dns *dns, struct weir_str host, uint16_t port,
     snprintf(service, sizeof service, "%u", port);
     struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    bool nested = dns->asking;
+    dns->asking = true;
     ares_getaddrinfo(dns->channel, q->host, service, &hints, on_answer, q); /* may answer, and free q, at once */
+    dns->asking = nested;
     arm_retry(dns);
 }

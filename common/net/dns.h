@@ -12,6 +12,8 @@
 
 /* More addresses of one name are ignored: no provider needs them, and an answer is somebody else's data. */
 #define WEIR_DNS_ADDRS_MAX 32
+/* What /etc/hosts and literals say has no time to live. */
+#define WEIR_DNS_TTL_NONE UINT32_MAX
 /* The longest name (RFC 1035 2.3.4). */
 #define WEIR_DNS_NAME_MAX 253
 
@@ -22,7 +24,7 @@ struct weir_dns_answer {
     const char *message;           /* a sentence that names the host, when code is not 0 */
     const struct weir_addr *addrs; /* in the order to be tried, each once, with the port asked for */
     size_t count;                  /* at least 1 when code is 0 */
-    uint32_t ttl_s;                /* the smallest; 0 for what /etc/hosts or a literal says */
+    uint32_t ttl_s; /* the smallest of the chain, CNAMEs included; WEIR_DNS_TTL_NONE: no name server said it */
 };
 
 /* The answer is valid during the call. It may start new queries, but not close the resolver. */
@@ -37,8 +39,11 @@ int weir_dns_set_servers(struct weir_dns *dns, const char *servers, struct weir_
  */
 void weir_dns_close(struct weir_dns **dns);
 
-/* cb is called exactly once: from inside this call for a literal address or a name that cannot be one, else later; at
- * the latest timeout_ms from now. */
+/* True: no query is under way and no callback is running, so it may be closed, or given other servers. */
+bool weir_dns_idle(const struct weir_dns *dns);
+
+/* cb is called exactly once: from inside this call for a literal address, a name that /etc/hosts has or one that cannot
+ * be a name, else later; at the latest timeout_ms from now. */
 void weir_dns_resolve(struct weir_dns *dns, struct weir_str host, uint16_t port, uint64_t timeout_ms, weir_dns_cb cb,
                       void *owner);
 
