@@ -13,7 +13,9 @@ static const struct {
     {weir_node_counter_table, WEIR_NC_COUNT, WEIR_ALERT_ID_NODE_COUNTER},
     {weir_provider_counter_table, WEIR_PC_COUNT, WEIR_ALERT_ID_PROVIDER_COUNTER},
     {weir_endpoint_counter_table, WEIR_EC_COUNT, WEIR_ALERT_ID_ENDPOINT_COUNTER},
+    {weir_provider_gauge_table, WEIR_PG_COUNT, WEIR_ALERT_ID_PROVIDER_GAUGE},
 };
+enum { NODE_GAUGES, NODE_COUNTERS, PROVIDER_COUNTERS, ENDPOINT_COUNTERS };
 enum { TABLES = sizeof tables / sizeof tables[0] };
 
 /* -- names -- */
@@ -135,14 +137,30 @@ static void grown(uint64_t *cells, const uint64_t *increase, size_t count)
             cells[i] = increase[i];
 }
 
+/* Adds a provider's; a row is no number until somebody has it. */
+static void gauges_add(struct weir_alert_values *out, const struct weir_provider_snapshot *p)
+{
+    for (size_t i = 0; i < WEIR_PG_COUNT; i++) {
+        double *at = &out->at[WEIR_ALERT_ID_PROVIDER_GAUGE + i];
+        if (p->gauges[i] == WEIR_GAUGE_NONE)
+            continue;
+        double v = (double)p->gauges[i];
+        if (weir_provider_gauge_table[i].unit == WEIR_UNIT_US)
+            v /= 1e6;
+        *at = isnan(*at) ? v : *at + v;
+    }
+}
+
 static void guide_set(struct weir_alert_values *out, struct weir_guide_values *guide, const uint64_t *increase)
 {
     struct weir_endpoint_counters counters = {0};
     memcpy(counters.at, increase, WEIR_EC_COUNT * sizeof increase[0]);
     weir_guide_recount(guide, &counters);
     memcpy(out->at, guide->at, sizeof guide->at);
-    families_set(out, 2, increase + WEIR_EC_COUNT);
-    families_set(out, 3, increase);
+    families_set(out, PROVIDER_COUNTERS, increase + WEIR_EC_COUNT);
+    families_set(out, ENDPOINT_COUNTERS, increase);
+    for (size_t i = 0; i < WEIR_PG_COUNT; i++)
+        out->at[WEIR_ALERT_ID_PROVIDER_GAUGE + i] = (double)NAN;
 }
 
 void weir_alert_values_of_provider(struct weir_alert_values *out, const struct weir_provider_snapshot *p,
@@ -154,6 +172,7 @@ void weir_alert_values_of_provider(struct weir_alert_values *out, const struct w
     totals_of_provider(cells, p);
     grown(cells, increase, WEIR_ALERT_CELLS_PROVIDER);
     guide_set(out, &guide, cells);
+    gauges_add(out, p);
     for (int i = WEIR_ALERT_ID_NODE_GAUGE; i < WEIR_ALERT_ID_PROVIDER_COUNTER; i++)
         out->at[i] = (double)NAN;
 }
@@ -167,6 +186,8 @@ void weir_alert_values_of_node(struct weir_alert_values *out, const struct weir_
     totals_of_node(cells, s);
     grown(cells, increase, WEIR_ALERT_CELLS_NODE);
     guide_set(out, &guide, cells);
-    families_set(out, 0, s->gauges);
-    families_set(out, 1, cells + WEIR_ALERT_CELLS_PROVIDER);
+    for (size_t i = 0; i < s->provider_count; i++)
+        gauges_add(out, &s->providers[i]);
+    families_set(out, NODE_GAUGES, s->gauges);
+    families_set(out, NODE_COUNTERS, cells + WEIR_ALERT_CELLS_PROVIDER);
 }

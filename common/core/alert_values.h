@@ -12,10 +12,12 @@ enum {
     WEIR_ALERT_ID_NODE_COUNTER = WEIR_ALERT_ID_NODE_GAUGE + WEIR_NG_COUNT,
     WEIR_ALERT_ID_PROVIDER_COUNTER = WEIR_ALERT_ID_NODE_COUNTER + WEIR_NC_COUNT,
     WEIR_ALERT_ID_ENDPOINT_COUNTER = WEIR_ALERT_ID_PROVIDER_COUNTER + WEIR_PC_COUNT,
-    WEIR_ALERT_IDS = WEIR_ALERT_ID_ENDPOINT_COUNTER + WEIR_EC_COUNT
+    WEIR_ALERT_ID_PROVIDER_GAUGE = WEIR_ALERT_ID_ENDPOINT_COUNTER + WEIR_EC_COUNT,
+    WEIR_ALERT_IDS = WEIR_ALERT_ID_PROVIDER_GAUGE + WEIR_PG_COUNT
 };
 
-/* By id. In the scope of a provider the node's are no numbers (NaN), so that a rule over them fires once, over all. */
+/* By id. In the scope of a provider the node's are no numbers (NaN), so that a rule over them fires once, over all.
+ * What a provider has not (a rate limit's gauges) is no number either; over all it is the sum of those that have it. */
 struct weir_alert_values {
     double at[WEIR_ALERT_IDS];
 };

@@ -338,6 +338,57 @@ START_TEST(test_a_reload_keeps_what_fires)
 }
 END_TEST
 
+/* The same rule for two actions: both stay as they were. */
+START_TEST(test_a_reload_keeps_twins_apart)
+{
+    f.rules[1] = f.rules[0];
+    f.rules[1].action = WEIR_CONFIG_ACTION_WEBHOOK;
+    f.rules[1].for_ms = 20 * SECOND;
+    adopt(&f.config, "");
+    evaluate(0, "");
+    f.p[0].pool.pending = 51;
+    evaluate(10, "exhausted - firing;exhausted a firing;");
+    adopt(&f.config, "");
+    evaluate(20, "");
+    evaluate(30, "exhausted - firing;exhausted a firing;");
+    adopt(&f.config, "");
+    evaluate(40, "");
+    struct weir_config next = f.config;
+    next.alerting.connection_pool.count = 1;
+    adopt(&next, "exhausted - resolved;exhausted a resolved;");
+}
+END_TEST
+
+START_TEST(test_a_shorter_interval_holds_at_once)
+{
+    f.config.alerting.interval_ms = 3600 * SECOND;
+    adopt(&f.config, "");
+    f.told[0] = '\0';
+    weir_alerts_evaluate(f.alerts, &f.snapshot, 50 * SECOND, &f, note);
+    ck_assert_uint_eq(weir_alerts_due_ms(f.alerts), 3650 * SECOND);
+    f.config.alerting.interval_ms = 10 * SECOND;
+    adopt(&f.config, ""); /* at 100 s */
+    ck_assert_uint_eq(weir_alerts_due_ms(f.alerts), 110 * SECOND);
+}
+END_TEST
+
+START_TEST(test_the_names_of_a_condition)
+{
+    static const int ids[] = {WEIR_GUIDE_PENDING_REQUESTS, WEIR_GUIDE_MAX_CONNECTIONS, -1};
+    struct weir_alert_expr e;
+    struct weir_alert_expr_error error;
+    struct weir_alert_view v = {.condition = &e};
+    ck_assert_int_eq(
+        weir_alert_condition_parse(
+            &e, WEIR_STR("pending_requests > 5 and (max_connections - pending_requests) * 2 < max_connections"),
+            &error),
+        WEIR_OK);
+    unsigned at = 0;
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        ck_assert_int_eq(weir_alert_next_name(&v, &at), ids[i]);
+}
+END_TEST
+
 START_TEST(test_a_reload_resolves_what_is_gone)
 {
     evaluate(0, "");
@@ -418,6 +469,7 @@ CHECK_MAIN("alert", setup, teardown, test_the_guides_names_and_conditions, test_
            test_counts_over_the_window, test_an_early_timer_and_frequent_looks, test_a_long_gap_and_other_windows,
            test_a_counter_that_falls_begins_anew, test_over_all_and_per_provider,
            test_errors_long_ago_do_not_fire_for_ever, test_nothing_created_does_not_fire,
-           test_rates_count_over_the_window_too, test_a_reload_keeps_what_fires, test_a_reload_resolves_what_is_gone,
+           test_rates_count_over_the_window_too, test_a_reload_keeps_what_fires, test_a_reload_keeps_twins_apart,
+           test_a_shorter_interval_holds_at_once, test_the_names_of_a_condition, test_a_reload_resolves_what_is_gone,
            test_a_reload_keeps_the_counters, test_each_shows_all, test_without_rules_or_providers,
            test_a_wrong_condition, test_out_of_memory)

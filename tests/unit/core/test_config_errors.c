@@ -181,6 +181,38 @@ START_TEST(test_conditions)
 }
 END_TEST
 
+START_TEST(test_webhooks)
+{
+    static const struct pair cases[] = {
+        {P "alerting: {webhook_url: 'https://alerts.example/x'}\n",
+         "f.yaml:2: error: alerting.webhook_url: https:// is not in this build"},
+        {P "alerting: {webhook_url: 'http://u:pw@alerts.example/'}\n",
+         "f.yaml:2: error: alerting.webhook_url: holds credentials: a token belongs into its path or query"},
+        {P "alerting: {webhook_url: 'http://alerts.example:99999/'}\n",
+         "f.yaml:2: error: alerting.webhook_url: is not a URL: its port must be 1 to 65535, an IPv6 address stands in "
+         "brackets"},
+        {P "alerting: {webhook_url: 'http://alerts.example?x=1'}\n",
+         "f.yaml:2: error: alerting.webhook_url: has no path before its query or fragment"},
+        {P "alerting: {webhook_url: \"http://alerts.example/a b\"}\n",
+         "f.yaml:2: error: alerting.webhook_url: holds a fragment, or a character that no URL has: write it as %XX"},
+        {P "alerting: {webhook_url: \"http://alerts.example/a#b\"}\n",
+         "f.yaml:2: error: alerting.webhook_url: holds a fragment, or a character that no URL has: write it as %XX"},
+        {P "alerts:\n  - {name: n, condition: 'error_rate > 1', action: webhook}\n",
+         "f.yaml:3: error: alerting.webhook_url: is not set, and the rule n is to be posted there"},
+    };
+    EACH(cases);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        config_case_end(&k);
+        k = config_parse(cases[i].text);
+        ck_assert_ptr_null(k.c);
+    }
+    config_case_end(&k);
+    k = config_parse(P "alerting: {webhook_url: 'http://[2001:db8::1]:9093/hook?token=a%20b'}\n"
+                       "alerts: [{name: n, condition: 'weir_retries_total > 1', action: webhook}]\n");
+    config_expect_valid(&k, 0);
+}
+END_TEST
+
 START_TEST(test_references_and_contradictions)
 {
     static const struct pair cases[] = {
@@ -442,7 +474,7 @@ START_TEST(test_variables_cannot_blow_up)
 END_TEST
 
 CHECK_MAIN("config_errors", setup, teardown, test_keys, test_types_and_ranges, test_urls_addresses_and_names,
-           test_conditions, test_references_and_contradictions, test_variables_and_secrets,
+           test_conditions, test_webhooks, test_references_and_contradictions, test_variables_and_secrets,
            test_what_is_not_in_this_build, test_clocks_out_of_order_warn_where_they_are_written,
            test_plain_http_outside_this_machine, test_yaml, test_an_alias_bomb_is_bounded, test_depth_is_bounded,
            test_a_large_file_is_refused_whole, test_all_errors_in_one_run_in_the_order_of_lines,
