@@ -101,6 +101,7 @@ void weir_request_end_if_over(struct weir_request *r)
         weir_admin_forget(r->admin);
     weir_deadline_drop(&w->reactor.wheel, &r->deadline);
     weir_arena_reset(&r->arena);
+    weir_encoder_free(&r->coding.encoder);
     free(r->replay.bytes);
     free(r->note);
     weir_hold_drop(r->hold);
@@ -194,7 +195,7 @@ static void down_body(struct weir_exchange *x, const uint8_t *p, size_t n)
     struct weir_request *r = x->user;
     r->bytes_in += n;
     r->credit_down -= n < r->credit_down ? n : r->credit_down;
-    if (r->step != WEIR_STEP_LOCAL && !r->answer_ended)
+    if (r->step < WEIR_STEP_TAIL && !r->answer_ended)
         weir_request_push_body(r, p, n);
 }
 
@@ -203,7 +204,7 @@ static void down_end(struct weir_exchange *x, const struct weir_fields *trailers
     struct weir_request *r = x->user;
     r->body_ended = true;
     r->client->current = NULL;
-    if (r->step != WEIR_STEP_LOCAL && !r->answer_ended) {
+    if (r->step < WEIR_STEP_TAIL && !r->answer_ended) {
         r->trailers = trailers;
         weir_request_push_end(r);
     } else {
@@ -223,6 +224,7 @@ static enum weir_node_counter abort_phase(const struct weir_request *r)
     case WEIR_STEP_SEND:
         return r->body_ended ? WEIR_NC_ABORT_WAIT : WEIR_NC_ABORT_REQUEST;
     case WEIR_STEP_ANSWER:
+    case WEIR_STEP_TAIL:
         return WEIR_NC_ABORT_STREAM;
     default:
         return WEIR_NC_ABORT_REQUEST;
@@ -252,7 +254,10 @@ static void down_reset(struct weir_exchange *x, const struct weir_reset *why)
 
 static void down_room(struct weir_exchange *x, size_t room)
 {
-    weir_request_pull(x->user, room);
+    struct weir_request *r = x->user;
+    weir_request_pin(r);
+    weir_request_pull(r, weir_request_take_room(r, room));
+    weir_request_unpin(r);
 }
 
 const struct weir_exchange_events weir_request_down_events = {

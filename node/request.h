@@ -14,8 +14,10 @@
 #ifndef WEIR_NODE_REQUEST_H
 #define WEIR_NODE_REQUEST_H
 
+#include "core/accept_encoding.h"
 #include "core/access_line.h"
 #include "core/outcome.h"
+#include "http/encoder.h"
 #include "node/choose.h"
 #include "node/client.h"
 #include "node/limit.h"
@@ -29,6 +31,7 @@ enum weir_request_step {
     WEIR_STEP_POOL,     /* waiting for a connection */
     WEIR_STEP_SEND,     /* the request is going out */
     WEIR_STEP_ANSWER,   /* the head has come, the body follows */
+    WEIR_STEP_TAIL,     /* all of it has come, and a part waits to be taken by the client */
     WEIR_STEP_LOCAL,    /* answered by weir itself */
     WEIR_STEP_OVER,
 };
@@ -50,6 +53,15 @@ struct weir_try {
     bool told;                    /* its circuit knows how it ended */
     bool answered;                /* well, so far: what it is told unless the answer breaks off */
     bool replacing;               /* its first connection was stale: only a new one will do */
+};
+
+/* How weir codes the answer; of all zero bytes it does not. */
+struct weir_request_coding {
+    struct weir_encoder *encoder;       /* NULL: the answer passes as it comes */
+    const struct weir_fields *trailers; /* in WEIR_STEP_TAIL: what follows; in the arena */
+    struct weir_event_scan events;
+    enum weir_coding wish; /* of the client, among those that weir has */
+    enum weir_coding_word word;
 };
 
 /* What the access log wants of a head whose arena is gone. */
@@ -87,6 +99,7 @@ struct weir_request {
     uint64_t tried;             /* endpoints that have failed it, a bit for each slot */
     struct weir_address *avoid; /* where its last try failed, if there are others; the view's */
     struct weir_try try;
+    struct weir_request_coding coding;
     bool body_ended;   /* the client's request is complete */
     bool end_sent_up;  /* ... and has been sent on */
     bool answer_begun; /* a byte of the final head has gone to the client */
@@ -178,8 +191,22 @@ void weir_request_stop_clocks(struct weir_request *r);
 /* More of the client's body has come, or its end: sends on what may be sent. */
 void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n);
 void weir_request_push_end(struct weir_request *r);
-/* The client can take more: the upstream may go on. */
+/* The client can take so many more bytes as they come from upstream: that may go on. */
 void weir_request_pull(struct weir_request *r, size_t room);
+
+/* -- the answer's body, coded by weir or not (request_encode.c); the client's exchange is open -- */
+
+/* Notes what the client accepts, before its fields are changed. */
+void weir_request_note_coding(struct weir_request *r);
+/* Decides whether the answer is coded, and changes its head (`out`) if so. False: out of memory. */
+bool weir_request_begin_coding(struct weir_request *r, struct weir_head *out);
+/* Bytes of the answer, and its end, go to the client. The request may be gone afterwards. */
+void weir_request_send_answer(struct weir_request *r, const uint8_t *p, size_t n);
+void weir_request_end_answer(struct weir_request *r, const struct weir_fields *trailers);
+/* The client has room: what waits for it goes out, the answer's end too. Returns the room for bytes that are to come.
+ * The request may be over afterwards: pin it. */
+size_t weir_request_take_room(struct weir_request *r, size_t room);
+
 /* Sets the deadline to the earliest clock. */
 void weir_request_arm(struct weir_request *r);
 /* The response is complete, or was cut off. */

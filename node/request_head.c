@@ -239,6 +239,7 @@ static bool prepare(struct weir_request *r)
     struct weir_fields *f = &r->head->fields;
     if (!r->head->expect_continue)
         weir_fields_drop(f, WEIR_FIELD_EXPECT); /* the only one there is (RFC 9110 10.1.1) */
+    weir_request_note_coding(r);
     if (!r->provider->config->http.features.compression)
         weir_fields_drop(f, WEIR_FIELD_ACCEPT_ENCODING);
     weir_request_id(r);
@@ -296,5 +297,5 @@ bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct
         .fields = in->fields,
         .close = atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed),
     };
-    return true;
+    return weir_request_begin_coding(r, out);
 }

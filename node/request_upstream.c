@@ -250,19 +250,18 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     r->client->end_is_all = has_body && r->head->version < 11 && out.content_length < 0;
     r->down->ops->send_head(r->down, &out, false);
     weir_request_shrink(r);
-    if (has_body && r->down != NULL)
-        weir_request_pull(r, r->down->ops->room(r->down));
+    if (has_body && r->down != NULL) /* no bytes: should there be no room, the exchange is to say when there is */
+        weir_request_pull(r, weir_request_take_room(r, r->down->ops->send_body(r->down, NULL, 0)));
     weir_request_unpin(r);
 }
 
 static void up_body(struct weir_exchange *x, const uint8_t *p, size_t n)
 {
     struct weir_request *r = x->user;
-    r->bytes_out += n;
     r->credit_up -= n < r->credit_up ? n : r->credit_up;
     r->read_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.read_ms;
     if (r->down != NULL)
-        weir_request_pull(r, r->down->ops->send_body(r->down, p, n));
+        weir_request_send_answer(r, p, n);
 }
 
 static void up_end(struct weir_exchange *x, const struct weir_fields *trailers)
@@ -279,12 +278,7 @@ static void up_end(struct weir_exchange *x, const struct weir_fields *trailers)
         weir_request_let_go(r, WEIR_EC_CLOSED_ASKED); /* answered before the request was complete */
     }
     weir_request_end_try(r);
-    weir_request_answer_ended(r);
-    r->client->end_is_all = false;
-    struct weir_exchange *down = r->down;
-    if (r->body_ended)
-        r->down = NULL;
-    down->ops->send_end(down, trailers);
+    weir_request_end_answer(r, trailers);
     weir_request_unpin(r);
 }
 

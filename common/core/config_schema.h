@@ -20,7 +20,7 @@
     X(SCALING, false, WARN, "adaptive pool sizes")       \
     X(BALANCE, true, WARN, "load-aware endpoint choice") \
     X(REDIRECTS, false, WARN, "following redirects")     \
-    X(COMPRESSION, false, WARN, "compression")           \
+    X(COMPRESSION, true, WARN, "compression")            \
     X(DNS_CACHE, false, WARN, "the DNS cache switch")    \
     X(ALERTS, true, WARN, "alerts")                      \
     X(HTTP2, false, WARN, "HTTP/2")                      \

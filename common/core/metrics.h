@@ -58,6 +58,12 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(TIMEOUT_IDLE, "weir_downstream_timeouts_total", "clock=\"idle\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
     X(TIMEOUT_BODY, "weir_downstream_timeouts_total", "clock=\"body\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)        \
     X(TIMEOUT_WRITE, "weir_downstream_timeouts_total", "clock=\"write\"", COUNTER, COUNT, WEIR_HELP_DOWN_TIMEOUT)      \
+    X(CODED_GZIP, "weir_answers_compressed_total", "coding=\"gzip\"", COUNTER, COUNT, WEIR_HELP_CODED)                 \
+    X(CODED_ZSTD, "weir_answers_compressed_total", "coding=\"zstd\"", COUNTER, COUNT, WEIR_HELP_CODED)                 \
+    X(CODER_IN, "weir_compression_input_bytes_total", "", COUNTER, BYTES,                                              \
+      "Bytes of answers before weir compressed them.")                                                                 \
+    X(CODER_OUT, "weir_compression_output_bytes_total", "", COUNTER, BYTES,                                            \
+      "Bytes of answers after weir compressed them.")                                                                  \
     X(RELOADS_OK, "weir_reloads_total", "result=\"ok\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                            \
     X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                    \
     X(ALERTS_FIRED, "weir_alert_changes_total", "state=\"firing\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)           \
@@ -71,6 +77,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_DOWN_TIMEOUT  "Client connections ended by a clock: a 408, or closed."
 #define WEIR_HELP_RELOADS       "Configuration reloads."
 #define WEIR_HELP_ALERT_CHANGES "Alerts that began or ceased to fire."
+#define WEIR_HELP_CODED         "Answers that weir compressed, by coding."
 
 /* Scope: the node. Values that control reads off the process when it takes a snapshot; X as above. */
 #define WEIR_NODE_GAUGE_MAP(X)                                                                                      \

@@ -139,14 +139,17 @@ static int keep(struct weir_encoder *e, const uint8_t *p, size_t n)
     return WEIR_OK;
 }
 
+/* Until the exchange says that there is no room: only then it says later that there is. */
 static size_t send_within_room(struct weir_encoder *e, struct weir_exchange *to, const uint8_t *p, size_t n)
 {
-    size_t room = to->ops->room(to);
-    n = n < room ? n : room;
-    if (n > 0)
-        to->ops->send_body(to, p, n);
-    e->sent += n;
-    return n;
+    size_t room = to->ops->room(to), out = 0;
+    while (out < n && room > 0) {
+        size_t some = n - out < room ? n - out : room;
+        room = to->ops->send_body(to, p + out, some);
+        out += some;
+    }
+    e->sent += out;
+    return out;
 }
 
 static int hand_on(struct weir_encoder *e, struct weir_exchange *to, const uint8_t *p, size_t n)
