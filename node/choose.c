@@ -84,6 +84,26 @@ static enum weir_choice none(struct weir_choosing *c)
     return resolved ? WEIR_CHOICE_OPEN : WEIR_CHOICE_NO_ADDRESS;
 }
 
+static bool has_room(const struct weir_view_endpoint *e)
+{
+    return weir_concurrency_has_room(&e->rt->concurrency,
+                                     atomic_load_explicit(&e->rt->in_flight, memory_order_relaxed));
+}
+
+/* Those without room for one more are no choice. True: there was one. */
+static bool leave_out_busy(const struct weir_choosing *c, struct weir_balance_item *items)
+{
+    bool any = false;
+    if (!weir_places_are_counted(&c->provider->rt->places))
+        return false;
+    for (unsigned i = 0; i < c->provider->endpoint_count; i++) {
+        bool busy = !items[i].closed && !has_room(&c->provider->endpoints[i]);
+        items[i].closed = items[i].closed || busy;
+        any = any || busy;
+    }
+    return any;
+}
+
 static uint64_t slots_of(const struct weir_view_provider *p, uint64_t items)
 {
     uint64_t slots = 0;
@@ -98,11 +118,12 @@ enum weir_choice weir_choose(struct weir_choosing *c)
     struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
     const struct weir_circuit_caller by = {c->worker->index, c->worker->reactor.now_ms, c->worker->log};
     look(c, by.now_ms, items);
+    bool busy = leave_out_busy(c, items);
     for (;;) {
         uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
         int i = pick(c, items, candidates);
         if (i < 0)
-            return none(c);
+            return busy ? WEIR_CHOICE_BUSY : none(c);
         const struct weir_view_endpoint *e = &c->provider->endpoints[i];
         struct weir_breaker_answer a = weir_circuit_admit(e->rt, &by);
         if (a.word != WEIR_BREAKER_ADMIT) {

@@ -11,6 +11,7 @@ struct weir_worker;
 enum weir_choice {
     WEIR_CHOSEN,
     WEIR_CHOICE_NO_ADDRESS, /* no endpoint's name resolves */
+    WEIR_CHOICE_BUSY,       /* those that may be asked have as many requests as they bear (node/concurrency.h) */
     WEIR_CHOICE_OPEN,       /* all circuits are open, half open with their probes out, or cooling */
 };
 

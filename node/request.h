@@ -25,7 +25,7 @@
 
 enum weir_request_step {
     WEIR_STEP_HEAD,     /* waiting for it */
-    WEIR_STEP_LIMIT,    /* waiting for a token of the provider's rate limit */
+    WEIR_STEP_LIMIT,    /* waiting for a token of the provider's rate limit, or a place at an endpoint */
     WEIR_STEP_ENDPOINT, /* choosing one */
     WEIR_STEP_BACKOFF,  /* a try has failed, the next one is to come */
     WEIR_STEP_POOL,     /* waiting for a connection */
@@ -49,6 +49,7 @@ struct weir_try {
     struct weir_breaker_ticket ticket;
     uint64_t begun_us;
     struct weir_address *address; /* where it is, if its endpoint has others besides; the view's */
+    uint32_t in_flight;           /* at its endpoint when it began, itself included */
     bool open;                    /* it counts as in flight */
     bool told;                    /* its circuit knows how it ended */
     bool answered;                /* well, so far: what it is told unless the answer breaks off */
@@ -87,7 +88,8 @@ struct weir_request {
     struct weir_request_note *note;
     struct weir_arena arena;
     struct weir_pool_waiter waiter;
-    struct weir_waitline_waiter limit;
+    struct weir_waitline_waiter limit; /* in the line of the rate limit, or of places */
+    struct weir_waitline *line;        /* which, while it waits */
     struct weir_upstream_target target;
     struct weir_deadline deadline; /* the earliest of the clocks below */
     struct weir_replay replay;
@@ -112,6 +114,7 @@ struct weir_request {
     struct weir_ip address;        /* the client's, as logs and limits see it */
     bool address_certain;          /* nobody that is not trusted had a say in it */
     size_t credit_down, credit_up; /* granted to either side and not yet used */
+    bool its_turn;                 /* at the line of places: has come, it is to choose */
     bool holds_token;              /* of the rate limit, and has sent nothing for it yet */
     /* Clocks: when they run out, WEIR_NEVER when they do not run. */
     uint64_t limit_due_ms, pool_due_ms, read_due_ms, write_due_ms, total_due_ms;
@@ -119,8 +122,9 @@ struct weir_request {
     /* On the reactor's clock; 0: not reached. */
     uint64_t start_us, asked_us, wait_us, granted_us, first_byte_us;
     uint64_t connect_us;
-    uint64_t limit_since_us, limit_wait_us; /* it began to wait for a token; has waited for all its tokens */
-    uint64_t limit_end_ms;                  /* no longer than that */
+    uint64_t limit_since_us, limit_wait_us; /* it began to wait in the line; has waited in all lines */
+    uint64_t places_since_us;               /* it came for a place, and has none yet; 0: it has not had to wait */
+    uint64_t limit_end_ms, places_end_ms;   /* no longer than that */
     struct weir_fields own_fields;          /* what an answer of weir's own is to carry besides; in the arena */
     uint64_t bytes_in, bytes_out;
     uint64_t retry_after_s;  /* of an answer of weir's own; 0: a second */
@@ -233,7 +237,7 @@ void weir_request_unpin(struct weir_request *r);
 /* Once only streaming is left, the heads are not needed: keeps what the log wants and frees the arena. */
 void weir_request_shrink(struct weir_request *r);
 
-/* -- the rate limit (request_limit.c) -- */
+/* -- lines to stand in (request_limit.c): the rate limit, and places at endpoints (node/concurrency.h) -- */
 
 enum weir_limit_result { WEIR_LIMIT_PASS, WEIR_LIMIT_WAIT, WEIR_LIMIT_REFUSED };
 /* Before each try. WAIT: weir_request_try is called again when its turn has come. REFUSED: it has been answered with
@@ -241,6 +245,12 @@ enum weir_limit_result { WEIR_LIMIT_PASS, WEIR_LIMIT_WAIT, WEIR_LIMIT_REFUSED };
 enum weir_limit_result weir_limit_enter(struct weir_request *r);
 /* Whether a try after delay_ms would have its token before it was refused. */
 bool weir_limit_could_try(const struct weir_request *r, uint64_t delay_ms);
+/* Before an endpoint is chosen: those who wait for a place come first. As weir_limit_enter; refused with 503. */
+enum weir_limit_result weir_places_enter(struct weir_request *r);
+/* No endpoint had a place: stands in the line. The request may be gone afterwards. */
+void weir_places_wait(struct weir_request *r);
+/* One had. */
+void weir_places_found(struct weir_request *r);
 /* Its clock (limit_due_ms) has run out. The request may be gone afterwards. */
 void weir_limit_clock(struct weir_request *r, uint64_t now_ms);
 /* Leaves the line; a token that nothing was sent for goes back. Legal at any time. */

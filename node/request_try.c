@@ -27,7 +27,7 @@ static void open_try(struct weir_request *r, const struct weir_view_endpoint *e,
     r->try.ticket = *ticket;
     r->try.open = true;
     r->try.told = r->try.answered = false;
-    atomic_fetch_add_explicit(&e->rt->in_flight, 1, memory_order_relaxed);
+    r->try.in_flight = atomic_fetch_add_explicit(&e->rt->in_flight, 1, memory_order_relaxed) + 1;
 }
 
 /* Of a probe that has been told already: a further failure, of the same request, after its answer began. */
@@ -53,7 +53,8 @@ void weir_request_end_try(struct weir_request *r)
     if (!r->try.told)
         tell(r, r->try.answered ? WEIR_BREAKER_SUCCESS : WEIR_BREAKER_NEITHER, 0, NULL);
     r->try.open = false;
-    atomic_fetch_sub_explicit(&r->endpoint->rt->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_sub(&r->endpoint->rt->in_flight, 1);
+    weir_places_freed(&r->provider->rt->places, &r->worker->pool);
 }
 
 static bool compares_latency(const struct weir_request *r)
@@ -247,6 +248,8 @@ bool weir_request_answer_again(struct weir_request *r, const struct weir_head *h
     char why[16];
     snprintf(why, sizeof why, "status %u", head->status);
     judge(r, &o, why);
+    weir_concurrency_answered(&r->endpoint->rt->concurrency, o.status, r->first_byte_us - r->granted_us,
+                              r->try.in_flight);
     if (!decide(r, &o))
         return false;
     weir_request_stop_clocks(r);
@@ -323,13 +326,15 @@ static const struct weir_view_endpoint *endpoint_of(const struct weir_request *r
 }
 
 /* The pool serves a waiter by another endpoint than the one that it wanted: then the try is one at that endpoint.
- * False: its circuit does not let the request through any more. */
+ * False: its circuit does not let the request through any more, or it has enough to do. */
 static bool move_try(struct weir_request *r, const struct weir_view_endpoint *to)
 {
     const struct weir_circuit_caller by = caller(r);
     assert(to != NULL);
     if (to == r->endpoint)
         return true;
+    if (!weir_concurrency_has_room(&to->rt->concurrency, atomic_load(&to->rt->in_flight)))
+        return false;
     struct weir_breaker_answer a = weir_circuit_admit(to->rt, &by);
     if (a.word != WEIR_BREAKER_ADMIT)
         return false;
@@ -429,15 +434,19 @@ void weir_request_try(struct weir_request *r)
 {
     struct weir_choosing choosing = {.provider = r->provider, .worker = r->worker, .tried = r->tried};
     const char *name = r->provider->config->name;
-    if (weir_limit_enter(r) != WEIR_LIMIT_PASS)
+    if (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS)
         return;
     r->step = WEIR_STEP_ENDPOINT;
     r->try = (struct weir_try){.begun_us = weir_worker_now_us(r->worker)};
     r->wait_us = r->granted_us = r->first_byte_us = 0;
     switch (weir_choose(&choosing)) {
     case WEIR_CHOSEN:
+        weir_places_found(r);
         open_try(r, choosing.endpoint, &choosing.ticket);
         acquire(r, choosing.may_serve);
+        return;
+    case WEIR_CHOICE_BUSY:
+        weir_places_wait(r);
         return;
     case WEIR_CHOICE_NO_ADDRESS:
         weir_provider_add(weir_request_provider_counters(r), WEIR_PC_NO_ENDPOINT, 1);

@@ -24,7 +24,9 @@ struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
     struct weir_err err;
     p->name = strdup(name);
     if (p->name == NULL || weir_retry_budget_new(&p->retry_budget, worker_count, &err) != 0 ||
-        weir_limit_init(&p->limit, p, worker_count) != 0 || !weir_health_init(&p->health)) {
+        weir_limit_init(&p->limit, p, worker_count) != 0 || weir_places_init(&p->places, p, worker_count) != 0 ||
+        !weir_health_init(&p->health)) {
+        weir_places_end(&p->places);
         weir_limit_end(&p->limit);
         weir_retry_budget_free(&p->retry_budget);
         free(p->name);
@@ -47,6 +49,7 @@ void weir_provider_configure(struct weir_provider *p, const struct weir_config_p
     atomic_store(&p->queued_max, config->http.pool.max_pending);
     atomic_store(&p->keepalive_expiry_ms, (uint32_t)config->http.pool.keepalive_expiry_ms);
     atomic_store(&p->lifetime_max_ms, (uint32_t)config->http.pool.max_lifetime_ms);
+    atomic_store(&p->places.on, config->http.adaptive_concurrency.enabled);
     weir_limit_configure(&p->limit, &config->rate_limit, weir_clock_us());
 }
 
@@ -61,6 +64,7 @@ void weir_provider_unref(struct weir_provider *p)
         return;
     assert(p->slots_used == 0);
     weir_health_close(&p->health);
+    weir_places_end(&p->places);
     weir_limit_end(&p->limit);
     weir_retry_budget_free(&p->retry_budget);
     free(p->name);
@@ -99,6 +103,8 @@ struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
     weir_provider_ref(p);
     uint64_t now_us = weir_clock_us();
     weir_circuit_init(&e->circuit, now_us / 1000);
+    weir_concurrency_init(&e->concurrency);
+    weir_places_join(&p->places, e);
     for (unsigned w = 0; w < e->worker_count; w++) {
         weir_pool_stack_init(&e->local[w].idle);
         weir_balance_latency_init(&e->local[w].latency, now_us);
@@ -115,6 +121,8 @@ static uint64_t try_ms_max(const struct weir_config_http *c)
 
 void weir_endpoint_configure(struct weir_endpoint *e, const struct weir_config_provider *config)
 {
+    weir_concurrency_configure(&e->concurrency, config->http.adaptive_concurrency.enabled,
+                               config->http.adaptive_concurrency.min, config->http.adaptive_concurrency.max);
     weir_circuit_configure(&e->circuit, &config->http.circuit_breaker, try_ms_max(&config->http));
 }
 
@@ -127,9 +135,11 @@ void weir_endpoint_unref(struct weir_endpoint *e)
 {
     if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
         return;
+    weir_places_part(&e->provider->places, e);
     atomic_fetch_and(&e->provider->slots_used, ~(UINT64_C(1) << e->slot));
     weir_provider_unref(e->provider);
     weir_circuit_end(&e->circuit);
+    weir_concurrency_end(&e->concurrency);
     free(e->id);
     free(e);
 }

@@ -20,6 +20,7 @@
 #include "core/wrr.h"
 #include "node/addresses.h"
 #include "node/circuit.h"
+#include "node/concurrency.h"
 #include "node/health.h"
 #include "node/limit.h"
 
@@ -56,6 +57,7 @@ struct weir_endpoint {
     /* It came, or came back: slow start counts from here; 0: it was there from the start. */
     _Atomic uint64_t up_since_ms;
     struct weir_circuit circuit;
+    struct weir_concurrency concurrency;
     struct weir_endpoint_check last_check;
     struct weir_addresses addresses;
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
@@ -93,7 +95,8 @@ struct weir_provider {
     _Atomic uint32_t opening; /* dials under way */
     struct weir_provider_health health;
     struct weir_retry_budget *retry_budget;
-    struct weir_limit limit; /* of requests */
+    struct weir_limit limit;   /* of requests in a time */
+    struct weir_places places; /* of requests at once */
     struct weir_provider_local local[];
 };
 

@@ -57,6 +57,8 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
     out->ejected = (weir_health_out(e->rt->provider) >> e->rt->slot & 1) != 0;
     out->checks_failed = (atomic_load(&e->rt->provider->health.unhealthy) >> e->rt->slot & 1) != 0;
     circuit(out, e->rt);
+    out->counters.at[WEIR_EC_IN_FLIGHT] = atomic_load(&e->rt->in_flight);
+    out->counters.at[WEIR_EC_CONCURRENCY_LIMIT] = atomic_load(&e->rt->concurrency.limit);
     const struct weir_endpoint_check *last = &e->rt->last_check;
     out->check = (struct weir_check_snapshot){last->unix_ms, last->passed, last->why[0] != '\0' ? last->why : NULL};
     uint64_t closed = out->counters.at[WEIR_EC_EVICTIONS];

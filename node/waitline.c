@@ -41,7 +41,10 @@ void weir_waitline_end(struct weir_waitline *l)
 
 static void link_in(struct weir_waitline *l, struct weir_waitline_waiter *w, unsigned worker)
 {
-    weir_list_push_back(&l->waiters, &w->link);
+    struct weir_list *before = l->waiters.prev;
+    while (before != &l->waiters && waiter_of(before)->since_us > w->since_us)
+        before = before->prev;
+    weir_list_insert_after(before, &w->link);
     w->worker = worker;
     w->waiting = true;
     l->count++;
@@ -63,7 +66,7 @@ enum weir_waitline_answer weir_waitline_enter(struct weir_waitline *l, struct we
     enum weir_waitline_answer answer;
     uint64_t now = now_us(p);
     assert(!w->waiting);
-    *wait_us = 0;
+    *wait_us = w->not_before_us = 0;
     pthread_mutex_lock(&l->lock);
     if (l->source->there(l, now) > l->count) {
         l->source->take(l, now);
@@ -74,13 +77,28 @@ enum weir_waitline_answer weir_waitline_enter(struct weir_waitline *l, struct we
                  : l->count >= count_max ? WEIR_WAITLINE_FULL
                                          : WEIR_WAITLINE_WAIT;
     }
-    if (answer == WEIR_WAITLINE_WAIT)
+    if (answer == WEIR_WAITLINE_WAIT) {
+        /* Behind all, whatever the clock of its worker says. */
+        w->since_us =
+            l->count > 0 && waiter_of(l->waiters.prev)->since_us > now ? waiter_of(l->waiters.prev)->since_us : now;
         link_in(l, w, p->worker);
+    }
     bool oldest_here = l->desks[p->worker].waiting == 1;
     pthread_mutex_unlock(&l->lock);
     if (answer == WEIR_WAITLINE_WAIT && oldest_here)
         w->look_at(w, now + *wait_us);
     return answer;
+}
+
+void weir_waitline_return(struct weir_waitline *l, struct weir_pool *p, struct weir_waitline_waiter *w,
+                          uint64_t not_before_us)
+{
+    assert(!w->waiting && w->since_us > 0);
+    pthread_mutex_lock(&l->lock);
+    link_in(l, w, p->worker);
+    w->not_before_us = not_before_us;
+    pthread_mutex_unlock(&l->lock);
+    w->look_at(w, not_before_us);
 }
 
 /* -- calling -- */
@@ -149,7 +167,9 @@ static struct weir_waitline_waiter *next(struct weir_waitline *l, unsigned worke
     for (; waiter_of(at)->worker != worker; at = at->next)
         rank++;
     struct weir_waitline_waiter *w = waiter_of(at);
-    if (l->source->there(l, now) >= rank) {
+    if (w->not_before_us > now) {
+        *wait_us = w->not_before_us - now;
+    } else if (l->source->there(l, now) >= rank) {
         l->source->take(l, now);
         link_out(l, w);
     } else {
@@ -174,12 +194,4 @@ void weir_waitline_settle(struct weir_waitline *l, struct weir_pool *p)
             w->look_at(w, now + wait_us);
     }
     weir_provider_unref(owner);
-}
-
-uint32_t weir_waitline_count(struct weir_waitline *l)
-{
-    pthread_mutex_lock(&l->lock);
-    uint32_t count = l->count;
-    pthread_mutex_unlock(&l->lock);
-    return count;
 }

@@ -42,6 +42,8 @@ struct weir_waitline_waiter {
     struct weir_list link;
     unsigned worker;
     bool waiting;
+    uint64_t since_us;      /* when it came first */
+    uint64_t not_before_us; /* 0: as soon as its turn comes */
     /* Its turn has come: it has left the line, one has been taken for it. On its own worker, never inside enter. */
     void (*granted)(struct weir_waitline_waiter *w);
     /* weir_waitline_settle is to be called at that time. Later calls replace earlier ones. */
@@ -62,7 +64,7 @@ struct weir_waitline {
     const struct weir_waitline_source *source;
     struct weir_provider *owner; /* outlives the line; held while a call is on its way */
     struct weir_list waiters;    /* oldest first */
-    uint32_t count;
+    _Atomic uint32_t count;      /* written under the lock */
     unsigned worker_count;
     struct weir_waitline_desk *desks; /* by worker */
 };
@@ -84,6 +86,10 @@ enum weir_waitline_answer {
 enum weir_waitline_answer weir_waitline_enter(struct weir_waitline *l, struct weir_pool *p,
                                               struct weir_waitline_waiter *w, uint32_t count_max, uint64_t wait_us_max,
                                               uint64_t *wait_us);
+/* Its turn had come, but it could make no use of it: it goes back to its place, to be let go at not_before_us (on the
+ * connector's clock) or later. Others go before it then. */
+void weir_waitline_return(struct weir_waitline *l, struct weir_pool *p, struct weir_waitline_waiter *w,
+                          uint64_t not_before_us);
 /* Legal when it does not wait. */
 void weir_waitline_leave(struct weir_waitline *l, struct weir_pool *p, struct weir_waitline_waiter *w);
 /* Lets all of this worker's waiters go whose turn has come, and sets the clock of the next. */
@@ -91,6 +97,9 @@ void weir_waitline_settle(struct weir_waitline *l, struct weir_pool *p);
 /* There is more than the waiters' clocks know of: has all workers settle that have waiters. From any worker. */
 void weir_waitline_call(struct weir_waitline *l, struct weir_pool *p);
 
-uint32_t weir_waitline_count(struct weir_waitline *l);
+static inline uint32_t weir_waitline_count(const struct weir_waitline *l)
+{
+    return atomic_load(&l->count);
+}
 
 #endif

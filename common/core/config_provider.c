@@ -155,6 +155,26 @@ static void retry_finish(struct weir_config_http *http)
     }
 }
 
+/* A default gives way to what is written. */
+static void concurrency_finish(struct weir_config_reader *r, struct weir_config_http *http, const char *path)
+{
+    uint32_t *min = &http->adaptive_concurrency.min, *max = &http->adaptive_concurrency.max;
+    const struct weir_config_origin *low = weir_config_origin_of(r->c, min), *high = weir_config_origin_of(r->c, max);
+    char key[300];
+    if (*min <= *max)
+        return;
+    if (low == NULL && high == NULL) {
+        http->adaptive_concurrency = r->c->http_client.adaptive_concurrency; /* judged before */
+    } else if (low == NULL) {
+        *min = *max;
+    } else if (high == NULL) {
+        *max = *min;
+    } else {
+        snprintf(key, sizeof key, "%s.adaptive_concurrency.min", path);
+        weir_config_report(r, WEIR_CONFIG_ERROR, low->line, key, "%u is above max, %u", *min, *max);
+    }
+}
+
 void weir_config_http_finish(struct weir_config_reader *r, struct weir_config_http *http, const char *path)
 {
     struct weir_config_timeouts *t = &http->timeout;
@@ -166,6 +186,7 @@ void weir_config_http_finish(struct weir_config_reader *r, struct weir_config_ht
         http->pool.max_connections_cap = http->pool.max_connections + http->pool.max_connections / 2;
     if (http->circuit_breaker.recovery_timeout_max_ms == 0)
         http->circuit_breaker.recovery_timeout_max_ms = http->circuit_breaker.recovery_timeout_ms;
+    concurrency_finish(r, http, path);
     retry_finish(http);
 }
 

@@ -247,8 +247,7 @@ static const struct weir_config_field http_fields[] = {
     WEIR_CONFIG_NEST(HTTP, socket, "socket", socket_section, "Network buffers."),
     WEIR_CONFIG_NEST(HTTP, tls, "tls", weir_config_section_client_tls, "TLS to the provider.",
                      WEIR_CONFIG_NEEDS(TLS_CLIENT)),
-    WEIR_CONFIG_NEST(HTTP, adaptive_concurrency, "adaptive_concurrency", adaptive_section, "Adaptive concurrency.",
-                     WEIR_CONFIG_NEEDS(SCALING)),
+    WEIR_CONFIG_NEST(HTTP, adaptive_concurrency, "adaptive_concurrency", adaptive_section, "Adaptive concurrency."),
     WEIR_CONFIG_VALUE(
         CHOICE, HTTP, follow_redirects, "follow_redirects", "same_origin",
         "Follow a provider's redirects: never, to its own endpoints, or anywhere (a provider could then make "

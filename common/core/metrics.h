@@ -137,10 +137,15 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(RATE_ADMITTED, "weir_rate_limit_requests_total", "result=\"admitted\"", COUNTER, COUNT, WEIR_HELP_RATE)       \
     X(RATE_QUEUED, "weir_rate_limit_requests_total", "result=\"queued\"", COUNTER, COUNT, WEIR_HELP_RATE)           \
     X(RATE_REFUSED, "weir_rate_limit_requests_total", "result=\"refused\"", COUNTER, COUNT, WEIR_HELP_RATE)         \
-    X(RATE_LEFT, "weir_rate_limit_requests_total", "result=\"left\"", COUNTER, COUNT, WEIR_HELP_RATE)
+    X(RATE_LEFT, "weir_rate_limit_requests_total", "result=\"left\"", COUNTER, COUNT, WEIR_HELP_RATE)               \
+    X(PLACES_QUEUED, "weir_concurrency_requests_total", "result=\"queued\"", COUNTER, COUNT, WEIR_HELP_PLACES)      \
+    X(PLACES_REFUSED, "weir_concurrency_requests_total", "result=\"refused\"", COUNTER, COUNT, WEIR_HELP_PLACES)    \
+    X(PLACES_LEFT, "weir_concurrency_requests_total", "result=\"left\"", COUNTER, COUNT, WEIR_HELP_PLACES)
 
 #define WEIR_HELP_RETRIES     "Tries after the first one, by what the try before came to; free replacements apart."
 #define WEIR_HELP_NOT_RETRIED "Failed tries that would have been retried but for this reason."
+#define WEIR_HELP_PLACES \
+    "Tries that found all endpoints at their adaptive limit: served after a wait, refused with 503, or left."
 #define WEIR_HELP_RATE                                                                                                 \
     "Tries at a provider with a rate limit: let through at once, let through after a wait, refused with 429, or left " \
     "while they waited."
@@ -206,6 +211,10 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(LOST_CLOSED, "weir_upstream_lost_total", "reason=\"closed\"", COUNTER, COUNT, WEIR_HELP_LOST)                    \
     X(LOST_RESET, "weir_upstream_lost_total", "reason=\"reset\"", COUNTER, COUNT, WEIR_HELP_LOST)                      \
     X(LOST_PROTOCOL, "weir_upstream_lost_total", "reason=\"protocol\"", COUNTER, COUNT, WEIR_HELP_LOST)                \
+    X(IN_FLIGHT, "weir_endpoint_in_flight", "", GAUGE, COUNT,                                                          \
+      "Tries at the endpoint, those that wait for a connection to it included.")                                       \
+    X(CONCURRENCY_LIMIT, "weir_endpoint_concurrency_limit", "", GAUGE, COUNT,                                          \
+      "Requests that the endpoint is sent at once at most, by adaptive concurrency; 0: no limit.")                     \
     X(CIRCUIT_STATE, "weir_circuit_state", "", GAUGE, COUNT, "The endpoint's circuit: 0 closed, 1 half open, 2 open.") \
     X(CIRCUIT_OPENED, "weir_circuit_transitions_total", "to=\"open\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)              \
     X(CIRCUIT_HALF_OPENED, "weir_circuit_transitions_total", "to=\"half_open\"", COUNTER, COUNT, WEIR_HELP_CIRCUIT)    \

@@ -324,6 +324,19 @@ START_TEST(test_sections_that_are_on_when_present)
 }
 END_TEST
 
+START_TEST(test_bounds_of_adaptive_concurrency)
+{
+    const struct weir_config *c = parse("http_client: {adaptive_concurrency: {min: 300}}\n"
+                                        "providers: {p: {base_url: 'http://127.0.0.1:1'},\n"
+                                        "  q: {base_url: 'http://127.0.0.1:1', adaptive_concurrency: {max: 5}}}\n");
+    ck_assert_uint_eq(c->http_client.adaptive_concurrency.max, 300);
+    ck_assert_uint_eq(c->providers[0].http.adaptive_concurrency.min, 300);
+    ck_assert_uint_eq(c->providers[0].http.adaptive_concurrency.max, 300);
+    ck_assert_uint_eq(c->providers[1].http.adaptive_concurrency.min, 5);
+    ck_assert_uint_eq(c->providers[1].http.adaptive_concurrency.max, 5);
+}
+END_TEST
+
 START_TEST(test_rate_limits)
 {
     const struct weir_config *c =
@@ -383,5 +396,5 @@ CHECK_MAIN("config_layers", setup, teardown, test_the_smallest_file, test_defaul
            test_the_shorter_wait_for_the_pool_counts, test_listeners_and_their_proxy_protocol, test_routes,
            test_without_routes_each_of_several_providers_has_its_prefix, test_variables_stand_anywhere_in_a_value,
            test_an_overlay_not_chosen_needs_no_variables, test_secrets_come_from_files_of_the_last_layer,
-           test_sections_that_are_on_when_present, test_rate_limits, test_anchors_and_empty_values,
-           test_an_empty_file_is_all_defaults, test_networks)
+           test_sections_that_are_on_when_present, test_bounds_of_adaptive_concurrency, test_rate_limits,
+           test_anchors_and_empty_values, test_an_empty_file_is_all_defaults, test_networks)
