@@ -115,13 +115,26 @@ static void refresh(struct weir_deadline *d, uint64_t now_ms)
     weir_control_resolve(c);
 }
 
+/* What the monitor has seen, for its next look. The snapshot's providers are the view's. */
+static void note_monitored(const struct weir_view *view, const struct weir_snapshot *s)
+{
+    for (unsigned i = 0; i < view->provider_count; i++) {
+        struct weir_guide_values v;
+        weir_guide_of_provider(&v, &s->providers[i]);
+        view->providers[i].rt->tries_monitored = (uint64_t)v.at[WEIR_GUIDE_TOTAL_REQUESTS];
+        view->providers[i].rt->tries_failed_monitored = (uint64_t)v.at[WEIR_GUIDE_ERROR_COUNT];
+    }
+}
+
 static void run_monitor(struct weir_deadline *d, uint64_t now_ms)
 {
     struct weir_control *c = WEIR_CONTAINER(d, struct weir_control, monitor);
     struct weir_arena arena = {0};
     struct weir_snapshot s;
-    if (take_snapshot(c, &s, &arena, false) == 0)
+    if (take_snapshot(c, &s, &arena, false) == 0) {
         weir_monitor_log(c->log, &s);
+        note_monitored(c->view, &s);
+    }
     weir_arena_reset(&arena);
     weir_reactor_deadline(&c->reactor, d, now_ms + WEIR_MONITOR_INTERVAL_MS);
 }

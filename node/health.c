@@ -10,7 +10,7 @@
 struct telling {
     struct weir_provider *provider;
     struct weir_log_producer *log;
-    uint64_t now_ms;   /* events with an end only */
+    uint64_t now_ms;   /* 0: not known */
     const char *check; /* why the check that brought it about failed, or NULL */
 };
 
@@ -73,6 +73,8 @@ static void changed(void *arg, const struct weir_outlier_event *e)
         atomic_fetch_add_explicit(&endpoint->ejections[e->reason], 1, memory_order_relaxed);
     if (e->change == WEIR_OUTLIER_SPARED && spare_quietly(h, e, t->now_ms))
         return;
+    if (e->change == WEIR_OUTLIER_RETURNED && t->now_ms != 0)
+        atomic_store_explicit(&endpoint->up_since_ms, t->now_ms, memory_order_relaxed);
     struct weir_log_line l;
     weir_log_begin(&l, t->log, words[e->change].level, words[e->change].event, words[e->change].msg);
     weir_log_text(&l, "provider", t->provider->name);

@@ -353,3 +353,28 @@ unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, b
     }
     return closed;
 }
+
+static enum weir_endpoint_counter unclean(const struct weir_pool *p, const struct weir_pool_conn *c, uint64_t sick)
+{
+    if ((sick >> c->endpoint->slot & 1) != 0)
+        return WEIR_EC_CLOSED_UNHEALTHY;
+    if (p->connector->disturbed(c))
+        return WEIR_EC_CLOSED_IDLE_PEER;
+    enum weir_endpoint_counter spent = weir_pool_conn_spent(p, c);
+    return spent == 0 && too_many(c->endpoint->provider) ? WEIR_EC_CLOSED_SURPLUS : spent;
+}
+
+unsigned weir_pool_clean(struct weir_pool *p, struct weir_provider *pr, uint64_t sick)
+{
+    unsigned closed = 0;
+    WEIR_LIST_EACH_SAFE(at, &weir_pool_local_of(p, pr)->shelf.by_age)
+    {
+        struct weir_pool_conn *c = weir_pool_conn_of(WEIR_CONTAINER(at, struct weir_pool_item, in_age));
+        enum weir_endpoint_counter reason = unclean(p, c, sick);
+        if (reason == 0)
+            continue;
+        weir_pool_conn_drop(p, c, reason);
+        closed++;
+    }
+    return closed;
+}

@@ -110,5 +110,9 @@ void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const 
 /* Closes this worker's parked connections to a provider: those that may not be used again (endpoint retired, address
  * gone) and, oldest first, what is over the limits; or (all) every one. Returns how many. */
 unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all);
+/* Closes of this worker's parked connections to a provider those to the slots `sick` (a bit each), those that are no
+ * longer to be trusted, those that may not be used again and, oldest first, what is over the limits. Returns how many.
+ */
+unsigned weir_pool_clean(struct weir_pool *p, struct weir_provider *pr, uint64_t sick);
 
 #endif

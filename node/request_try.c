@@ -308,7 +308,7 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
     }
     r->upstream = u;
     r->holds_token = false; /* spent */
-    r->total_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.total_ms;
+    r->total_due_ms = r->worker->reactor.now_ms + weir_scaling_total_ms(r->provider);
     weir_request_send(r, &head);
 }
 

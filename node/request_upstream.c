@@ -34,18 +34,18 @@ void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_cou
 
 static void arm_sent(struct weir_request *r)
 {
-    const struct weir_config_timeouts *t = &r->provider->config->http.timeout;
+    uint64_t read_ms = weir_scaling_read_ms(r->provider);
     uint64_t now = r->worker->reactor.now_ms;
     if (r->end_sent_up) {
         r->write_due_ms = WEIR_NEVER;
         if (!r->answer_begun)
-            r->read_due_ms = now + t->read_ms;
+            r->read_due_ms = now + read_ms;
     } else {
         /* The client sends nothing before it is told to go on: then it is the endpoint's turn. */
         if (!r->answer_begun)
-            r->read_due_ms = weir_request_waits_for_100(r) ? now + t->read_ms : WEIR_NEVER;
+            r->read_due_ms = weir_request_waits_for_100(r) ? now + read_ms : WEIR_NEVER;
         /* While the client is slow to send, the endpoint is not slow to take. */
-        r->write_due_ms = r->up->ops->room(r->up) == 0 ? now + t->write_ms : WEIR_NEVER;
+        r->write_due_ms = r->up->ops->room(r->up) == 0 ? now + r->provider->config->http.timeout.write_ms : WEIR_NEVER;
     }
     weir_request_arm(r);
 }
@@ -195,7 +195,7 @@ void weir_request_pull(struct weir_request *r, size_t room)
     if (room > r->credit_up) {
         size_t more = room - r->credit_up;
         r->credit_up = room;
-        r->read_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.read_ms;
+        r->read_due_ms = r->worker->reactor.now_ms + weir_scaling_read_ms(r->provider);
         r->up->ops->grant(r->up, more);
     } else if (room == 0 && r->credit_up == 0) {
         r->read_due_ms = WEIR_NEVER; /* a slow client is not a slow provider */
@@ -259,7 +259,7 @@ static void up_body(struct weir_exchange *x, const uint8_t *p, size_t n)
 {
     struct weir_request *r = x->user;
     r->credit_up -= n < r->credit_up ? n : r->credit_up;
-    r->read_due_ms = r->worker->reactor.now_ms + r->provider->config->http.timeout.read_ms;
+    r->read_due_ms = r->worker->reactor.now_ms + weir_scaling_read_ms(r->provider);
     if (r->down != NULL)
         weir_request_send_answer(r, p, n);
 }

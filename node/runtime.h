@@ -23,6 +23,7 @@
 #include "node/concurrency.h"
 #include "node/health.h"
 #include "node/limit.h"
+#include "node/scaling.h"
 
 /* Threads that serve; per-worker tables are this long at most. */
 #define WEIR_WORKERS_MAX 64u
@@ -78,13 +79,22 @@ struct weir_provider_local {
     _Atomic uint32_t conns_coming, slots_coming;
 } __attribute__((aligned(WEIR_CACHE_LINE)));
 
+/* Control's alone; see node/cleanup.h. */
+struct weir_cleaning {
+    bool under_way;
+    bool limits_changed;       /* since the last sweep was ordered */
+    uint64_t sick;             /* slots with connections that are to go before the next sweep is due */
+    uint64_t unhealthy_before; /* at the last look */
+    uint64_t swept_ms;         /* when the last one that was due was ordered; 0: none yet */
+};
+
 struct weir_provider {
     _Atomic uint32_t refs;
     _Atomic bool retired;
     unsigned worker_count;
     char *name;
     _Atomic uint64_t slots_used; /* bit i: an endpoint has slot i */
-    /* Limits: written by control at reload. */
+    /* Limits in force: written by control, see node/scaling.h. */
     _Atomic uint32_t total_max, idle_max, queued_max;
     _Atomic uint32_t keepalive_expiry_ms, lifetime_max_ms; /* 0: none */
     /* The ledger, exact over all workers. */
@@ -94,6 +104,9 @@ struct weir_provider {
     _Atomic uint32_t queued;  /* of these, those that no open dial covers */
     _Atomic uint32_t opening; /* dials under way */
     struct weir_provider_health health;
+    struct weir_scaling scaling;
+    struct weir_cleaning cleaning;
+    uint64_t tries_monitored, tries_failed_monitored; /* control's: at the monitor's last look */
     struct weir_retry_budget *retry_budget;
     struct weir_limit limit;   /* of requests in a time */
     struct weir_places places; /* of requests at once */

@@ -101,8 +101,13 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     out->pool.pending = atomic_load(&p->rt->queued);
     for (unsigned w = 0; w < p->rt->worker_count; w++)
         weir_provider_counters_sum(&out->counters, &p->rt->local[w].counters);
-    out->counters.at[WEIR_PC_ENDPOINTS_EJECTED] = (uint64_t)__builtin_popcountll(weir_health_out(p->rt));
+    out->gauges[WEIR_PG_CLOCK_CONNECT_US] = 1000 * weir_scaling_connect_ms(p);
+    out->gauges[WEIR_PG_CLOCK_READ_US] = 1000 * weir_scaling_read_ms(p);
+    out->gauges[WEIR_PG_CLOCK_TOTAL_US] = 1000 * weir_scaling_total_ms(p);
+    out->gauges[WEIR_PG_ENDPOINTS_EJECTED] = (uint64_t)__builtin_popcountll(weir_health_out(p->rt));
     limit_gauges(out->gauges, &p->rt->limit);
+    out->tries_before = p->rt->tries_monitored;
+    out->tries_failed_before = p->rt->tries_failed_monitored;
     out->endpoints = endpoints;
     out->endpoint_count = p->endpoint_count;
     return 0;

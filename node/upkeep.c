@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "node/cleanup.h"
+
 /* -- checks -- */
 
 static void checked(void *arg, const struct weir_view_endpoint *e, enum weir_probe_result result, const char *why)
@@ -42,13 +44,55 @@ static void begin_checks(struct weir_upkeep *u, uint64_t now_ms)
     u->first = count > 0 ? (u->first + 1) % count : 0;
 }
 
+/* -- cleaning -- */
+
+static uint64_t with_idle(const struct weir_view_provider *v, uint64_t slots)
+{
+    uint64_t found = 0;
+    for (unsigned i = 0; i < v->endpoint_count && slots != 0; i++) {
+        const struct weir_endpoint *e = v->endpoints[i].rt;
+        for (unsigned w = 0; w < e->worker_count; w++)
+            if (atomic_load_explicit(&e->local[w].idle_shown, memory_order_relaxed) > 0)
+                found |= UINT64_C(1) << e->slot;
+    }
+    return found & slots;
+}
+
+/* A sweep each cleanup_interval; when the load is low, so that it disturbs nobody, from half of it on. Before that when
+ * the limits have changed, and with force_cleanup when there are connections to endpoints that are passed over, or that
+ * have just been found unhealthy (an unhealthy one that may not be passed over goes on to be used). */
+static void clean(struct weir_upkeep *u, const struct weir_view_provider *v, bool limits_changed, uint64_t now_ms)
+{
+    struct weir_cleaning *c = &v->rt->cleaning;
+    const struct weir_config_health *config = &v->config->http.health;
+    uint64_t out = weir_health_out(v->rt), unhealthy = atomic_load(&v->rt->health.unhealthy);
+    if (c->swept_ms == 0)
+        c->swept_ms = now_ms;
+    if (config->force_cleanup)
+        c->sick |= with_idle(v, out | (unhealthy & ~c->unhealthy_before));
+    c->unhealthy_before = unhealthy;
+    c->limits_changed |= limits_changed;
+    uint64_t since_ms = now_ms - c->swept_ms;
+    bool due = since_ms >= config->cleanup_interval_ms ||
+               (since_ms >= config->cleanup_interval_ms / 2 && weir_scaling_load(v, now_ms) < WEIR_LOAD_NORMAL_FROM);
+    uint64_t sick = due ? c->sick | out | unhealthy : c->sick;
+    if ((!due && !c->limits_changed && sick == 0) || !weir_cleanup_begin(u->node, v->rt, sick, u->log))
+        return;
+    c->limits_changed = false;
+    c->sick = 0;
+    c->swept_ms = due ? now_ms : c->swept_ms;
+}
+
 /* -- all of it -- */
 
 static void tick(struct weir_deadline *d, uint64_t now_ms)
 {
     struct weir_upkeep *u = WEIR_CONTAINER(d, struct weir_upkeep, tick);
-    for (unsigned i = 0; i < u->view->provider_count; i++)
-        weir_health_tick(u->view->providers[i].rt, now_ms, u->log);
+    for (unsigned i = 0; i < u->view->provider_count; i++) {
+        const struct weir_view_provider *v = &u->view->providers[i];
+        weir_health_tick(v->rt, now_ms, u->log);
+        clean(u, v, weir_scaling_tick(v, now_ms, u->log), now_ms);
+    }
     begin_checks(u, now_ms);
     weir_reactor_deadline(u->reactor, d, now_ms + WEIR_UPKEEP_TICK_MS);
 }

@@ -1,5 +1,6 @@
 /* What control does over and over for the providers in force: folds in how tries ended, lets endpoints back in, begins
- * the checks that are due. On control's thread, a tenth of a second apart, no longer than a moment each time. */
+ * the checks that are due, has the pools cleaned, and moves their limits with the load. On control's thread, a tenth of
+ * a second apart, no longer than a moment each time. */
 #ifndef WEIR_NODE_UPKEEP_H
 #define WEIR_NODE_UPKEEP_H
 

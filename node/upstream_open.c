@@ -148,7 +148,7 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
     }
     struct weir_err err;
     weir_err_set(&err, WEIR_ETIMEOUT, "connect to %s: timed out after %llu ms", u->pooled.endpoint->id,
-                 (unsigned long long)u->target->provider->config->http.timeout.connect_ms);
+                 (unsigned long long)weir_scaling_connect_ms(u->target->provider));
     weir_dial_close(&u->dial, true);
     weir_upstream_open_failed(u, &err);
 }
@@ -233,8 +233,8 @@ static int begin_question(struct weir_upstream *u, struct weir_endpoint *e, cons
         return weir_err_set(err, WEIR_ENOMEM, "resolve %s: out of memory", c->host);
     *q = (struct weir_upstream_question){.upstream = u, .endpoint = e, .asked_us = weir_clock_us(), .at_once = true};
     u->question = q;
-    weir_dns_resolve(dns, weir_str_of(c->host), c->port, u->target->provider->config->http.timeout.connect_ms,
-                     name_answered, q);
+    weir_dns_resolve(dns, weir_str_of(c->host), c->port, weir_scaling_connect_ms(u->target->provider), name_answered,
+                     q);
     q->at_once = false;
     if (!q->answered)
         return 0;
@@ -279,8 +279,7 @@ struct weir_pool_conn *weir_upstream_begin(void *arg, struct weir_endpoint *e, c
         if (begin(u, e, wanted->hold->view, why) == 0) {
             u->hold = weir_hold_use(wanted->hold);
             weir_list_push_back(&w->upstreams, &u->link);
-            weir_reactor_deadline(&w->reactor, &u->deadline,
-                                  w->reactor.now_ms + t->provider->config->http.timeout.connect_ms);
+            weir_reactor_deadline(&w->reactor, &u->deadline, w->reactor.now_ms + weir_scaling_connect_ms(t->provider));
             return &u->pooled;
         }
         free(u);

@@ -15,9 +15,9 @@
     X(NODE, true, WARN, "the node")                      \
     X(RETRY, true, WARN, "retries")                      \
     X(BREAKER, true, WARN, "the circuit breaker")        \
-    X(HEALTH, false, WARN, "health checks")              \
+    X(HEALTH, true, WARN, "health checks")               \
     X(RATE_LIMIT, true, WARN, "rate limits")             \
-    X(SCALING, false, WARN, "adaptive pool sizes")       \
+    X(SCALING, true, WARN, "adaptive pool sizes")        \
     X(BALANCE, true, WARN, "load-aware endpoint choice") \
     X(REDIRECTS, false, WARN, "following redirects")     \
     X(COMPRESSION, true, WARN, "compression")            \

@@ -256,7 +256,9 @@ static const struct weir_config_field http_fields[] = {
     WEIR_CONFIG_VALUE(CHOICE, HTTP, balance, "balance", "round_robin", "How a request's endpoint is chosen.",
                       .choices = balance_choices, WEIR_CONFIG_NEEDS(BALANCE), .quiet = "round_robin"),
     WEIR_CONFIG_VALUE(BOOL, HTTP, auto_tune, "auto_tune", "false",
-                      "Set pool size and timeouts by the sizing formulas from what is measured.",
+                      "Set the pool's size and the connect, read and total clocks by the sizing formulas, from what "
+                      "was measured in the last "
+                      "minute (the highest rate, the mean answer and connect times) and from `timeout.total`.",
                       WEIR_CONFIG_NEEDS(SCALING), .quiet = "false"),
     WEIR_CONFIG_VALUE(DURATION, HTTP, slow_start_ms, "slow_start", "0",
                       "A new endpoint takes its full share after this; 0: at once.", WEIR_CONFIG_RANGE(0, 3600),

@@ -133,7 +133,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(QUEUE_CANCEL, "weir_pool_queue_cancels_total", "", COUNTER, COUNT, "Requests whose client left the queue.")   \
     X(NO_ENDPOINT, "weir_provider_no_endpoint_total", "", COUNTER, COUNT,                                           \
       "Requests refused because no endpoint could be used.")                                                        \
-    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")             \
+    X(CLEANED, "weir_pool_cleaned_connections_total", "", COUNTER, COUNT,                                           \
+      "Idle connections closed by clean-up sweeps.")                                                                \
     X(RATE_ADMITTED, "weir_rate_limit_requests_total", "result=\"admitted\"", COUNTER, COUNT, WEIR_HELP_RATE)       \
     X(RATE_QUEUED, "weir_rate_limit_requests_total", "result=\"queued\"", COUNTER, COUNT, WEIR_HELP_RATE)           \
     X(RATE_REFUSED, "weir_rate_limit_requests_total", "result=\"refused\"", COUNTER, COUNT, WEIR_HELP_RATE)         \
@@ -155,8 +156,14 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_PROVIDER_GAUGE_MAP(X)                                                                                   \
     X(RATE_LIMIT, "weir_rate_limit_requests_per_minute", "", GAUGE, COUNT, "The provider's rate limit in force.")    \
     X(RATE_TOKENS, "weir_rate_limit_tokens", "", GAUGE, COUNT, "Requests that the rate limit lets through at once.") \
-    X(RATE_WAITING, "weir_rate_limit_waiting", "", GAUGE, COUNT, "Requests that wait for the rate limit.")
+    X(RATE_WAITING, "weir_rate_limit_waiting", "", GAUGE, COUNT, "Requests that wait for the rate limit.")           \
+    X(CLOCK_CONNECT_US, "weir_timeout_seconds", "clock=\"connect\"", GAUGE, US, WEIR_HELP_CLOCK)                     \
+    X(CLOCK_READ_US, "weir_timeout_seconds", "clock=\"read\"", GAUGE, US, WEIR_HELP_CLOCK)                           \
+    X(CLOCK_TOTAL_US, "weir_timeout_seconds", "clock=\"total\"", GAUGE, US, WEIR_HELP_CLOCK)                         \
+    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")
 #define WEIR_GAUGE_NONE UINT64_MAX
+
+#define WEIR_HELP_CLOCK "Clocks in force of a try that begins now: as configured, or by auto_tune."
 
 /* Scope: an endpoint. An event is counted by exactly one row, but for TRIES and TRIES_FAILED, which count the try. */
 #define WEIR_ENDPOINT_COUNTER_MAP(X)                                                                                   \
@@ -182,6 +189,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
       WEIR_HELP_CLOSED) /* its name no longer resolves to its address, or that address is avoided */                   \
     X(CLOSED_IDLE_PEER, "weir_pool_connections_closed_total", "reason=\"idle_peer\"", COUNTER, COUNT,                  \
       WEIR_HELP_CLOSED) /* while idle it became readable, or the peer closed it */                                     \
+    X(CLOSED_UNHEALTHY, "weir_pool_connections_closed_total", "reason=\"unhealthy\"", COUNTER, COUNT,                  \
+      WEIR_HELP_CLOSED) /* its endpoint is out of health */                                                            \
     X(CLOSED_ASKED, "weir_pool_connections_closed_total", "reason=\"asked\"", COUNTER, COUNT,                          \
       WEIR_HELP_CLOSED) /* Connection: close, HTTP/1.0, connection_reuse: false */                                     \
     X(CLOSED_FAILED, "weir_pool_connections_closed_total", "reason=\"failed\"", COUNTER, COUNT,                        \

@@ -16,7 +16,8 @@ struct weir_monitor_event {
 };
 typedef void (*weir_monitor_cb)(void *arg, const struct weir_monitor_event *e);
 
-/* Calls emit for each provider: its warnings first, then its health line. */
+/* Calls emit for each provider: its warnings first, then its health line. The error rate is that since the last look:
+ * over its whole life a provider that fails now would hardly show, and one that failed once would for ever. */
 void weir_monitor_run(const struct weir_snapshot *s, void *arg, weir_monitor_cb emit);
 
 #endif

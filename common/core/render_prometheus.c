@@ -137,17 +137,20 @@ static void add_endpoint_table(struct weir_textbuf *t, const struct weir_snapsho
 /* A family without a sample is left out: nobody uses what it measures. */
 static void add_provider_gauges(struct weir_textbuf *t, const struct weir_snapshot *s)
 {
-    for (size_t row = 0; row < WEIR_PG_COUNT; row++) {
-        const struct weir_metric *m = &weir_provider_gauge_table[row];
+    const struct weir_metric *table = weir_provider_gauge_table;
+    for (size_t at = 0, rows; at < WEIR_PG_COUNT; at += rows) {
         bool begun = false;
-        for (size_t p = 0; p < s->provider_count; p++) {
-            if (s->providers[p].gauges[row] == WEIR_GAUGE_NONE)
+        rows = family_rows(table, WEIR_PG_COUNT, at);
+        for (size_t i = 0; i < s->provider_count * rows; i++) {
+            const struct weir_provider_snapshot *p = &s->providers[i / rows];
+            size_t row = at + i % rows;
+            if (p->gauges[row] == WEIR_GAUGE_NONE)
                 continue;
             if (!begun)
-                add_head(t, m->name, m->help, m->kind);
+                add_head(t, table[at].name, table[at].help, table[at].kind);
             begun = true;
-            add_series(t, m->name, "", s->providers[p].name, NULL, m->labels);
-            add_value(t, m, s->providers[p].gauges[row]);
+            add_series(t, table[row].name, "", p->name, NULL, table[row].labels);
+            add_value(t, &table[row], p->gauges[row]);
         }
     }
 }

@@ -60,6 +60,7 @@ struct weir_provider_snapshot {
     uint64_t gauges[WEIR_PG_COUNT];         /* in the units of the table, or WEIR_GAUGE_NONE */
     const struct weir_endpoint_snapshot *endpoints;
     size_t endpoint_count;
+    uint64_t tries_before, tries_failed_before; /* at the monitor's last look */
 };
 
 struct weir_snapshot {

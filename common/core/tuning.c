@@ -26,6 +26,60 @@ struct weir_tuning_timeouts weir_tuning_timeouts(double network_latency_s, doubl
     return t;
 }
 
+bool weir_tuning_due(const struct weir_tuning_history *h, uint64_t now_ms)
+{
+    return now_ms >= h->due_ms;
+}
+
+static uint64_t grown(uint64_t now, uint64_t before)
+{
+    return now > before ? now - before : 0;
+}
+
+void weir_tuning_note(struct weir_tuning_history *h, uint64_t now_ms, const struct weir_tuning_sums *sums)
+{
+    if (h->due_ms != 0) {
+        h->slot[h->at].ms = now_ms - h->begun_ms;
+        h->slot[h->at].sums = (struct weir_tuning_sums){.tries = grown(sums->tries, h->last.tries),
+                                                        .exchanges = grown(sums->exchanges, h->last.exchanges),
+                                                        .exchange_us = grown(sums->exchange_us, h->last.exchange_us),
+                                                        .connects = grown(sums->connects, h->last.connects),
+                                                        .connect_us = grown(sums->connect_us, h->last.connect_us)};
+        h->at = (h->at + 1) % WEIR_TUNING_SLOTS;
+    }
+    h->last = *sums;
+    h->begun_ms = now_ms;
+    h->due_ms = now_ms + WEIR_TUNING_SLOT_MS;
+}
+
+uint32_t weir_tuning_measured_size(const struct weir_tuning_history *h, uint32_t before)
+{
+    uint64_t tries = 0, exchanges = 0, exchange_us = 0;
+    double rate = 0;
+    for (unsigned i = 0; i < WEIR_TUNING_SLOTS; i++) {
+        const struct weir_tuning_sums *s = &h->slot[i].sums;
+        tries += s->tries;
+        exchanges += s->exchanges;
+        exchange_us += s->exchange_us;
+        if (h->slot[i].ms > 0)
+            rate = max_of(rate, (double)s->tries * 1000 / (double)h->slot[i].ms);
+    }
+    if (exchanges == 0)
+        return tries > 0 ? before : 0;
+    uint32_t size = weir_tuning_pool_size((int64_t)ceil(rate), (double)exchange_us / (double)exchanges / 1000);
+    return size < before && size > before - before / 10 ? before : size;
+}
+
+double weir_tuning_measured_latency(const struct weir_tuning_history *h)
+{
+    uint64_t connects = 0, us = 0;
+    for (unsigned i = 0; i < WEIR_TUNING_SLOTS; i++) {
+        connects += h->slot[i].sums.connects;
+        us += h->slot[i].sums.connect_us;
+    }
+    return connects > 0 ? (double)us / (double)connects / 1e6 : -1;
+}
+
 double weir_load_factor(enum weir_load_band band)
 {
     return band == WEIR_LOAD_LOW ? 0.5 : band == WEIR_LOAD_HIGH ? 1.5 : 1.0;

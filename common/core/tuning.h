@@ -26,6 +26,42 @@ struct weir_tuning_timeouts {
  * the provider's time-out), total = both + 5. No number counts as below the minimum, as in Python's max(). */
 struct weir_tuning_timeouts weir_tuning_timeouts(double network_latency_s, double provider_timeout_s);
 
+/* -- what the formulas are fed with -- */
+
+/* Measured in slots of five seconds over the last minute: short enough to see a burst, long enough for a rate. */
+#define WEIR_TUNING_SLOT_MS 5000u
+#define WEIR_TUNING_SLOTS   12u
+
+/* Sums since the beginning, or of a slot. */
+struct weir_tuning_sums {
+    uint64_t tries;
+    uint64_t exchanges, exchange_us; /* answers received to their end, and the time they took */
+    uint64_t connects, connect_us;
+};
+
+struct weir_tuning_history {
+    uint64_t due_ms;   /* when the slot under way ends; 0: none yet */
+    uint64_t begun_ms; /* when it began */
+    unsigned at;
+    struct weir_tuning_sums last; /* at that time */
+    struct {
+        struct weir_tuning_sums sums;
+        uint64_t ms;
+    } slot[WEIR_TUNING_SLOTS];
+};
+
+/* All zero is an empty one. True: the slot under way is over, and the sums are wanted. */
+bool weir_tuning_due(const struct weir_tuning_history *h, uint64_t now_ms);
+/* Ends the slot. A sum that is below what it was (an endpoint has gone) counts as nothing new. */
+void weir_tuning_note(struct weir_tuning_history *h, uint64_t now_ms, const struct weir_tuning_sums *sums);
+
+/* The size by the highest rate of tries of a slot and the mean time of an exchange, in the last minute. Nothing
+ * measured: 0, or `before` where tries were begun and none has ended yet. A lower size than before counts only when it
+ * is lower by a tenth. */
+uint32_t weir_tuning_measured_size(const struct weir_tuning_history *h, uint32_t before);
+/* The mean time of a connect in the last minute, in seconds; -1: there was none. */
+double weir_tuning_measured_latency(const struct weir_tuning_history *h);
+
 /* -- load -- */
 
 /* The guide's bands of load = (active + pending) / configured. A band is entered upwards at its bound and left

@@ -139,3 +139,95 @@ def test_failed_tries_eject_and_time_brings_back(stage):
     wait_event(node, "endpoint_returned", sick)
     assert names(node, 10) == {"well", "sick"}
     assert len(events(node, "endpoint_ejected")) == 1
+
+
+# -- cleaning --
+
+
+def park(node, mocks, each):
+    """Leaves so many idle connections to each of the mocks."""
+    clients = []
+    for i, m in enumerate(mocks * each):
+        c = node.client()
+        c.ask("GET", "/echo", [("x-mock-gate", "park")])
+        clients.append(c)
+        wait_for(lambda: sum(m.waiting("park") for m in mocks) == i + 1, "a request to wait")
+    for m in mocks:
+        m.steps("park", "all")
+    assert [c.response().status for c in clients] == [200] * len(clients)
+    wait_for(lambda: node.pool("mock")["connections_idle"] == len(mocks) * each, "idle connections")
+
+
+@pytest.mark.parametrize("how", [{"cleanup_interval": 2}, {"cleanup_interval": 3600, "force_cleanup": True}])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_connections_to_a_sick_endpoint_are_cleaned_up(stage, how, workers):
+    well, sick = stage.mock(), stage.mock()
+    health = {**CHECKS, "path": "/v1/models", **how}
+    pool = {"max_connections": 20, "max_keepalive_connections": 20}
+    node = stage.node({"mock": of(well, sick)}, http_client={"health": health, "pool_limits": pool}, server={"workers": workers})
+    park(node, [well, sick], 3)
+    parked = int(node.metric("connections_idle", endpoint=sick.url))
+    assert parked > 0 and (workers > 1 or parked == 3)  # each worker takes the endpoints in turn for itself
+    sick.plan(status=503)
+    wait_event(node, "endpoint_ejected", sick)
+    closed = lambda: node.metric("weir_pool_connections_closed_total", endpoint=sick.url, reason="unhealthy")  # noqa: E731
+    wait_for(lambda: closed() == parked, "its connections to be closed")
+    wait_event(node, "pool_cleanup")
+    told = events(node, "pool_cleanup")
+    assert [e["msg"] for e in told] == [f"Cleaned up {parked} stale connections"] and told[0]["provider"] == "mock"
+    assert node.metric("weir_pool_cleaned_connections_total") == parked
+    assert node.pool("mock")["connections_idle"] == 6 - parked
+    sick.plan()
+    wait_event(node, "endpoint_returned", sick)
+    with node.client() as c:
+        assert [c.get("/echo").status for _ in range(4)] == [200] * 4
+
+
+# -- size --
+
+
+def limits(node):
+    p = node.pool("mock")
+    return p["max_connections"], p["max_keepalive_connections"]
+
+
+def test_limits_follow_the_load(stage, mock):
+    pool = {"max_connections": 40, "max_keepalive_connections": 30, "load_scaling": True, "pool_block_timeout": 60}
+    client = {"pool_limits": pool, "timeout": {"pool": 60}}
+    node = stage.node(mock, http_client=client)
+    wait_for(lambda: limits(node) == (20, 15), "half of the limits, without load")
+    clients = [node.client() for _ in range(30)]
+    for c in clients:
+        c.ask("GET", "/echo", [("x-mock-gate", "hold")])
+    mock.wait_waiting("hold", 30)  # more than were allowed before: who was queued has been seen to
+    assert limits(node) == (60, 45)
+    node.reload(stage.config(node.port, mock, http_client={**client, "retry": {"enabled": True}}))
+    wait_event(node, "reload")
+    assert limits(node) == (60, 45)
+    mock.steps("hold", "all")
+    assert [c.response().status for c in clients] == [200] * 30
+    wait_for(lambda: limits(node) == (20, 15), "the limits to come down with the load")
+    wait_for(lambda: node.pool("mock")["connections_idle"] == 15, "what is over the limits to be closed")
+    assert [e["band"] for e in events(node, "pool_scaled")] == ["low", "high", "low"]
+    assert wait_event(node, "pool_cleanup")["msg"] == "Cleaned up 15 stale connections"
+
+
+def test_size_and_clocks_by_the_formulas(stage, mock):
+    """The formula's smallest size for what little is measured; its clocks for a connect that takes no time."""
+    client = {"auto_tune": True, "pool_limits": {"max_connections": 100}, "timeout": {"total": 100, "read": 30, "connect": 2}}
+    node = stage.node(mock, http_client=client)
+    clock = lambda name: node.metric("weir_timeout_seconds", provider="mock", clock=name)  # noqa: E731
+    assert limits(node)[0] == 100 and clock("read") == 30
+
+    mock.plan(close=1)  # each request measures a connect
+
+    def tuned():
+        assert node.get("/echo").status == 200
+        return limits(node)[0] == 10 and clock("read") != 30
+
+    wait_for(tuned, "what the formulas yield")
+    assert wait_event(node, "pool_tuned")["max_connections"] == 10
+    assert clock("read") == 80 and clock("connect") == 5 and clock("total") == 90
+    node.reload(stage.config(node.port, mock, http_client={**client, "auto_tune": False}))
+    wait_event(node, "reload")
+    assert limits(node)[0] == 100 and clock("read") == 30 and clock("connect") == 2 and clock("total") == 100

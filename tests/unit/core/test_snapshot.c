@@ -211,6 +211,34 @@ START_TEST(test_monitor_in_trouble)
 }
 END_TEST
 
+/* What failed before the last look is not held against a provider that works now, and hides none that fails now. */
+START_TEST(test_monitor_looks_at_the_last_minute)
+{
+    struct events got = {0};
+    clear_counters();
+    h.openai[0].counters.at[WEIR_EC_TRIES] = 1000;
+    h.openai[0].counters.at[WEIR_EC_TRIES_FAILED] = 500;
+    h.providers[0].tries_before = 900;
+    h.providers[0].tries_failed_before = 490;
+    weir_monitor_run(&h.s, &got, collect);
+    ck_assert_uint_eq(got.count, 2);
+    got.count = 0;
+    h.openai[0].counters.at[WEIR_EC_TRIES] = 100000;
+    h.openai[0].counters.at[WEIR_EC_TRIES_FAILED] = 11;
+    h.providers[0].tries_before = 99900;
+    h.providers[0].tries_failed_before = 0;
+    weir_monitor_run(&h.s, &got, collect);
+    ck_assert_uint_eq(got.count, 3);
+    ck_assert_str_eq(got.at[0].event, "pool_error_rate");
+    got.count = 0;
+    h.providers[0].tries_before = 200000; /* an endpoint has gone with all its counts */
+    h.providers[0].tries_failed_before = 300;
+    weir_monitor_run(&h.s, &got, collect);
+    ck_assert_uint_eq(got.count, 2);
+}
+END_TEST
+
 CHECK_MAIN("snapshot", setup, NULL, test_values_of_a_provider, test_sums_of_rows, test_values_of_the_node_add_up,
            test_nothing_yet, test_error_rate_without_requests, test_health_of_endpoints_and_providers,
-           test_health_of_an_exhausted_pool, test_health_of_the_node, test_monitor_in_peace, test_monitor_in_trouble)
+           test_health_of_an_exhausted_pool, test_health_of_the_node, test_monitor_in_peace, test_monitor_in_trouble,
+           test_monitor_looks_at_the_last_minute)

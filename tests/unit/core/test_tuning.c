@@ -338,8 +338,63 @@ START_TEST(test_limits_are_cut_off_and_bounded)
 }
 END_TEST
 
+static struct weir_tuning_history history;
+static struct weir_tuning_sums sums;
+static uint64_t at_ms;
+
+/* A slot in which so many tries are begun and end after so many milliseconds each. */
+static void slot(uint64_t tries, uint64_t each_ms)
+{
+    sums.tries += tries;
+    sums.exchanges += tries;
+    sums.exchange_us += tries * each_ms * 1000;
+    at_ms += WEIR_TUNING_SLOT_MS;
+    ck_assert(!weir_tuning_due(&history, at_ms - 1) || history.due_ms == 0);
+    ck_assert(weir_tuning_due(&history, at_ms));
+    weir_tuning_note(&history, at_ms, &sums);
+}
+
+START_TEST(test_the_size_that_is_measured)
+{
+    slot(1000, 1000); /* before it began to look: not measured */
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 0), 0);
+    slot(500, 1000); /* 100 a second */
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 0), 150);
+    slot(50, 1000);
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 150), 150); /* the peak of the minute */
+    for (unsigned i = 0; i < WEIR_TUNING_SLOTS - 2; i++)
+        slot(50, 1000);
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 150), 150);
+    slot(50, 1000);
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 150), 15);
+    slot(505, 950); /* 101 a second; over all of the minute, just below a second */
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 150), 150); /* by less than a tenth: stays */
+    ck_assert_uint_lt(weir_tuning_measured_size(&history, 0), 150);
+    ck_assert_uint_gt(weir_tuning_measured_size(&history, 15), 135);
+}
+END_TEST
+
+START_TEST(test_nothing_to_measure)
+{
+    slot(0, 0);
+    slot(0, 0);
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 99), 0);
+    ck_assert(weir_tuning_measured_latency(&history) < 0);
+    sums.tries += 7; /* long answers: none has ended */
+    slot(0, 0);
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 99), 99);
+    sums = (struct weir_tuning_sums){0}; /* an endpoint has gone with what it had counted */
+    slot(0, 0);
+    ck_assert_uint_eq(weir_tuning_measured_size(&history, 99), 99);
+    sums.connects = 4;
+    sums.connect_us = 8000000;
+    slot(0, 0);
+    ck_assert_double_eq(weir_tuning_measured_latency(&history), 2.0);
+}
+END_TEST
+
 CHECK_MAIN("tuning", NULL, NULL, test_sizes_as_python_computes_them, test_sizes_where_python_raises,
-           test_timeouts_as_python_computes_them, test_bands_at_their_bounds, test_a_load_around_a_bound_does_not_flap,
-           test_a_peak_counts_for_ten_seconds, test_the_ring_against_a_list_of_all_notes,
-           test_the_band_follows_the_peak_of_the_configured_limit, test_limits_in_force,
-           test_limits_are_cut_off_and_bounded)
+           test_the_size_that_is_measured, test_nothing_to_measure, test_timeouts_as_python_computes_them,
+           test_bands_at_their_bounds, test_a_load_around_a_bound_does_not_flap, test_a_peak_counts_for_ten_seconds,
+           test_the_ring_against_a_list_of_all_notes, test_the_band_follows_the_peak_of_the_configured_limit,
+           test_limits_in_force, test_limits_are_cut_off_and_bounded)

@@ -1,0 +1,146 @@
+#include "node/scaling.h"
+
+#include "node/log.h"
+#include "node/view.h"
+
+static const char *const band_text[] = {
+    [WEIR_LOAD_NORMAL] = "normal", [WEIR_LOAD_LOW] = "low", [WEIR_LOAD_HIGH] = "high"};
+
+bool weir_scaling_apply(struct weir_provider *p, const struct weir_config_provider *config)
+{
+    const struct weir_config_pool *pool = &config->http.pool;
+    struct weir_scaling *s = &p->scaling;
+    if (!config->http.auto_tune) {
+        s->tuned = 0;
+        atomic_store(&s->connect_ms, 0);
+        atomic_store(&s->read_ms, 0);
+        atomic_store(&s->total_ms, 0);
+    }
+    struct weir_tuning_wishes wishes = {.max_connections = pool->max_connections,
+                                        .max_keepalive = pool->max_keepalive_connections,
+                                        .cap = pool->max_connections_cap,
+                                        .scaled = pool->load_scaling,
+                                        .band = s->load.band,
+                                        .tuned = s->tuned};
+    struct weir_tuning_limits l = weir_tuning_limits(&wishes);
+    uint32_t idle_max = config->connection_reuse ? l.max_keepalive : 0;
+    uint32_t total_before = atomic_exchange(&p->total_max, l.max_connections);
+    uint32_t idle_before = atomic_exchange(&p->idle_max, idle_max);
+    return total_before != l.max_connections || idle_before != idle_max;
+}
+
+/* -- load -- */
+
+/* Leased, being opened and queued. The parts are read one after the other: what moves meanwhile must not make a number
+ * wrap. */
+static uint64_t wanted(const struct weir_provider *p)
+{
+    uint32_t total = atomic_load(&p->total), idle = atomic_load(&p->idle);
+    return (total > idle ? total - idle : 0) + (uint64_t)atomic_load(&p->queued);
+}
+
+double weir_scaling_load(const struct weir_view_provider *v, uint64_t now_ms)
+{
+    return (double)weir_load_peak(&v->rt->scaling.load, now_ms) / v->config->http.pool.max_connections;
+}
+
+static void follow_load(const struct weir_view_provider *v, uint64_t now_ms)
+{
+    struct weir_load *l = &v->rt->scaling.load;
+    weir_load_note(l, now_ms, wanted(v->rt));
+    weir_load_update(l, now_ms, v->config->http.pool.max_connections);
+}
+
+/* -- measuring -- */
+
+static void gather(const struct weir_view_provider *v, struct weir_tuning_sums *sums)
+{
+    struct weir_endpoint_counters endpoints = {0};
+    struct weir_provider_counters provider = {0};
+    for (unsigned w = 0; w < v->rt->worker_count; w++) {
+        weir_provider_counters_sum(&provider, &v->rt->local[w].counters);
+        for (unsigned i = 0; i < v->endpoint_count; i++)
+            weir_endpoint_counters_sum(&endpoints, &v->endpoints[i].rt->local[w].counters);
+    }
+    *sums = (struct weir_tuning_sums){.tries = endpoints.at[WEIR_EC_TRIES],
+                                      .exchanges = endpoints.at[WEIR_EC_EXCHANGES],
+                                      .exchange_us = endpoints.at[WEIR_EC_EXCHANGE_US],
+                                      .connects = weir_hist_count(&provider.hist[WEIR_H_CONNECT]),
+                                      .connect_us = provider.hist[WEIR_H_CONNECT].sum_us};
+}
+
+static uint32_t ms_of(double seconds)
+{
+    return seconds < (double)UINT32_MAX / 1000 ? (uint32_t)(seconds * 1000) : UINT32_MAX;
+}
+
+/* Without a connect in the last minute the clocks stay as they are: the network has not been seen to change. */
+static void tune(const struct weir_view_provider *v, uint64_t now_ms)
+{
+    struct weir_scaling *s = &v->rt->scaling;
+    struct weir_tuning_sums sums;
+    gather(v, &sums);
+    weir_tuning_note(&s->history, now_ms, &sums);
+    s->tuned = weir_tuning_measured_size(&s->history, s->tuned);
+    double latency_s = weir_tuning_measured_latency(&s->history);
+    if (latency_s < 0)
+        return;
+    struct weir_tuning_timeouts t = weir_tuning_timeouts(latency_s, (double)v->config->http.timeout.total_ms / 1000);
+    atomic_store_explicit(&s->connect_ms, ms_of(t.connect_s), memory_order_relaxed);
+    atomic_store_explicit(&s->read_ms, ms_of(t.read_s), memory_order_relaxed);
+    atomic_store_explicit(&s->total_ms, ms_of(t.total_s), memory_order_relaxed);
+}
+
+/* -- both -- */
+
+static void tell(const struct weir_view_provider *v, uint64_t now_ms, bool by_load, struct weir_log_producer *log)
+{
+    struct weir_log_line l;
+    weir_log_begin(&l, log, WEIR_LOG_INFO, by_load ? "pool_scaled" : "pool_tuned",
+                   by_load ? "the pool's limits follow its load" : "the pool's limit follows what is measured");
+    weir_log_text(&l, "provider", v->config->name);
+    if (by_load) {
+        weir_log_text(&l, "band", band_text[v->rt->scaling.load.band]);
+        weir_log_double(&l, "load", weir_scaling_load(v, now_ms));
+    }
+    weir_log_u64(&l, "max_connections", atomic_load(&v->rt->total_max));
+    weir_log_u64(&l, "max_keepalive_connections", atomic_load(&v->rt->idle_max));
+    weir_log_end(&l);
+}
+
+bool weir_scaling_tick(const struct weir_view_provider *v, uint64_t now_ms, struct weir_log_producer *log)
+{
+    struct weir_scaling *s = &v->rt->scaling;
+    enum weir_load_band band = s->load.band;
+    follow_load(v, now_ms);
+    if (v->config->http.auto_tune && weir_tuning_due(&s->history, now_ms))
+        tune(v, now_ms);
+    bool moved = v->config->http.pool.load_scaling && s->load.band != band;
+    bool changed = weir_scaling_apply(v->rt, v->config);
+    if (moved || changed)
+        tell(v, now_ms, moved, log);
+    return changed;
+}
+
+/* -- clocks -- */
+
+static uint64_t in_force(const _Atomic uint32_t *tuned, uint64_t configured)
+{
+    uint32_t ms = atomic_load_explicit(tuned, memory_order_relaxed);
+    return ms != 0 ? ms : configured;
+}
+
+uint64_t weir_scaling_connect_ms(const struct weir_view_provider *v)
+{
+    return in_force(&v->rt->scaling.connect_ms, v->config->http.timeout.connect_ms);
+}
+
+uint64_t weir_scaling_read_ms(const struct weir_view_provider *v)
+{
+    return in_force(&v->rt->scaling.read_ms, v->config->http.timeout.read_ms);
+}
+
+uint64_t weir_scaling_total_ms(const struct weir_view_provider *v)
+{
+    return in_force(&v->rt->scaling.total_ms, v->config->http.timeout.total_ms);
+}
