@@ -32,8 +32,15 @@ Configuration: {config}. Logs: {folder}/*.log. Things to try, from another termi
 4. The pool of each provider and endpoint, and its health:
    curl -s http://localhost:{port}/api/http-client/pool/stats | jq .
    curl -s http://localhost:{port}/health/connections | jq .
+   curl -s http://localhost:{port}/health/providers | jq .
 
-5. OpenAI's and Anthropic's own clients, pointed here by base URL alone:
+5. Circuits, latencies, alerts, and what the memory is used for:
+   curl -s http://localhost:{port}/health/circuit-breaker | jq .
+   curl -s http://localhost:{port}/debug/network/latency | jq .
+   curl -s http://localhost:{port}/api/alerts | jq .
+   curl -s http://localhost:{port}/debug/memory/pool | jq .
+
+6. OpenAI's and Anthropic's own clients, pointed here by base URL alone:
    import OpenAI from "openai";
    const openai = new OpenAI({{ baseURL: "http://localhost:{port}/v1", apiKey: "any" }});
    const stream = await openai.chat.completions.create({{

@@ -28,7 +28,19 @@ COMMANDS = (
     "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.connections_created_total'",
     "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.connection_timeouts_total'",
     "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.connection_errors_total'",
+    "curl -fsS http://localhost:PORT/health/providers",
+    "curl -fsS http://localhost:PORT/health/circuit-breaker",
+    "curl -fsS http://localhost:PORT/debug/network/latency",
     "curl -fsS http://localhost:PORT/health | jq -e '.checks.memory'",
+    "curl -fsS http://localhost:PORT/debug/memory/pool",
+    "curl -fsS http://localhost:PORT/debug/memory/gc",
+    # weir's own
+    "curl -fsS -X POST http://localhost:PORT/debug/memory/gc | jq -e '.trim.freed_bytes >= 0'",
+    "curl -fsS http://localhost:PORT/health/providers | jq -e '.providers.openai.status'",
+    "curl -fsS http://localhost:PORT/health/circuit-breaker | jq -e '.providers.openai.endpoints[].state'",
+    "curl -fsS http://localhost:PORT/debug/network/latency | jq -e '.providers.openai.endpoints[].first_byte.p99_ms'",
+    "curl -fsS http://localhost:PORT/api/alerts | jq -e '.alerts[] | select(.provider == null) | .name'",
+    "curl -fsS http://localhost:PORT/metrics/prometheus | grep weir_circuit_state",
 )
 
 
@@ -66,7 +78,7 @@ class Checks:
         return json.loads(fetch(self.node, "GET", "/metrics"))["connection_pool"]
 
     def health(self):
-        for path in ("/health", "/health/live", "/health/ready", "/health/connections"):
+        for path in ("/health", "/health/live", "/health/ready", "/health/connections", "/health/providers", "/health/circuit-breaker"):
             json.loads(fetch(self.node, "GET", path))
 
     def chat(self):

@@ -188,6 +188,55 @@ def test_the_guides_rules_are_on_by_default(stage, mock):
     assert names == ["pool_exhausted", "high_error_rate", "pool_utilization_high"]
 
 
+# The guide's example of further rules.
+FURTHER = [
+    {"name": "connection_pool_exhausted", "condition": "pending_requests > 50", "severity": "critical", "action": "scale_up"},
+    {"name": "high_connection_errors", "condition": "error_rate > 0.05", "severity": "warning", "action": "investigate"},
+]
+
+
+def firing(node):
+    return {a["name"] for a in alerts(node)["alerts"] if a["provider"] == "mock" and a["state"] == "firing"}
+
+
+def test_the_guides_rules_over_a_full_pool(stage, mock):
+    provider = {"base_url": mock.url, "connection_pool": {"max_connections": 1, "max_keepalive_connections": 1}}
+    patient = {"pool_limits": {"pool_block_timeout": 60}, "timeout": {"pool": 60}}
+    node = stage.node({"mock": provider}, alerting={"interval": 1}, alerts=FURTHER, http_client=patient)
+    clients = [node.client() for _ in range(53)]
+    for c in clients:
+        c.ask("GET", "/echo", [("x-mock-gate", "g")])
+    full = {"pool_exhausted", "pool_utilization_high", "connection_pool_exhausted"}
+    wait_for(lambda: firing(node) == full, "the rules to fire")
+    assert alerts(node)["scale_up_wanted"]
+    said = {line["rule"]: (line["level"], line["msg"]) for line in events(node, "alert_firing") if line.get("provider")}
+    assert said == {
+        "pool_exhausted": ("warning", "Connection pool exhausted"),
+        "pool_utilization_high": ("warning", "Connection pool utilization above 90%"),
+        "connection_pool_exhausted": ("error", "connection_pool_exhausted"),
+    }
+    mock.steps("g", "all")
+    for c in clients:
+        assert c.response().status == 200
+        c.close()
+    wait_for(lambda: firing(node) == set(), "the rules to be over")
+    assert not alerts(node)["scale_up_wanted"]
+    assert len(events(node, "alert_firing")) == len(events(node, "alert_resolved")) == 6, "over all and for the one provider"
+
+
+def test_the_guides_rules_over_errors(stage, mock):
+    node = stage.node(mock, alerting={"interval": 1}, alerts=FURTHER)
+    evaluated = node.metric("weir_uptime_seconds")
+    wait_for(lambda: node.metric("weir_uptime_seconds") > evaluated + 1, "an evaluation before what is to be counted")
+    assert node.get("/echo").status == 200
+    mock.down()
+    assert node.get("/echo").status == 502
+    wait_for(lambda: firing(node) == {"high_error_rate", "high_connection_errors"}, "the rules to fire")
+    (line,) = [d for d in wait_events(node, "diagnosis", 2) if d.get("provider") == "mock"]
+    assert line["rule"] == "high_connection_errors" and line["connect_refused"] == 1 and line["connections_created_total"] == 1
+    assert events(node, "alert_firing", "high_error_rate")[0]["level"] == "error"
+
+
 def test_a_delivery_that_fails_is_tried_again(stage, mock):
     def script(wire, upstream):
         first = not upstream.requests
