@@ -6,10 +6,11 @@
  * it by atomics alone. Nothing is stored while all is well but the turn of a dial.
  *
  * Health: what fails is a connect that failed or lost its race by the whole delay (net/dial.h), and a try that its
- * request judges a failure. So many in a row (circuit_breaker.failure_threshold) put the address out for
- * circuit_breaker.recovery_timeout; after that one more failure puts it out again, one success clears it. At most half
- * of the addresses that the name has now are out at a time; were it more because others left, none counts as out. Out
- * means: dialed only after all others have failed, and its idle connections are not used. */
+ * request judges a failure; what succeeds is a try, since whoever accepts may still answer nothing. So many in a row
+ * (circuit_breaker.failure_threshold) put the address out for circuit_breaker.recovery_timeout; after that one more
+ * failure puts it out again, one success clears it. At most half of the addresses that the name has now are out at a
+ * time; were it more because others left, none counts as out. Out means: dialed only after all others have failed, and
+ * its idle connections are not used. */
 #ifndef WEIR_NODE_ADDRESSES_H
 #define WEIR_NODE_ADDRESSES_H
 
@@ -65,8 +66,8 @@ void weir_address_ref(struct weir_address *a);
 void weir_address_unref(struct weir_address *a);
 
 enum weir_address_change { WEIR_ADDRESS_SAME, WEIR_ADDRESS_OUT, WEIR_ADDRESS_BACK };
-/* A connect or a try ended well, or did not. What it changed is told to the one caller who caused it, for the log: that
- * it is out is told once until it has succeeded again. */
+/* A try ended well; or a connect or try did not. What it changed is told to the one caller who caused it, for the log:
+ * that it is out is told once until it has succeeded again. */
 enum weir_address_change weir_address_tried(struct weir_address *a, bool ok, uint64_t now_ms);
 /* To be avoided now. */
 bool weir_address_out(struct weir_address *a, uint64_t now_ms);

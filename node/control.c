@@ -201,7 +201,6 @@ static int serve(struct weir_control *c, struct weir_config *config, struct weir
         return rv;
     }
     weir_control_publish(c, v);
-    c->resolve = (struct weir_resolve){.done = weir_control_resolved, .owner = c};
     weir_control_resolve(c);
     weir_reactor_deadline(&c->reactor, &c->monitor, c->reactor.now_ms + WEIR_MONITOR_INTERVAL_MS);
     weir_reactor_run(&c->reactor);
@@ -224,9 +223,8 @@ static void close_control(struct weir_control *c)
     uv_close((uv_handle_t *)&c->terminate, NULL);
     uv_close((uv_handle_t *)&c->interrupt, NULL);
     uv_close((uv_handle_t *)&c->hangup, NULL);
-    weir_dns_close(&c->dns);
     weir_alerting_close(&c->alerting);
-    weir_resolve_clear(&c->resolve);
+    weir_resolve_close(&c->resolve);
     weir_upkeep_close(&c->upkeep);
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);
     weir_deadline_drop(&c->reactor.wheel, &c->monitor);
@@ -252,8 +250,6 @@ static int run(struct weir_control *c, const struct weir_control_opts *opts, str
     int rv = weir_control_make_workers(c, config, err);
     if (rv == 0)
         rv = weir_control_listen(c, config, err);
-    if (rv == 0)
-        rv = weir_dns_new(&c->dns, &c->reactor, err);
     if (rv != 0) {
         weir_config_free(&config);
         return rv;
@@ -289,6 +285,7 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
     }
     c->reactor.user = c;
     weir_upkeep_init(&c->upkeep, &c->reactor, &c->node, c->log);
+    weir_resolve_init(&c->resolve, &c->reactor, &weir_control_names, c);
     weir_deadline_init(&c->refresh, refresh);
     weir_deadline_init(&c->monitor, run_monitor);
     weir_deadline_init(&c->drain_begin, begin_drain);

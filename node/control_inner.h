@@ -14,7 +14,6 @@ struct weir_control {
     struct weir_log_producer *log;
     const char *config_path;
     struct weir_view *view; /* the one in force */
-    struct weir_dns *dns;
     struct weir_resolve resolve;
     struct weir_upkeep upkeep;
     struct weir_deadline refresh, monitor, drain_begin;
@@ -23,7 +22,6 @@ struct weir_control {
     unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */
     struct weir_view *next; /* of a reload: published once its names are resolved */
-    bool resolve_again;
     bool stopping;
     bool forced;
 };
@@ -42,11 +40,9 @@ int weir_control_listen(struct weir_control *c, const struct weir_config *config
 
 /* A view takes effect: workers are told, what it lacks is retired. Takes the reference. */
 void weir_control_publish(struct weir_control *c, struct weir_view *v);
-/* Resolves the names of the configuration that is to come, or of the one in force; once more after a round under way.
- */
+/* Asks for the names of the configuration that is to come, or of the one in force. */
 void weir_control_resolve(struct weir_control *c);
-/* A round is over (weir_resolve.done). */
-void weir_control_resolved(struct weir_resolve *r);
+extern const struct weir_resolve_events weir_control_names;
 /* Reads the file again; a good one takes effect once its names are resolved, a bad one changes nothing. */
 void weir_control_reload(struct weir_control *c);
 void weir_control_log_problems(struct weir_control *c, const struct weir_config_problems *problems);

@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "core/config_diff.h"
 #include "node/config_file.h"
 #include "node/control_inner.h"
@@ -22,26 +24,6 @@ void weir_control_publish(struct weir_control *c, struct weir_view *v)
     weir_alerting_configure(&c->alerting, v->shared);
     if (before != NULL)
         weir_view_unref(before);
-}
-
-static void log_unresolved(struct weir_control *c)
-{
-    for (unsigned i = 0; i < c->resolve.count; i++) {
-        const struct weir_resolve_entry *e = &c->resolve.entries[i];
-        if (e->count > 0)
-            continue;
-        struct weir_log_line l;
-        weir_log_begin(&l, c->log, WEIR_LOG_WARN, "dns_failed",
-                       "a name does not resolve; what was known of it stays in use");
-        weir_log_text(&l, "endpoint", e->id);
-        weir_log_text(&l, "reason", e->problem);
-        weir_log_end(&l);
-    }
-}
-
-static void refresh_later(struct weir_control *c)
-{
-    weir_reactor_deadline(&c->reactor, &c->refresh, c->reactor.now_ms + c->view->config->dns.refresh_ms);
 }
 
 static void log_changed(void *arg, const char *key, const char *from, const char *to)
@@ -72,18 +54,6 @@ static void warn_of_what_stays(struct weir_control *c, const struct weir_config 
         weir_log_simple(c->log, WEIR_LOG_WARN, "restart_needed", "the number of workers changes only with a restart");
 }
 
-void weir_control_resolve(struct weir_control *c)
-{
-    if (weir_resolve_start(&c->resolve, c->dns, c->next != NULL ? c->next : c->view))
-        return;
-    if (c->resolve.entries != NULL) {
-        c->resolve_again = true; /* a round is under way: one more after it */
-        return;
-    }
-    weir_log_simple(c->log, WEIR_LOG_ERROR, "out_of_memory", "the names could not be asked for: out of memory");
-    refresh_later(c);
-}
-
 /* The names of a reload are resolved: it takes effect. */
 static void publish_next(struct weir_control *c)
 {
@@ -103,36 +73,131 @@ static void publish_next(struct weir_control *c)
     weir_log_end(&l);
 }
 
+/* -- names -- */
+
+static void entry_told(struct weir_resolve *r, const struct weir_resolve_entry *e, enum weir_resolve_event event)
+{
+    struct weir_control *c = r->owner;
+    struct weir_log_line l;
+    if (event == WEIR_RESOLVE_ANSWERED) {
+        for (unsigned i = 0; i < c->view->provider_count; i++) {
+            struct weir_endpoint *rt = weir_view_endpoint_named(&c->view->providers[i], e->id);
+            if (rt != NULL)
+                weir_latency_observe(&rt->control, WEIR_LATENCY_DNS, e->took_us, c->reactor.now_us);
+        }
+        return;
+    }
+    if (event == WEIR_RESOLVE_FAILS)
+        weir_log_begin(&l, c->log, WEIR_LOG_WARN, "dns_failed",
+                       "a name does not resolve; what was known of it stays in use");
+    else
+        weir_log_begin(&l, c->log, WEIR_LOG_INFO, "dns_works", "a name resolves again");
+    weir_log_text(&l, "endpoint", e->id);
+    if (event == WEIR_RESOLVE_FAILS)
+        weir_log_text(&l, "reason", e->problem);
+    weir_log_end(&l);
+}
+
+static void log_addresses(struct weir_log_line *l, const char *key, const struct weir_view_endpoint *e)
+{
+    char text[WEIR_ADDRESSES_MAX * WEIR_ADDR_TEXT_MAX], one[WEIR_ADDR_TEXT_MAX];
+    size_t len = 0;
+    text[0] = '\0';
+    for (unsigned i = 0; i < e->address_count; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i > 0 ? " " : "",
+                                weir_addr_text(&e->addresses[i], one));
+    weir_log_text(l, key, text);
+}
+
+static bool same_set(const struct weir_view_endpoint *a, const struct weir_view_endpoint *b)
+{
+    bool same = a->address_count == b->address_count;
+    for (unsigned i = 0; same && i < a->address_count; i++)
+        same = weir_addresses_find(weir_view_records(b), &a->addresses[i]) != NULL;
+    return same;
+}
+
 /* Addresses have changed: the configuration in force with the new ones. */
 static void publish_moved(struct weir_control *c)
 {
     struct weir_err err;
     struct weir_view *v = NULL;
     int rv = weir_view_new(&v, c->view->shared, c->view, c->node.worker_count, &err);
-    if (rv == 0 && weir_resolve_apply(&c->resolve, v) == 0)
-        weir_control_publish(c, v);
-    else if (v != NULL)
-        weir_view_unref(v);
+    if (rv == 0)
+        rv = weir_resolve_apply(&c->resolve, v);
+    if (rv != 0) {
+        if (v != NULL)
+            weir_view_unref(v);
+        weir_log_simple(c->log, WEIR_LOG_ERROR, "out_of_memory", "names keep their old addresses: out of memory");
+        return;
+    }
+    for (unsigned i = 0; i < v->provider_count; i++) {
+        for (unsigned k = 0; k < v->providers[i].endpoint_count; k++) {
+            const struct weir_view_endpoint *old = &c->view->providers[i].endpoints[k];
+            const struct weir_view_endpoint *now = &v->providers[i].endpoints[k];
+            struct weir_log_line l;
+            if (old->address_count == 0 || same_set(old, now))
+                continue;
+            weir_log_begin(&l, c->log, WEIR_LOG_INFO, "endpoint_addresses", "a name resolves to other addresses");
+            weir_log_text(&l, "endpoint", now->config->id);
+            log_addresses(&l, "old", old);
+            log_addresses(&l, "new", now);
+            weir_log_end(&l);
+        }
+    }
+    weir_control_publish(c, v);
 }
 
-void weir_control_resolved(struct weir_resolve *r)
+static void names_changed(struct weir_resolve *r)
 {
     struct weir_control *c = r->owner;
-    log_unresolved(c);
-    if (c->next != NULL && !c->resolve_again && weir_resolve_apply(r, c->next) == 0)
-        publish_next(c);
-    else if (weir_resolve_differs(r, c->view))
+    if (weir_resolve_differs(r, c->view))
         publish_moved(c);
-    weir_resolve_clear(r);
+}
+
+static void reload_failed(struct weir_control *c, const char *why);
+
+/* The view that stays has its names asked for again. */
+static void drop_next(struct weir_control *c, const char *why)
+{
+    weir_view_unref(c->next);
+    c->next = NULL;
+    reload_failed(c, why);
+    weir_reactor_deadline(&c->reactor, &c->refresh, c->reactor.now_ms);
+}
+
+static void names_ready(struct weir_resolve *r)
+{
+    struct weir_control *c = r->owner;
+    if (c->next != NULL && weir_resolve_apply(r, c->next) == 0)
+        publish_next(c);
+    else
+        names_changed(r);
+    if (c->next != NULL)
+        drop_next(c, "out of memory");
     if (!atomic_load(&c->node.ready) && !atomic_load(&c->node.draining)) {
         atomic_store(&c->node.ready, true);
         weir_log_simple(c->log, WEIR_LOG_INFO, "ready", "serving");
     }
-    if (c->resolve_again) {
-        c->resolve_again = false;
-        weir_control_resolve(c);
+}
+
+const struct weir_resolve_events weir_control_names = {
+    .ready = names_ready, .changed = names_changed, .entry = entry_told};
+
+void weir_control_resolve(struct weir_control *c)
+{
+    struct weir_err err;
+    if (weir_resolve_want(&c->resolve, c->next != NULL ? c->next : c->view, &err) == 0)
+        return;
+    if (c->next != NULL) {
+        drop_next(c, err.msg);
+        return;
     }
-    refresh_later(c);
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_ERROR, "dns_failed", "the names could not be asked for");
+    weir_log_text(&l, "reason", err.msg);
+    weir_log_end(&l);
+    weir_reactor_deadline(&c->reactor, &c->refresh, c->reactor.now_ms + WEIR_NAME_RETRY_MS_MAX);
 }
 
 /* -- reload -- */

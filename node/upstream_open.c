@@ -4,6 +4,8 @@
  *   the connect clock runs out   -> weir_pool_open_failed, wherever it is
  *   the pool closes it meanwhile -> the race is called off, nothing is reported
  * With features.dns_cache_enabled: false the name is asked for first; what the view knows serves while nobody answers.
+ * An address that no view has yet gets a record of its own: it is never out, and nothing but its age tells that it is
+ * gone.
  */
 #include <stdlib.h>
 
@@ -65,12 +67,14 @@ void weir_upstream_address_tried(struct weir_worker *w, const struct weir_endpoi
     weir_log_end(&l);
 }
 
+/* A connect that succeeds says little: whoever accepts may still answer nothing, and that is told by the try. */
 static void dial_tried(void *owner, const struct weir_addr *addr, enum weir_dial_outcome outcome)
 {
     struct weir_upstream *u = owner;
-    struct weir_address *a = weir_addresses_find(weir_view_records(u->target), addr);
-    if (a != NULL)
-        weir_upstream_address_tried(u->worker, u->pooled.endpoint, a, outcome == WEIR_DIAL_WON);
+    struct weir_address_list known = weir_view_records(u->target);
+    struct weir_address *a = known.count > 1 ? weir_addresses_find(known, addr) : NULL;
+    if (a != NULL && outcome != WEIR_DIAL_WON)
+        weir_upstream_address_tried(u->worker, u->pooled.endpoint, a, false);
 }
 
 void weir_upstream_open_failed(struct weir_upstream *u, const struct weir_err *why)
@@ -155,6 +159,9 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
 
 /* -- a name asked for each connection -- */
 
+/* Of the connect clock: what is left is for the addresses that are known, should nobody answer. */
+#define QUESTION_SHARE 2
+
 /* Cannot be taken back, so it outlives an upstream that no longer waits for it. */
 struct weir_upstream_question {
     struct weir_upstream *upstream; /* NULL: gone */
@@ -233,8 +240,8 @@ static int begin_question(struct weir_upstream *u, struct weir_endpoint *e, cons
         return weir_err_set(err, WEIR_ENOMEM, "resolve %s: out of memory", c->host);
     *q = (struct weir_upstream_question){.upstream = u, .endpoint = e, .asked_us = weir_clock_us(), .at_once = true};
     u->question = q;
-    weir_dns_resolve(dns, weir_str_of(c->host), c->port, weir_scaling_connect_ms(u->target->provider), name_answered,
-                     q);
+    weir_dns_resolve(dns, weir_str_of(c->host), c->port, weir_scaling_connect_ms(u->target->provider) / QUESTION_SHARE,
+                     name_answered, q);
     q->at_once = false;
     if (!q->answered)
         return 0;

@@ -40,6 +40,12 @@ static const struct weir_view_endpoint *endpoint_named(const struct weir_view_pr
     return NULL;
 }
 
+struct weir_endpoint *weir_view_endpoint_named(const struct weir_view_provider *p, const char *id)
+{
+    const struct weir_view_endpoint *e = endpoint_named(p, id);
+    return e != NULL ? e->rt : NULL;
+}
+
 static void drop_records(struct weir_address_list list)
 {
     for (unsigned i = 0; i < list.count; i++)

@@ -59,6 +59,8 @@ void weir_shared_config_unref(struct weir_shared_config *s);
  * configuration gains one. Errors: WEIR_ENOMEM, WEIR_ELIMIT (too many endpoints). */
 int weir_view_new(struct weir_view **out, struct weir_shared_config *shared, const struct weir_view *before,
                   unsigned worker_count, struct weir_err *err);
+/* The runtime of an endpoint by its id; NULL: p has none such. */
+struct weir_endpoint *weir_view_endpoint_named(const struct weir_view_provider *p, const char *id);
 static inline struct weir_address_list weir_view_records(const struct weir_view_endpoint *e)
 {
     return (struct weir_address_list){e->records, e->address_count};

@@ -21,7 +21,7 @@
     X(BALANCE, true, WARN, "load-aware endpoint choice") \
     X(REDIRECTS, false, WARN, "following redirects")     \
     X(COMPRESSION, true, WARN, "compression")            \
-    X(DNS_CACHE, false, WARN, "the DNS cache switch")    \
+    X(DNS_CACHE, true, WARN, "the DNS cache switch")     \
     X(ALERTS, true, WARN, "alerts")                      \
     X(HTTP2, false, WARN, "HTTP/2")                      \
     X(CLUSTER, false, WARN, "the cluster")               \

@@ -197,10 +197,10 @@ const struct weir_config_section weir_config_section_compression =
     PART_TABLE(compression_fields, CONFIG, compression, "Compression by weir itself.");
 
 static const struct weir_config_field dns_fields[] = {
-    PART(TEXTS, CONFIG, dns, servers, "servers", "",
-         "Resolvers to ask, `address:port` each; none: the system's (to go back to those takes a restart).",
+    PART(TEXTS, CONFIG, dns, servers, "servers", "", "Resolvers to ask, `address:port` each; none: the system's.",
          .check = weir_config_check_address_port),
-    PART(DURATION, CONFIG, dns, refresh_ms, "refresh", "30", "Names are resolved anew after this.",
+    PART(DURATION, CONFIG, dns, refresh_ms, "refresh", "30",
+         "Names are resolved anew when their answers' time to live is over, and after this at the latest.",
          WEIR_CONFIG_RANGE(0.1, 86400)),
 };
 const struct weir_config_section weir_config_section_dns =

@@ -45,8 +45,8 @@ class Stage:
         self.running = []
         self.number = itertools.count(1)
 
-    def mock(self, *flags, name=None):
-        return self._keep(harness.Mock(self.scratch, name or f"mock{next(self.number)}", *flags))
+    def mock(self, *flags, name=None, **options):
+        return self._keep(harness.Mock(self.scratch, name or f"mock{next(self.number)}", *flags, **options))
 
     def upstream(self, script):
         """A script, or what it answers: the same to all requests, or a list to take turns."""

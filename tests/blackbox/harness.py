@@ -173,16 +173,16 @@ class Process:
 class Mock(Process):
     """weir-mock-provider, with a control listener that its own counts leave out."""
 
-    def __init__(self, scratch, name, *flags):
-        argv = [program("weir-mock-provider"), "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", *flags]
+    def __init__(self, scratch, name, *flags, listen="127.0.0.1:0"):
+        argv = [program("weir-mock-provider"), "--listen", listen, "--control", "127.0.0.1:0", *flags]
         super().__init__(argv, scratch, name)
         lines = self.or_die(lambda: wait_for(self._announced, f"{name} to listen"))
         self.port = int(lines["listening"])
         self.control = int(lines["control"])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{listen.rpartition(':')[0]}:{self.port}"
 
     def _announced(self):
-        found = dict(re.findall(r"^(listening|control) on 127\.0\.0\.1:(\d+)$", self.out, re.M))
+        found = dict(re.findall(r"^(listening|control) on \S+:(\d+)$", self.out, re.M))
         assert self.alive(), f"{self.name} ended: {self.log}"
         return found if len(found) == 2 else None
 

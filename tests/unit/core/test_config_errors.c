@@ -288,14 +288,11 @@ START_TEST(test_what_is_not_in_this_build)
          "f.yaml:2: error: routes[0].model: not in this build (routing by model)"},
         {P "analytics: {scaling_prediction_window: 60}\n",
          "f.yaml:2: warning: analytics: has no effect in this build (analytics)"},
-        {P "http_client: {features: {dns_cache_enabled: false}}\n",
-         "f.yaml:2: warning: http_client.features.dns_cache_enabled: has no effect in this build (the DNS cache "
-         "switch)"},
     };
     EACH(cases);
     static const char *const silent[] = {
         P "http_client: {retry: {enabled: false}, circuit_breaker: {enabled: no}, health: {enabled: off}}\n",
-        P "http_client: {features: {dns_cache_enabled: true, http2_enabled: false, compression: true}}\n",
+        P "http_client: {features: {dns_cache_enabled: false, http2_enabled: false, compression: true}}\n",
         P "http_client: {follow_redirects: false, auto_tune: false}\n",
         P "http_client: {retry: {replay_buffer: 1MB}}\n",
         P "alerts: []\ncompression: {downstream: false}\n",

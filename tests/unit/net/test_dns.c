@@ -20,7 +20,8 @@ static struct {
     char message[512];
 } f;
 
-/* Answers A with 192.0.2.1 twice and 192.0.2.2, TTLs 300, 60 and 300; everything else with "no such record". */
+/* Answers A with 192.0.2.1 twice and 192.0.2.2, TTLs 300, 60 and 300; everything else with "no such record". A name
+ * that begins with "alias" is one of "real.test" first, which is so for 5 s. */
 static void run_server(struct weir_source *src)
 {
     static const uint8_t addrs[3] = {1, 1, 2};
@@ -40,9 +41,18 @@ static void run_server(struct weir_source *src)
         memset(a + 6, 0, 6); /* no answers, no additional records */
         a[2] = 0x81;
         a[3] = 0x80;
+        uint8_t owner = 12;
+        if (is_a && memcmp(q + 13, "alias", 5) == 0) {
+            static const uint8_t cname[23] = {0xc0, 12, 0,   5,   0,   1,   0, 0,   0,   5,   0,
+                                              11,   4,  'r', 'e', 'a', 'l', 4, 't', 'e', 's', 't'};
+            owner = (uint8_t)(end + 12);
+            memcpy(a + end, cname, sizeof cname);
+            end += sizeof cname;
+            a[7]++;
+        }
         for (size_t i = 0; is_a && i < 3; i++) {
-            const uint8_t record[16] = {0xc0, 12, 0,   1, 0, 1,       0, 0, i == 1 ? 0 : 1, i == 1 ? 60 : 44,
-                                        0,    4,  192, 0, 2, addrs[i]};
+            const uint8_t record[16] = {0xc0, owner, 0,   1, 0, 1,       0, 0, i == 1 ? 0 : 1, i == 1 ? 60 : 44,
+                                        0,    4,     192, 0, 2, addrs[i]};
             memcpy(a + end, record, 16);
             end += 16;
             a[7]++;
@@ -118,6 +128,7 @@ START_TEST(test_localhost_is_known_without_a_server)
     resolve("localhost");
     RUN_UNTIL(&f.r, f.answers == 1);
     ck_assert_int_eq(f.code, WEIR_OK);
+    ck_assert_uint_eq(f.ttl_s, WEIR_DNS_TTL_NONE);
     ck_assert_uint_ge(f.count, 1);
     for (size_t i = 0; i < f.count; i++) {
         struct weir_ip ip = weir_addr_ip(&f.addrs[i]);
@@ -150,12 +161,25 @@ START_TEST(test_asks_the_server)
     serve();
     resolve("api.example.test");
     ck_assert_int_eq(f.answers, 0);
+    ck_assert(!weir_dns_idle(f.dns));
     RUN_UNTIL(&f.r, f.answers == 1);
+    ck_assert(weir_dns_idle(f.dns));
     ck_assert_msg(f.code == WEIR_OK, "%s", f.message);
     ck_assert_uint_eq(f.count, 2); /* a repeated address counts once */
     ck_assert_uint_eq(f.ttl_s, 60);
     weir_addr_text(&f.addrs[0], text);
     ck_assert(strcmp(text, "192.0.2.1:8080") == 0 || strcmp(text, "192.0.2.2:8080") == 0);
+}
+END_TEST
+
+START_TEST(test_an_alias_lives_no_longer_than_its_chain)
+{
+    serve();
+    resolve("alias.example.test");
+    RUN_UNTIL(&f.r, f.answers == 1);
+    ck_assert_msg(f.code == WEIR_OK, "%s", f.message);
+    ck_assert_uint_eq(f.count, 2);
+    ck_assert_uint_eq(f.ttl_s, 5);
 }
 END_TEST
 
@@ -188,5 +212,5 @@ START_TEST(test_closing_answers_what_is_open)
 END_TEST
 
 CHECK_MAIN("dns", setup, teardown, test_literals_are_answered_at_once, test_localhost_is_known_without_a_server,
-           test_what_is_no_name_is_refused, test_asks_the_server, test_a_silent_server_runs_into_the_deadline,
-           test_closing_answers_what_is_open)
+           test_what_is_no_name_is_refused, test_asks_the_server, test_an_alias_lives_no_longer_than_its_chain,
+           test_a_silent_server_runs_into_the_deadline, test_closing_answers_what_is_open)

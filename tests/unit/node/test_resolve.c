@@ -1,4 +1,4 @@
-/* Rounds of name resolution, against a name server of the test's own that the configuration names. */
+/* The names of views, against a name server of the test's own that the configuration names. */
 #include "node/resolve.h"
 
 #include <stdio.h>
@@ -13,15 +13,17 @@ static struct {
     struct weir_reactor r;
     struct weir_source server;
     int asked;
-    bool silent, fails, turned;
-    struct weir_dns *dns;
-    struct weir_resolve round;
-    int done;
+    bool silent, fails, turned, moved, fast;
+    uint8_t ttl_s;
+    struct weir_resolve names;
+    int ready, changed, answered, fail_count, works;
+    char problem[512];
     char servers[64]; /* as the configuration has it */
     struct weir_view *view;
 } f;
 
-/* A: 192.0.2.1 and .2, turned round when `turned`; names that begin with "gone": no such name; the rest: nothing. */
+/* A: 192.0.2.1 and .2, turned round when `turned`, .11 and .12 when `moved`; names that begin with "gone": no such
+ * name; the rest: nothing. */
 static void run_server(struct weir_source *src)
 {
     uint8_t q[512], a[1024];
@@ -42,8 +44,8 @@ static void run_server(struct weir_source *src)
         a[2] = 0x81;
         a[3] = gone ? 0x83 : 0x80;
         for (int i = 0; is_a && !gone && i < 2; i++) {
-            const uint8_t last = (uint8_t)(f.turned ? 2 - i : 1 + i);
-            const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, last};
+            const uint8_t last = (uint8_t)((f.turned ? 2 - i : 1 + i) + (f.moved ? 10 : 0));
+            const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, f.ttl_s, 0, 4, 192, 0, 2, last};
             memcpy(a + end, record, 16);
             end += 16;
             a[7]++;
@@ -63,7 +65,7 @@ static void serve(void)
     ck_assert_int_eq(getsockname(fd, &addr.sa, &len), 0);
     weir_source_init(&f.server, fd, run_server);
     ck_assert_int_eq(weir_poller_add(&f.r.poller, &f.server), WEIR_OK);
-    snprintf(f.servers, sizeof f.servers, "dns: {servers: ['%s']}\n", weir_addr_text(&addr, text));
+    snprintf(f.servers, sizeof f.servers, "dns: {servers: ['%s']", weir_addr_text(&addr, text));
 }
 
 static struct weir_view *view_of(const char *providers, const struct weir_view *before)
@@ -72,7 +74,7 @@ static struct weir_view *view_of(const char *providers, const struct weir_view *
     struct weir_config *config = NULL;
     struct weir_err err;
     char text[1024];
-    int n = snprintf(text, sizeof text, "%s%s", f.servers, providers);
+    int n = snprintf(text, sizeof text, "%s%s}\n%s", f.servers, f.fast ? ", refresh: 0.1" : "", providers);
     const struct weir_config_input in = {.file = "test.yaml", .bytes = text, .len = (size_t)n};
     ck_assert_int_eq(weir_config_parse(&config, &in, &problems), 0);
     weir_config_problems_reset(&problems);
@@ -83,26 +85,42 @@ static struct weir_view *view_of(const char *providers, const struct weir_view *
     return v;
 }
 
-static void on_done(struct weir_resolve *r)
+static void on_ready(struct weir_resolve *r)
 {
-    ck_assert_ptr_eq(r, &f.round);
-    f.done++;
+    ck_assert_ptr_eq(r, &f.names);
+    f.ready++;
 }
+
+static void on_changed(struct weir_resolve *r)
+{
+    ck_assert_ptr_eq(r, &f.names);
+    f.changed++;
+}
+
+static void on_entry(struct weir_resolve *r, const struct weir_resolve_entry *e, enum weir_resolve_event event)
+{
+    ck_assert_ptr_eq(r, &f.names);
+    f.answered += event == WEIR_RESOLVE_ANSWERED;
+    f.fail_count += event == WEIR_RESOLVE_FAILS;
+    f.works += event == WEIR_RESOLVE_WORKS;
+    if (event == WEIR_RESOLVE_FAILS)
+        snprintf(f.problem, sizeof f.problem, "%s", e->problem);
+}
+
+static const struct weir_resolve_events events = {.ready = on_ready, .changed = on_changed, .entry = on_entry};
 
 static void setup(void)
 {
-    struct weir_err err = {0};
     memset(&f, 0, sizeof f);
+    f.ttl_s = 200;
     reactor_open(&f.r);
-    ck_assert_msg(weir_dns_new(&f.dns, &f.r, &err) == WEIR_OK, "%s", err.msg);
-    f.round.done = on_done;
+    weir_resolve_init(&f.names, &f.r, &events, NULL);
     serve();
 }
 
 static void teardown(void)
 {
-    weir_dns_close(&f.dns);
-    weir_resolve_clear(&f.round);
+    weir_resolve_close(&f.names);
     if (f.view != NULL)
         weir_view_unref(f.view);
     weir_poller_forget(&f.r.poller, &f.server);
@@ -110,11 +128,17 @@ static void teardown(void)
     weir_reactor_close(&f.r);
 }
 
+static void want(void)
+{
+    struct weir_err err = {0};
+    ck_assert_msg(weir_resolve_want(&f.names, f.view, &err) == 0, "%s", err.msg);
+}
+
 static void resolve(void)
 {
-    int before = f.done;
-    ck_assert(weir_resolve_start(&f.round, f.dns, f.view));
-    RUN_UNTIL(&f.r, f.done > before);
+    int before = f.ready;
+    want();
+    RUN_UNTIL(&f.r, f.ready > before);
 }
 
 static const char names[] = "providers:\n"
@@ -124,19 +148,19 @@ static const char names[] = "providers:\n"
 START_TEST(test_literals_need_no_server)
 {
     f.view = view_of("providers: {a: {base_url: 'http://192.0.2.9:1'}}\n", NULL);
-    ck_assert(weir_resolve_start(&f.round, f.dns, f.view));
-    ck_assert_int_eq(f.done, 1); /* from inside the call */
-    ck_assert(!weir_resolve_differs(&f.round, f.view));
+    want();
+    ck_assert_int_eq(f.ready, 1); /* from inside the call */
+    ck_assert(!weir_resolve_differs(&f.names, f.view));
     ck_assert_int_eq(f.asked, 0);
 }
 END_TEST
 
-START_TEST(test_no_providers_is_a_round_too)
+START_TEST(test_no_providers_are_ready_at_once)
 {
     f.view = view_of("", NULL);
-    ck_assert(weir_resolve_start(&f.round, f.dns, f.view));
-    ck_assert_int_eq(f.done, 1);
-    ck_assert(!weir_resolve_differs(&f.round, f.view));
+    want();
+    ck_assert_int_eq(f.ready, 1);
+    ck_assert(!weir_resolve_differs(&f.names, f.view));
 }
 END_TEST
 
@@ -145,14 +169,15 @@ START_TEST(test_each_name_is_asked_for_once_and_goes_to_all_who_have_it)
     f.view = view_of(names, NULL);
     resolve();
     ck_assert_int_eq(f.asked, 2);
-    ck_assert(weir_resolve_differs(&f.round, f.view));
-    ck_assert_int_eq(weir_resolve_apply(&f.round, f.view), 0);
+    ck_assert_int_eq(f.answered, 1);
+    ck_assert_int_eq(f.fail_count, 1);
+    ck_assert_ptr_nonnull(strstr(f.problem, "gone.test"));
+    ck_assert(weir_resolve_differs(&f.names, f.view));
+    ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
     ck_assert_uint_eq(f.view->providers[0].endpoints[0].address_count, 2);
     ck_assert_uint_eq(f.view->providers[0].endpoints[1].address_count, 0);
     ck_assert_uint_eq(f.view->providers[1].endpoints[0].address_count, 2);
-    ck_assert(!weir_resolve_differs(&f.round, f.view));
-    ck_assert_uint_eq(f.round.entries[1].count, 0);
-    ck_assert_ptr_nonnull(strstr(f.round.entries[1].problem, "gone.test"));
+    ck_assert(!weir_resolve_differs(&f.names, f.view));
 }
 END_TEST
 
@@ -160,37 +185,91 @@ START_TEST(test_another_order_is_no_difference)
 {
     f.view = view_of(names, NULL);
     resolve();
-    ck_assert_int_eq(weir_resolve_apply(&f.round, f.view), 0);
-    weir_resolve_clear(&f.round);
+    ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
     f.turned = true;
     resolve();
-    ck_assert(!weir_resolve_differs(&f.round, f.view));
+    ck_assert(!weir_resolve_differs(&f.names, f.view));
 }
 END_TEST
 
-START_TEST(test_a_name_that_fails_keeps_its_addresses)
+START_TEST(test_a_name_that_fails_keeps_its_addresses_and_is_told_once)
 {
-    f.view = view_of(names, NULL);
+    f.fast = true;
+    f.view = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", NULL);
     resolve();
-    ck_assert_int_eq(weir_resolve_apply(&f.round, f.view), 0);
-    weir_resolve_clear(&f.round);
+    ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
     f.fails = true;
-    resolve();
-    ck_assert(!weir_resolve_differs(&f.round, f.view));
-    ck_assert_int_eq(weir_resolve_apply(&f.round, f.view), 0);
+    int asked = f.asked;
+    RUN_UNTIL(&f.r, f.asked > asked + 3);
+    ck_assert_int_eq(f.fail_count, 1);
+    ck_assert(!weir_resolve_differs(&f.names, f.view));
+    ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
     ck_assert_uint_eq(f.view->providers[0].endpoints[0].address_count, 2);
+    f.fails = false;
+    asked = f.asked;
+    RUN_UNTIL(&f.r, f.asked > asked + 3);
+    ck_assert_int_eq(f.works, 1);
+    ck_assert_int_eq(f.fail_count, 1);
 }
 END_TEST
 
-START_TEST(test_one_round_at_a_time)
+START_TEST(test_a_name_is_asked_again_by_itself_and_its_change_is_told)
+{
+    f.fast = true;
+    f.view = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", NULL);
+    resolve();
+    ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
+    f.moved = true;
+    RUN_UNTIL(&f.r, f.changed > 0 && weir_resolve_differs(&f.names, f.view));
+    ck_assert_int_eq(f.ready, 1);
+    struct weir_view *next = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", f.view);
+    ck_assert_int_eq(weir_resolve_apply(&f.names, next), 0);
+    weir_view_take_effect(next, f.view);
+    ck_assert(f.view->providers[0].endpoints[0].records[0]->gone);
+    ck_assert(!next->providers[0].endpoints[0].records[0]->gone);
+    weir_view_unref(next);
+}
+END_TEST
+
+START_TEST(test_the_time_to_live_says_when_to_ask_again)
+{
+    f.view = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", NULL);
+    f.ttl_s = 2;
+    resolve();
+    struct weir_resolve_entry *e = WEIR_CONTAINER(f.names.entries.next, struct weir_resolve_entry, link);
+    ck_assert_uint_ge(e->again.due_ms, f.r.now_ms + 1000);
+    ck_assert_uint_le(e->again.due_ms, f.r.now_ms + 2000);
+}
+END_TEST
+
+START_TEST(test_a_call_overtakes_the_one_before)
 {
     f.view = view_of(names, NULL);
-    ck_assert(weir_resolve_start(&f.round, f.dns, f.view));
-    ck_assert(!weir_resolve_start(&f.round, f.dns, f.view));
-    RUN_UNTIL(&f.r, f.done == 1);
-    weir_resolve_clear(&f.round);
+    f.silent = true;
+    want();
+    RUN_UNTIL(&f.r, f.asked > 0);
+    ck_assert_int_eq(f.ready, 0);
+    struct weir_view *next = view_of("providers: {a: {base_url: 'http://192.0.2.9:1'}}\n", f.view);
+    weir_view_unref(f.view);
+    f.view = next;
+    want(); /* names asked for in vain are forgotten */
+    ck_assert_int_eq(f.ready, 1);
+    ck_assert_int_eq(f.fail_count, 0);
+}
+END_TEST
+
+START_TEST(test_other_servers_are_asked_at_once)
+{
+    f.view = view_of(names, NULL);
+    char servers[sizeof f.servers];
+    memcpy(servers, f.servers, sizeof servers);
+    snprintf(f.servers, sizeof f.servers, "dns: {servers: ['127.0.0.1:9']");
+    struct weir_view *deaf = view_of(names, NULL);
+    struct weir_err err;
+    ck_assert_int_eq(weir_resolve_want(&f.names, deaf, &err), 0); /* under way, or refused */
     resolve();
-    ck_assert_int_eq(f.done, 2);
+    ck_assert(weir_resolve_differs(&f.names, f.view));
+    weir_view_unref(deaf);
 }
 END_TEST
 
@@ -198,11 +277,11 @@ START_TEST(test_answers_are_for_the_view_that_they_are_put_in)
 {
     f.view = view_of(names, NULL);
     resolve();
-    /* Meanwhile another configuration has come: it has a name of the round, and one that is not in it. */
+    /* Meanwhile another configuration has come: it has a name that is known, and one that is not. */
     struct weir_view *next = view_of("providers: {c: {endpoints: [{url: 'http://one.test:1'}, "
                                      "{url: 'http://new.test:1'}, {url: 'http://one.test:9'}]}}\n",
                                      f.view);
-    ck_assert_int_eq(weir_resolve_apply(&f.round, next), 0);
+    ck_assert_int_eq(weir_resolve_apply(&f.names, next), 0);
     ck_assert_uint_eq(next->providers[0].endpoints[0].address_count, 2);
     ck_assert_uint_eq(next->providers[0].endpoints[1].address_count, 0);
     ck_assert_uint_eq(next->providers[0].endpoints[2].address_count, 0);
@@ -210,19 +289,21 @@ START_TEST(test_answers_are_for_the_view_that_they_are_put_in)
 }
 END_TEST
 
-START_TEST(test_the_end_of_the_resolver_is_no_end_of_a_round)
+START_TEST(test_the_end_is_told_to_nobody)
 {
     f.silent = true;
     f.view = view_of(names, NULL);
-    ck_assert(weir_resolve_start(&f.round, f.dns, f.view));
+    want();
     RUN_UNTIL(&f.r, f.asked > 0);
-    weir_dns_close(&f.dns);
+    weir_resolve_close(&f.names);
     run_idle(&f.r);
-    ck_assert_int_eq(f.done, 0);
+    ck_assert_int_eq(f.ready + f.fail_count, 0);
 }
 END_TEST
 
-CHECK_MAIN("resolve", setup, teardown, test_literals_need_no_server, test_no_providers_is_a_round_too,
+CHECK_MAIN("resolve", setup, teardown, test_literals_need_no_server, test_no_providers_are_ready_at_once,
            test_each_name_is_asked_for_once_and_goes_to_all_who_have_it, test_another_order_is_no_difference,
-           test_a_name_that_fails_keeps_its_addresses, test_one_round_at_a_time,
-           test_answers_are_for_the_view_that_they_are_put_in, test_the_end_of_the_resolver_is_no_end_of_a_round)
+           test_a_name_that_fails_keeps_its_addresses_and_is_told_once,
+           test_a_name_is_asked_again_by_itself_and_its_change_is_told, test_the_time_to_live_says_when_to_ask_again,
+           test_a_call_overtakes_the_one_before, test_other_servers_are_asked_at_once,
+           test_answers_are_for_the_view_that_they_are_put_in, test_the_end_is_told_to_nobody)
