@@ -10,11 +10,33 @@ static uint64_t bit(const struct weir_view_endpoint *e)
     return UINT64_C(1) << e->rt->slot;
 }
 
+/* Of an endpoint that was sick, what was measured before it came back counts no more; nor does a failure after which
+ * nobody asked it for a recovery timeout, too few of them to open its circuit. 0: nothing is measured. */
+static double measured_us(struct weir_balance_latency *l, uint64_t up_since_ms, uint64_t recovery_ms, uint64_t now_us)
+{
+    if (l->at_us < up_since_ms * 1000 || (l->failed && l->at_us + recovery_ms * 1000 <= now_us))
+        weir_balance_latency_init(l, now_us);
+    return l->measured ? weir_balance_latency_us(l, now_us) : 0;
+}
+
+/* What is not measured is taken for the slowest of what is. */
+static void fill_unmeasured(struct weir_balance_item *items, unsigned n)
+{
+    double slowest = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!items[i].closed && items[i].latency_us > slowest)
+            slowest = items[i].latency_us;
+    for (unsigned i = 0; i < n; i++)
+        if (items[i].latency_us <= 0)
+            items[i].latency_us = slowest > 0 ? slowest : (double)WEIR_BALANCE_UNKNOWN_US;
+}
+
 static void look(const struct weir_choosing *c, uint64_t at_ms, struct weir_balance_item *items)
 {
     const struct weir_view_provider *p = c->provider;
     uint64_t now_us = c->worker->reactor.now_us;
     uint64_t out = weir_health_out(p->rt);
+    uint64_t recovery_ms = p->config->http.circuit_breaker.recovery_timeout_ms;
     bool compare = p->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED;
     for (unsigned i = 0; i < p->endpoint_count; i++) {
         const struct weir_view_endpoint *e = &p->endpoints[i];
@@ -22,15 +44,19 @@ static void look(const struct weir_choosing *c, uint64_t at_ms, struct weir_bala
         items[i] = (struct weir_balance_item){
             .weight = e->config->weight,
             .in_flight = atomic_load_explicit(&e->rt->in_flight, memory_order_relaxed),
-            .latency_us = compare ? weir_balance_latency_us(&e->rt->local[c->worker->index].latency, now_us) : 0,
+            .latency_us =
+                compare ? measured_us(&e->rt->local[c->worker->index].latency, since, recovery_ms, now_us) : 0,
             .up_ms = since == 0      ? UINT64_MAX
                      : at_ms > since ? at_ms - since
                                      : 0,
             .tried = (c->tried & bit(e)) != 0,
-            .ejected = (out & bit(e)) != 0 || weir_circuit_is_shunned(e->rt, at_ms),
+            .ejected =
+                (out & bit(e)) != 0 || weir_circuit_is_shunned(e->rt, at_ms) || weir_circuit_is_on_trial(e->rt, at_ms),
             .closed = e->address_count == 0 || !weir_circuit_may_admit(e->rt, at_ms),
         };
     }
+    if (compare)
+        fill_unmeasured(items, p->endpoint_count);
 }
 
 static uint32_t weight_now(const struct weir_balance_item *e, uint64_t slow_start_ms)
@@ -113,6 +139,17 @@ static uint64_t slots_of(const struct weir_view_provider *p, uint64_t items)
     return slots;
 }
 
+/* One that waits for a probe is asked by the next request that has not failed yet, however slow it was when it was
+ * sick: else it would be back only when that is forgotten. -1: there is none. */
+static int pick_probe(const struct weir_choosing *c, uint64_t candidates)
+{
+    for (unsigned i = 0; c->tried == 0 && i < c->provider->endpoint_count; i++)
+        if ((candidates >> i & 1) != 0 &&
+            weir_circuit_wants_probe(c->provider->endpoints[i].rt, c->worker->reactor.now_ms))
+            return (int)i;
+    return -1;
+}
+
 enum weir_choice weir_choose(struct weir_choosing *c)
 {
     struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
@@ -121,10 +158,16 @@ enum weir_choice weir_choose(struct weir_choosing *c)
     bool busy = leave_out_busy(c, items);
     for (;;) {
         uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
-        int i = pick(c, items, candidates);
+        int i = pick_probe(c, candidates);
+        if (i < 0)
+            i = pick(c, items, candidates);
         if (i < 0)
             return busy ? WEIR_CHOICE_BUSY : none(c);
         const struct weir_view_endpoint *e = &c->provider->endpoints[i];
+        if (!items[i].ejected && weir_circuit_is_cooled(e->rt) && !weir_circuit_begin_trial(e->rt, by.now_ms)) {
+            items[i].ejected = true; /* another worker was faster */
+            continue;
+        }
         struct weir_breaker_answer a = weir_circuit_admit(e->rt, &by);
         if (a.word != WEIR_BREAKER_ADMIT) {
             items[i].closed = true; /* another worker was faster */

@@ -30,6 +30,7 @@ void weir_circuit_configure(struct weir_circuit *c, const struct weir_config_bre
     uv_mutex_unlock(&c->lock);
     atomic_store(&c->enabled, config->enabled);
     atomic_store(&c->monitored, config->monitoring_enabled);
+    atomic_store(&c->trial_ms, config->recovery_timeout_ms);
 }
 
 /* -- with the lock held -- */
@@ -43,7 +44,8 @@ static void publish(struct weir_circuit *c, uint64_t now_ms)
     if (s.cooldown_until_ms > until)
         until = s.cooldown_until_ms;
     if (s.phase == WEIR_BREAKER_CLOSED && s.cooldown_until_ms <= now_ms)
-        mode = c->view.own.run > 0 ? WEIR_CIRCUIT_WATCHED : WEIR_CIRCUIT_CALM;
+        mode = c->view.own.run > 0 || atomic_load_explicit(&c->cooled, memory_order_relaxed) ? WEIR_CIRCUIT_WATCHED
+                                                                                             : WEIR_CIRCUIT_CALM;
     atomic_store_explicit(&c->gen, c->view.sharing ? c->view.shared.gen : 0, memory_order_relaxed);
     atomic_store_explicit(&c->own_gen, c->view.own.gen, memory_order_relaxed);
     atomic_store_explicit(&c->refuse_until_ms, until, memory_order_relaxed);
@@ -182,10 +184,45 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
     uv_mutex_lock(&c->lock);
     fold_successes(e, by->now_ms);
     weir_breaker_view_done(&c->view, &c->policy, by->now_ms, t, verdict, cooldown_ms, &reply);
+    if (cooldown_ms > 0)
+        atomic_store_explicit(&c->cooled, true, memory_order_relaxed);
+    else if (verdict != WEIR_BREAKER_NEITHER && c->view.own.cooldown_until_ms <= by->now_ms)
+        atomic_store_explicit(&c->cooled, false, memory_order_relaxed);
     note_change(c, &reply, by->now_ms);
     publish(c, by->now_ms);
     uv_mutex_unlock(&c->lock);
     tell(e, by, &reply, why);
+}
+
+bool weir_circuit_wants_probe(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    if (!enabled(c) || mode_of(c) != WEIR_CIRCUIT_GUARDED ||
+        atomic_load_explicit(&c->refuse_until_ms, memory_order_relaxed) > now_ms)
+        return false;
+    uv_mutex_lock(&c->lock);
+    bool wants = weir_breaker_view_look(&c->view, now_ms).phase != WEIR_BREAKER_CLOSED &&
+                 weir_breaker_view_may_admit(&c->view, &c->policy, now_ms);
+    uv_mutex_unlock(&c->lock);
+    return wants;
+}
+
+bool weir_circuit_is_cooled(const struct weir_endpoint *e)
+{
+    return atomic_load_explicit(&e->circuit.cooled, memory_order_relaxed);
+}
+
+bool weir_circuit_is_on_trial(const struct weir_endpoint *e, uint64_t now_ms)
+{
+    return weir_circuit_is_cooled(e) && atomic_load_explicit(&e->circuit.trial_until_ms, memory_order_relaxed) > now_ms;
+}
+
+bool weir_circuit_begin_trial(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    uint64_t until = atomic_load_explicit(&c->trial_until_ms, memory_order_relaxed);
+    uint64_t next = now_ms + atomic_load_explicit(&c->trial_ms, memory_order_relaxed);
+    return until <= now_ms && atomic_compare_exchange_strong(&c->trial_until_ms, &until, next);
 }
 
 void weir_circuit_shun(struct weir_endpoint *e, uint64_t until_ms)

@@ -39,6 +39,10 @@ struct weir_circuit {
     _Atomic uint64_t gen, own_gen;    /* for the tickets of those who are let through without the lock */
     /* 429 to a client's own key: others may fare well with theirs, so the endpoint is only chosen last until then. */
     _Atomic uint64_t shunned_until_ms;
+    /* After a cooldown, until an answer: one request a recovery timeout finds out whether it is over, and others only
+     * where no other endpoint is left. */
+    _Atomic bool cooled;
+    _Atomic uint64_t trial_until_ms, trial_ms;
 };
 
 /* Where a circuit is asked from. */
@@ -61,6 +65,14 @@ struct weir_breaker_answer weir_circuit_admit(struct weir_endpoint *e, const str
 void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller *by,
                        const struct weir_breaker_ticket *t, enum weir_breaker_verdict verdict, uint64_t cooldown_ms,
                        const char *why);
+/* It is open and its wait is over, or half open with a permit left: a request that goes there finds out whether it is
+ * well again. */
+bool weir_circuit_wants_probe(struct weir_endpoint *e, uint64_t now_ms);
+bool weir_circuit_is_cooled(const struct weir_endpoint *e);
+/* Cooled, and a request is there already to find out. */
+bool weir_circuit_is_on_trial(const struct weir_endpoint *e, uint64_t now_ms);
+/* True: the caller is that request. */
+bool weir_circuit_begin_trial(struct weir_endpoint *e, uint64_t now_ms);
 void weir_circuit_shun(struct weir_endpoint *e, uint64_t until_ms);
 bool weir_circuit_is_shunned(const struct weir_endpoint *e, uint64_t now_ms);
 

@@ -67,6 +67,11 @@ static struct weir_balance_latency *latency_of(const struct weir_request *r)
     return &r->endpoint->rt->local[r->worker->index].latency;
 }
 
+static bool is_probe(const struct weir_request *r)
+{
+    return r->try.ticket.permit != 0 || r->try.ticket.own_permit != 0;
+}
+
 /* 429 to a client that brings its own key says nothing of other clients: they go elsewhere if they can, and here if
  * not. */
 static bool is_clients_own_limit(const struct weir_request *r, unsigned status)
@@ -87,6 +92,8 @@ static void judge(struct weir_request *r, const struct weir_outcome *o, const ch
     }
     if (compares_latency(r)) {
         uint64_t now_us = weir_worker_now_us(r->worker);
+        if (verdict == WEIR_BREAKER_SUCCESS && is_probe(r)) /* what it was like when it was sick says nothing more */
+            weir_balance_latency_init(latency_of(r), now_us);
         if (verdict == WEIR_BREAKER_SUCCESS && !r->try.told)
             weir_balance_answered(latency_of(r), now_us, now_us - r->try.begun_us);
         else if (verdict == WEIR_BREAKER_FAILURE)
@@ -94,7 +101,7 @@ static void judge(struct weir_request *r, const struct weir_outcome *o, const ch
     }
     /* An endpoint whose answers all break off shall not look well at each of their heads. A probe is told of at once:
      * half-open circuits cannot wait for the end of a long stream. */
-    if (verdict == WEIR_BREAKER_SUCCESS && r->try.ticket.permit == 0 && r->try.ticket.own_permit == 0) {
+    if (verdict == WEIR_BREAKER_SUCCESS && !is_probe(r) && !weir_circuit_is_cooled(r->endpoint->rt)) {
         r->try.answered = true;
         return;
     }

@@ -22,7 +22,9 @@ void weir_balance_answered(struct weir_balance_latency *l, uint64_t now_us, uint
 {
     double sample = (double)first_byte_us;
     double w = remaining(l, now_us);
-    l->us = sample > l->us ? sample : l->us * w + sample * (1 - w);
+    l->us = sample > l->us || !l->measured ? sample : l->us * w + sample * (1 - w);
+    l->measured = true;
+    l->failed = false;
     if (now_us > l->at_us)
         l->at_us = now_us;
 }
@@ -30,6 +32,7 @@ void weir_balance_answered(struct weir_balance_latency *l, uint64_t now_us, uint
 void weir_balance_failed(struct weir_balance_latency *l, uint64_t now_us, uint64_t took_us)
 {
     weir_balance_answered(l, now_us, took_us > WEIR_BALANCE_PENALTY_US ? took_us : WEIR_BALANCE_PENALTY_US);
+    l->failed = true;
 }
 
 double weir_balance_latency_us(const struct weir_balance_latency *l, uint64_t now_us)

@@ -13,7 +13,8 @@
 
 /* An old peak has lost 63 % of its say after this long (Finagle's default). */
 #define WEIR_BALANCE_DECAY_US ((uint64_t)10000000)
-/* What an endpoint without a measurement is taken for (Finagle's default), so that a new one is not flooded. */
+/* What an endpoint without a measurement is taken for (Finagle's default). Beside others that have one, take the
+ * slowest of those in its place: this default would keep a new endpoint out for most of a minute. */
 #define WEIR_BALANCE_UNKNOWN_US ((uint64_t)1000000)
 /* A failure counts as an answer this slow: an endpoint that refuses at once would else look like the fastest. */
 #define WEIR_BALANCE_PENALTY_US ((uint64_t)5000000)
@@ -24,12 +25,14 @@
 struct weir_balance_latency {
     double us;      /* as of at_us */
     uint64_t at_us; /* of the last measurement, or of the start */
+    bool measured;  /* else `us` is the default */
+    bool failed;    /* what came last was a failure */
 };
 
 /* A new endpoint, or one about which nothing is known. */
 void weir_balance_latency_init(struct weir_balance_latency *l, uint64_t now_us);
-/* A first byte came after so long: at once where that is above the estimate (peak), else blended in by the time since
- * the last measurement. */
+/* A first byte came after so long: at once where that is above the estimate (peak) or the first one, else blended in by
+ * the time since the last measurement. */
 void weir_balance_answered(struct weir_balance_latency *l, uint64_t now_us, uint64_t first_byte_us);
 /* A try failed after so long (never for a client that left). */
 void weir_balance_failed(struct weir_balance_latency *l, uint64_t now_us, uint64_t took_us);

@@ -49,6 +49,16 @@ START_TEST(test_looking_changes_nothing)
 }
 END_TEST
 
+START_TEST(test_the_first_measurement_replaces_the_default)
+{
+    struct weir_balance_latency l;
+    weir_balance_latency_init(&l, 0);
+    ck_assert(!l.measured);
+    weir_balance_answered(&l, 1, MS);
+    ck_assert(l.measured && !l.failed && near(weir_balance_latency_us(&l, 1), 1000));
+}
+END_TEST
+
 START_TEST(test_failures_are_slow_answers)
 {
     struct weir_balance_latency l;
@@ -56,6 +66,7 @@ START_TEST(test_failures_are_slow_answers)
     weir_balance_answered(&l, 100 * SECOND, MS);
     weir_balance_failed(&l, 100 * SECOND, MS);
     ck_assert(near(weir_balance_latency_us(&l, 100 * SECOND), (double)WEIR_BALANCE_PENALTY_US));
+    ck_assert(l.failed);
     weir_balance_failed(&l, 100 * SECOND, 30 * SECOND);
     ck_assert(near(weir_balance_latency_us(&l, 100 * SECOND), 30e6));
 }
@@ -66,6 +77,7 @@ START_TEST(test_a_clock_that_goes_back)
     struct weir_balance_latency l;
     weir_balance_latency_init(&l, 10 * SECOND);
     ck_assert(near(weir_balance_latency_us(&l, 9 * SECOND), 1e6));
+    weir_balance_answered(&l, 9 * SECOND, SECOND);
     weir_balance_answered(&l, 9 * SECOND, MS);
     ck_assert(near(weir_balance_latency_us(&l, 10 * SECOND), 1e6));
     ck_assert(weir_balance_latency_us(&l, UINT64_MAX) > 0);
@@ -213,6 +225,7 @@ START_TEST(test_a_new_one_is_not_flooded)
 END_TEST
 
 CHECK_MAIN("balance", setup, NULL, test_estimate_follows_the_formula, test_looking_changes_nothing,
-           test_failures_are_slow_answers, test_a_clock_that_goes_back, test_candidates_by_rank,
-           test_the_cheaper_of_two, test_every_extreme_of_chance, test_a_slow_one_gets_little_but_something,
-           test_weights_share_the_load, test_slow_start, test_a_new_one_is_not_flooded)
+           test_the_first_measurement_replaces_the_default, test_failures_are_slow_answers, test_a_clock_that_goes_back,
+           test_candidates_by_rank, test_the_cheaper_of_two, test_every_extreme_of_chance,
+           test_a_slow_one_gets_little_but_something, test_weights_share_the_load, test_slow_start,
+           test_a_new_one_is_not_flooded)
