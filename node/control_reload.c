@@ -194,7 +194,7 @@ void weir_control_resolve(struct weir_control *c)
         return;
     }
     struct weir_log_line l;
-    weir_log_begin(&l, c->log, WEIR_LOG_ERROR, "dns_failed", "the names could not be asked for");
+    weir_log_begin(&l, c->log, WEIR_LOG_ERROR, "resolver_failed", "no name can be asked for; tried again in 30 s");
     weir_log_text(&l, "reason", err.msg);
     weir_log_end(&l);
     weir_reactor_deadline(&c->reactor, &c->refresh, c->reactor.now_ms + WEIR_NAME_RETRY_MS_MAX);
