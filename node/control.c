@@ -242,9 +242,19 @@ static void close_control(struct weir_control *c)
     weir_reactor_close(&c->reactor);
 }
 
+static void log_start(struct weir_control *c)
+{
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_INFO, "start", "weir-node begins");
+    weir_log_text(&l, "version", WEIR_VERSION);
+    weir_log_text(&l, "config", c->config_path);
+    weir_log_end(&l);
+}
+
 static int run(struct weir_control *c, const struct weir_control_opts *opts, struct weir_err *err)
 {
     struct weir_config *config = opts->config;
+    log_start(c);
     weir_control_raise_descriptors(c, config);
     weir_control_log_problems(c, opts->warnings);
     int rv = weir_control_make_workers(c, config, err);

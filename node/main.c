@@ -23,6 +23,9 @@ int main(int argc, char **argv)
         return WEIR_EXIT_USAGE;
     }
     struct weir_err err = {0};
+    /* Not weir's, but a stray one is no reason to end. */
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN); /* a client or a log reader that goes away is an error of one write, not of the node */
     code = weir_control_run(&opts, &err);
     if (err.code != 0)

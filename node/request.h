@@ -262,6 +262,8 @@ bool weir_request_head_up(struct weir_request *r, struct weir_head *out);
 bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct weir_head *out);
 /* Who the client is, by its connection, server.trusted_proxies and X-Forwarded-For. */
 void weir_request_find_address(struct weir_request *r);
+/* Longer ids of clients are replaced: the log and the providers are to be spared them. */
+#define WEIR_REQUEST_ID_MAX 128u
 /* Its id: the client's own, or one made now. */
 struct weir_str weir_request_id(struct weir_request *r);
 

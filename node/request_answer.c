@@ -25,6 +25,39 @@ static const char *error_type(unsigned status)
     }
 }
 
+/* The names that Anthropic's API has for the same, and some more of its own. */
+static const char *anthropic_error_type(unsigned status)
+{
+    switch (status) {
+    case 403:
+        return "permission_error";
+    case 413:
+        return "request_too_large";
+    case 503:
+        return "overloaded_error";
+    case 504:
+        return "timeout_error";
+    default:
+        return error_type(status);
+    }
+}
+
+/* The client expects errors in Anthropic's form: it asks for messages, under whatever prefix, or says so itself. */
+static bool speaks_anthropic(const struct weir_request *r)
+{
+    static const char messages[] = "/v1/messages";
+    if (r->head == NULL)
+        return false;
+    struct weir_str path = weir_route_path(r->head->target);
+    const char *at = path.len > 0 ? memmem(path.ptr, path.len, messages, sizeof messages - 1) : NULL;
+    if (at != NULL) {
+        const char *behind = at + sizeof messages - 1;
+        if (behind == path.ptr + path.len || *behind == '/')
+            return true;
+    }
+    return weir_fields_find(&r->head->fields, WEIR_STR("anthropic-version")) != NULL;
+}
+
 static bool add_retry_after(struct weir_request *r, struct weir_head *h)
 {
     char text[24];
@@ -130,9 +163,20 @@ void weir_request_fail(struct weir_request *r, unsigned status, const char *code
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
     json_escape(escaped, sizeof escaped, message);
-    int len =
-        snprintf(body, sizeof body, "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n",
-                 escaped, error_type(status), code);
+    int len;
+    if (speaks_anthropic(r)) {
+        char id[2 * WEIR_REQUEST_ID_MAX + 1];
+        struct weir_str raw = weir_request_id(r);
+        snprintf(message, sizeof message, "%.*s", (int)raw.len, raw.ptr);
+        json_escape(id, sizeof id, message);
+        len = snprintf(body, sizeof body,
+                       "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"%s\"},\"request_id\":\"%s\"}\n",
+                       anthropic_error_type(status), escaped, id);
+    } else {
+        len = snprintf(body, sizeof body,
+                       "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}\n", escaped,
+                       error_type(status), code);
+    }
     weir_request_answer(r, status, "application/json", body, (size_t)len);
 }
 

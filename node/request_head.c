@@ -3,8 +3,6 @@
 #include "node/node.h"
 #include "node/request.h"
 
-/* Longer ids are replaced: the log and the providers are to be spared them. */
-#define REQUEST_ID_MAX 128u
 /* X-Forwarded-For entries that are looked at from the right: proxies in a row that somebody trusts. */
 #define FORWARDED_HOPS_MAX 16u
 
@@ -91,7 +89,7 @@ static bool is_fit_id(struct weir_str id)
     for (size_t i = 0; i < id.len; i++)
         if (id.ptr[i] <= ' ' || id.ptr[i] >= 0x7f)
             return false;
-    return id.len > 0 && id.len <= REQUEST_ID_MAX;
+    return id.len > 0 && id.len <= WEIR_REQUEST_ID_MAX;
 }
 
 struct weir_str weir_request_id(struct weir_request *r)

@@ -11,6 +11,20 @@ die() {
     exit 1
 }
 
+# help_if_asked FILE "$@": for -h and --help, shows the comment at the top of FILE, the script that asks, and ends.
+help_if_asked() {
+    local file=$1 argument
+    shift
+    for argument in "$@"; do
+        case "$argument" in
+            -h | --help)
+                sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$file"
+                exit 0
+                ;;
+        esac
+    done
+}
+
 # build PRESET [TARGET...]: configures and builds. On a terminal it shows its progress, elsewhere only what failed.
 build() {
     local preset=$1 log targets=()

@@ -46,6 +46,47 @@ static void server_finish(struct weir_config_reader *r)
     listens_check(r, &server->listen, &server->admin.listen);
 }
 
+/* -- who may reach what -- */
+
+static bool is_loopback(const struct weir_config_listen *l)
+{
+    struct weir_ip ip;
+    return l->host != NULL && weir_ip_parse(&ip, weir_str_of(l->host)) && weir_ip_is_loopback(&ip);
+}
+
+/* Clients are not asked who they are, and use a key that is not theirs. */
+static void relay_check(struct weir_config_reader *r)
+{
+    const struct weir_config *c = r->c;
+    if (c->auth.key_count > 0)
+        return;
+    for (size_t i = 0; i < c->server.listen.count; i++) {
+        const struct weir_config_listen *l = &c->server.listen.at[i];
+        if (is_loopback(l))
+            continue;
+        for (size_t k = 0; k < c->provider_count; k++) {
+            const struct weir_config_provider *p = &c->providers[k];
+            if (p->api_key == NULL && p->api_key_file == NULL)
+                continue;
+            weir_config_report(r, WEIR_CONFIG_WARNING, l->line, "server.listen",
+                               "whoever reaches %s uses the api_key of %.80s: nobody is asked for a key of their own",
+                               l->text, p->name);
+            return;
+        }
+    }
+}
+
+static void allow_check(struct weir_config_reader *r)
+{
+    static const struct weir_ip any_v4 = {.bytes = {[10] = 0xff, [11] = 0xff}};
+    const struct weir_config_nets *allow = &r->c->server.admin.allow;
+    const struct weir_config_origin *origin = weir_config_origin_of(r->c, allow);
+    for (size_t i = 0; i < allow->count; i++)
+        if (allow->at[i].bits == 0 || (allow->at[i].bits == 96 && weir_ip_eq(&allow->at[i].ip, &any_v4)))
+            weir_config_report(r, WEIR_CONFIG_WARNING, origin != NULL ? origin->line : 0, "server.admin.allow",
+                               "holds every address: whoever reaches the port reads the metrics and changes the node");
+}
+
 /* -- routes -- */
 
 static const char *lower_dup(struct weir_config_reader *r, const char *text)
@@ -244,6 +285,8 @@ void weir_config_finish(struct weir_config_reader *r)
         routes_default(r, routes);
     else
         routes_finish(r, routes);
+    relay_check(r);
+    allow_check(r);
     presence_finish(c, &c->distributed_pool.enabled, &c->distributed_pool);
     presence_finish(c, &c->analytics.enabled, &c->analytics);
     analytics_check(r);

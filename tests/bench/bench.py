@@ -13,6 +13,7 @@ import procs
 import report
 import row_cpu
 import row_latency
+import row_limit
 import row_memory
 import row_pooling
 import row_stream
@@ -20,7 +21,8 @@ from proxies import Starter
 from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay")
+PROXIES = ("nginx", "haproxy", "weir")
+ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit")
 
 
 def say(text):
@@ -32,7 +34,7 @@ def parse_arguments():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"), help="build folder")
     parser.add_argument("--json", help="where the results go (default: BUILD/bench/results.json)")
     parser.add_argument("--only", default=",".join(ROWS), help=f"rows to measure, of {','.join(ROWS)}")
-    parser.add_argument("--proxies", default="nginx,haproxy,weir", help="proxies to measure")
+    parser.add_argument("--proxies", default=",".join(PROXIES), help=f"proxies to measure, of {','.join(PROXIES)}")
     parser.add_argument("--clients", default="32,128", help="clients of each of a pair, one table for each number")
     parser.add_argument("--logs", choices=("off", "on", "both"), default="both", help="access logs in the cpu row")
     parser.add_argument("--rounds", type=int, default=7)
@@ -49,6 +51,9 @@ def parse_arguments():
     args.only = args.only.split(",")
     args.proxies = args.proxies.split(",")
     args.clients = [int(n) for n in args.clients.split(",")]
+    for name in args.proxies:
+        if name not in PROXIES:
+            parser.error(f"no such proxy: {name}; there are {', '.join(PROXIES)}")
     for row in args.only:
         if row not in ROWS:
             parser.error(f"no such row: {row}; there are {', '.join(ROWS)}")
@@ -90,6 +95,11 @@ def measure(args, starter, names):
         with Wire(starter.tools) as wire, wire.far_origin() as origin:
             result = row_pooling.run_guide(starter, origin, 32, 5, args.seconds, say, "origin 50 ms away")
         yield "guide_far", result, report.guide(result)
+
+
+    if "limit" in args.only and "weir" in names:
+        result = row_limit.run(starter, args.build, 5 if args.quick else 130, say)
+        yield "limit", result, report.limit(result)
 
 
 def machine():

@@ -179,12 +179,12 @@ class Starter:
                                    upstream=upstream, port=port, hour=HOUR_S, clients=CLIENTS_MAX))
         return self._launch("haproxy", folder, ["haproxy", "-db", "-f", config], port)
 
-    def _start_weir(self, upstream, logs, reuse=True):
+    def _start_weir(self, upstream, logs, reuse=True, workers=1, rate_limit=None):
         folder = self._folder("weir")
         port = free_port()
         config = os.path.join(folder, "weir.yaml")
         model = {
-            "server": {"listen": f"127.0.0.1:{port}", "workers": 1, "max_connections": CLIENTS_MAX,
+            "server": {"listen": f"127.0.0.1:{port}", "workers": workers, "max_connections": CLIENTS_MAX,
                        "idle_timeout": HOUR_S},
             "logging": {"level": "warning", "access": logs},
             "http_client": {
@@ -192,7 +192,7 @@ class Starter:
                                 "keepalive_expiry": HOUR_S},
                 "features": {"connection_reuse": reuse},
             },
-            "providers": {"origin": {"base_url": f"http://{upstream}"}},
+            "providers": {"origin": {"base_url": f"http://{upstream}", "rate_limit": rate_limit or {}}},
         }
         with open(config, "w", encoding="utf-8") as f:
             json.dump(model, f, indent=1)  # JSON is YAML

@@ -74,6 +74,13 @@ def guide(result):
     return table(title, ["", "without", "with", "change"], rows)
 
 
+def limit(result):
+    title = f"A rate limit of {result['limit']} a minute, burst {result['burst']}, {result['offered']} offered, {result['seconds']} s"
+    rows = [["admitted, the fullest minute", result["fullest"]], ["admitted, the emptiest minute", result["emptiest"]],
+            ["admitted in all", result["admitted"]], *([f"answers {s}", n] for s, n in sorted(result["statuses"].items()))]
+    return table(title, ["by the provider's clock", "requests"], rows)
+
+
 def _change(without, with_pool):
     if not without or with_pool is None:
         return None
@@ -105,6 +112,11 @@ def targets(results):
         if key in results:
             mb = (results[key]["with"]["memory_peak_kb"] - results[key]["without"]["memory_peak_kb"]) / 1024
             found.append((f"MB that pooling adds, {results[key]['where']}", mb, 15.0, mb <= 15))
+    if results.get("limit", {}).get("emptiest") is not None:
+        r = results["limit"]
+        most = r["limit"] + r["burst"]
+        found.append(("admitted in any minute", r["fullest"], most, r["fullest"] <= most))
+        found.append(("admitted in each minute, at least", r["emptiest"], 0.99 * r["limit"], r["emptiest"] >= 0.99 * r["limit"]))
     return found
 
 

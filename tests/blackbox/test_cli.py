@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from harness import program
+from harness import ROOT, program
 
 ROOT_FILE = "providers: {a: {base_url: 'http://127.0.0.1:1'}}\n"
 
@@ -56,3 +56,25 @@ def test_a_fifo_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     run = weir("--check", "-c", tmp_path / "fifo", timeout=60)
     assert run.returncode == 0 and "there are none" in run.stderr  # a pipe without a writer is an empty file
+
+
+PROGRAMS = sorted(p for p in [*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run"] if os.access(p, os.X_OK))
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=[p.name for p in PROGRAMS])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_scripts_say_what_they_do(path, option, tmp_path):
+    run = subprocess.run([path, option], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 0 and run.stderr == ""
+    assert f"{path.parent.name}/{path.name}" in run.stdout and "#!" not in run.stdout and "set -" not in run.stdout
+
+
+def test_the_bench_knows_its_rows_and_proxies():
+    bench = ROOT / "tests" / "bench" / "bench.py"
+    for args, sentence in (
+        (("--proxies", "foo"), "no such proxy: foo; there are nginx, haproxy, weir"),
+        (("--proxies", "weir,"), "no such proxy: ; there are"),
+        (("--only", "foo"), "no such row: foo"),
+    ):
+        run = subprocess.run([bench, *args], capture_output=True, text=True, check=False, timeout=60)
+        assert run.returncode == 2 and sentence in run.stderr

@@ -175,3 +175,29 @@ def test_overlays(tmp_path):
 
     assert limit({"WEIR_ENV": ""}) == "7"
     assert limit({"WEIR_ENV": "production"}) == "9"
+
+
+@pytest.mark.parametrize(
+    ("listen", "key", "warns"),
+    [
+        ("0.0.0.0:{port}", "sk-1", True),
+        ("[::]:{port}", "sk-1", True),
+        ("127.0.0.1:{port}", "sk-1", False),
+        ("[::1]:{port}", "sk-1", False),
+        ("0.0.0.0:{port}", None, False),
+    ],
+)
+def test_an_open_relay_is_warned_of(tmp_path, listen, key, warns):
+    provider = {"base_url": "http://127.0.0.1:1", **({"api_key": key} if key else {})}
+    run = check(tmp_path, json.dumps({"server": {"listen": listen.format(port=8123)}, "providers": {"p": provider}}))
+    assert run.returncode == 0 and ("uses the api_key of p" in run.stderr) == warns
+
+
+@pytest.mark.parametrize(
+    ("allow", "warns"),
+    [(["0.0.0.0/0"], True), (["::/0"], True), (["127.0.0.0/8", "::/0"], True), (["10.0.0.0/8"], False), (["0.0.0.0/1"], False)],
+)
+def test_admin_pages_for_everybody_are_warned_of(tmp_path, allow, warns):
+    config = {"server": {"admin": {"allow": allow}}, "providers": {"p": {"base_url": "http://127.0.0.1:1"}}}
+    run = check(tmp_path, json.dumps(config))
+    assert run.returncode == 0 and ("holds every address" in run.stderr) == warns

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -381,7 +382,7 @@ def test_secrets_are_not_logged(stage):
     node.reload(stage.config(node.port, {"mock": {"base_url": upstream.url, "api_key": "sk-other-secret"}}))
     wait_for(lambda: node.metric("weir_reloads_total", result="ok") == 1, "the reload")
     node.stop()
-    assert "secret" not in node.log.replace("very-secret.yaml", "")
+    assert "secret" not in node.log.replace(str(node.config_path), "")
 
 
 def test_key_from_the_environment(stage):
@@ -391,3 +392,20 @@ def test_key_from_the_environment(stage):
     node = stage.node_of(config, port, env={"WEIR_TEST_KEY": "sk-env"})
     node.get("/x")
     assert upstream.requests[0].get("authorization") == "Bearer sk-env"
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_stray_signal_ends_nothing(stage, node, number):
+    node.tell(number)
+    with node.client() as c:
+        assert c.get("/echo").status == 200
+    assert node.stop() == 0
+
+
+def test_the_first_line_says_what_starts(stage, mock):
+    node = stage.node(mock)
+    assert node.stop() == 0
+    first = node.log_lines()[0]
+    assert (first["event"], first["config"]) == ("start", str(node.config_path))
+    version = subprocess.run([program("weir-node"), "--version"], capture_output=True, text=True, check=True).stdout
+    assert version == f"weir-node {first['version']}\n"
