@@ -83,6 +83,18 @@ static void clean(struct weir_upkeep *u, const struct weir_view_provider *v, boo
     c->swept_ms = due ? now_ms : c->swept_ms;
 }
 
+/* -- circuits -- */
+
+static void add_up_circuits(struct weir_upkeep *u, uint64_t now_ms)
+{
+    if (now_ms < u->circuits_ms)
+        return;
+    u->circuits_ms = now_ms + WEIR_UPKEEP_CIRCUITS_MS;
+    for (unsigned i = 0; i < u->view->provider_count; i++)
+        for (unsigned k = 0; k < u->view->providers[i].endpoint_count; k++)
+            weir_circuit_tick(u->view->providers[i].endpoints[k].rt, now_ms);
+}
+
 /* -- all of it -- */
 
 static void tick(struct weir_deadline *d, uint64_t now_ms)
@@ -93,6 +105,7 @@ static void tick(struct weir_deadline *d, uint64_t now_ms)
         weir_health_tick(v->rt, now_ms, u->log);
         clean(u, v, weir_scaling_tick(v, now_ms, u->log), now_ms);
     }
+    add_up_circuits(u, now_ms);
     begin_checks(u, now_ms);
     weir_reactor_deadline(u->reactor, d, now_ms + WEIR_UPKEEP_TICK_MS);
 }

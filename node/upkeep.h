@@ -10,6 +10,8 @@
 
 /* Short against everything it serves: ejections last seconds, and a peak of load is to be seen. */
 #define WEIR_UPKEEP_TICK_MS 100u
+/* The buckets of an error rate are a second at least. */
+#define WEIR_UPKEEP_CIRCUITS_MS 1000u
 
 struct weir_upkeep {
     struct weir_reactor *reactor;
@@ -19,6 +21,7 @@ struct weir_upkeep {
     struct weir_probes probes;
     unsigned first; /* provider that may begin checks first in the next turn: when they hang, each gets its share */
     struct weir_deadline tick;
+    uint64_t circuits_ms; /* when the circuits' successes are added up next */
     struct weir_rng rng;
 };
 

@@ -9,13 +9,6 @@
 /* A name server that does not answer leaves time to fail within the try. */
 #define RESOLVE_TIMEOUT_MS (WEIR_WEBHOOK_TIMEOUT_MS / 2)
 
-struct text {
-    struct weir_list link;
-    uint64_t queued_ms;
-    size_t len;
-    char bytes[];
-};
-
 static const struct weir_http_limits limits = {.head_bytes_max = 16384, .fields_max = 100};
 
 static void begin_try(struct weir_webhook *w);
@@ -37,7 +30,7 @@ static void end_try(struct weir_webhook *w)
 
 static void drop_first(struct weir_webhook *w)
 {
-    free(WEIR_CONTAINER(weir_list_pop_front(&w->queue), struct text, link));
+    free(WEIR_CONTAINER(weir_list_pop_front(&w->queue), struct weir_webhook_text, link));
     w->queued--;
     w->tries = 0;
 }
@@ -71,7 +64,7 @@ static void wait_again(struct weir_webhook *w)
 static void fail_try(struct weir_webhook *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void fail_try(struct weir_webhook *w, const char *fmt, ...)
 {
-    const struct text *first = WEIR_CONTAINER(w->queue.next, struct text, link);
+    const struct weir_webhook_text *first = WEIR_CONTAINER(w->queue.next, struct weir_webhook_text, link);
     bool final = w->status != 0 && w->status != 408 && w->status != 429 && w->status < 500;
     end_try(w);
     w->counts.failed++;
@@ -193,7 +186,7 @@ static bool fill_head(struct weir_webhook *w, struct weir_head *head, size_t len
 
 static void send_text(struct weir_webhook *w)
 {
-    const struct text *t = WEIR_CONTAINER(w->queue.next, struct text, link);
+    const struct weir_webhook_text *t = WEIR_CONTAINER(w->queue.next, struct weir_webhook_text, link);
     struct weir_stream *s = w->dialing;
     struct weir_head head;
     weir_arena_reset(&w->arena);
@@ -360,7 +353,7 @@ int weir_webhook_post(struct weir_webhook *w, struct weir_str text)
 {
     if (w->url == NULL)
         return 0;
-    struct text *t = malloc(sizeof *t + text.len);
+    struct weir_webhook_text *t = malloc(sizeof *t + text.len);
     if (t == NULL)
         return WEIR_ENOMEM;
     t->queued_ms = w->reactor->now_ms;
@@ -371,7 +364,7 @@ int weir_webhook_post(struct weir_webhook *w, struct weir_str text)
         struct weir_list *oldest = w->state == WEIR_WEBHOOK_WAITING ? w->queue.next : w->queue.next->next;
         tell_dropped(w, "more alerts wait to be posted than are kept");
         weir_list_remove(oldest);
-        free(WEIR_CONTAINER(oldest, struct text, link));
+        free(WEIR_CONTAINER(oldest, struct weir_webhook_text, link));
         w->queued--;
     }
     weir_list_push_back(&w->queue, &t->link);

@@ -26,6 +26,14 @@
 /* Addresses of the name that are tried. */
 #define WEIR_WEBHOOK_ADDRESSES_MAX 4u
 
+/* One that waits, in the queue. */
+struct weir_webhook_text {
+    struct weir_list link;
+    uint64_t queued_ms;
+    size_t len;
+    char bytes[];
+};
+
 struct weir_webhook_counts {
     uint64_t delivered, failed, dropped; /* texts, tries, texts */
 };
