@@ -81,7 +81,7 @@ def codes():
         found.update(re.findall(r'\bcode = "(\w+)"', text))
         found.update(re.findall(r'struct weir_malformed \w+ = \{\d+,\s*"(\w+)"', text))
         if path.startswith("node/request"):
-            found.update(re.findall(r'"((?:timeout|upstream)_[a-z]+)"', text))
+            found.update(re.findall(r'"((?:timeout|upstream)_(?!error")[a-z]+)"', text))
     return found
 
 
