@@ -73,9 +73,10 @@ int main(int argc, char **argv)
     struct weir_addr control = options.control;
     shared->bound = options.listen;
     unsigned ready = init_workers(workers, shared, &control, &err);
+    struct weir_addr bound = shared->bound; /* the workers' from now on: a test may have them listen anew */
     unsigned started = ready == options.workers ? start_workers(workers, ready, &err) : 0;
     if (started == options.workers) {
-        announce("listening", &shared->bound);
+        announce("listening", &bound);
         if (control.sa.sa_family != AF_UNSPEC)
             announce("control", &control);
         int number;
