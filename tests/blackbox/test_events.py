@@ -33,10 +33,10 @@ def arguments(text, at):
 
 
 def calls(pattern):
-    """File, name, arguments and what follows of each call whose name matches."""
+    """File, match, arguments and what follows of each call whose name matches."""
     for path, text in SOURCES.items():
         for m in re.finditer(rf"^ .*?\b({pattern})\(", text, re.M):
-            yield path, m.group(1), arguments(text, m.end() - 1), text[m.end() :]
+            yield path, m, arguments(text, m.end() - 1), text[m.end() :]
 
 
 def words(argument):
@@ -52,18 +52,21 @@ def events():
         levels.update(LEVELS[word] for word in re.findall(r"WEIR_LOG_[A-Z]+", level))
         fields.update(keys)
 
-    for path, name, args, rest in calls("weir_log_begin|weir_log_simple"):
+    for path, call, args, rest in calls("weir_log_begin|weir_log_simple"):
         if path == "node/log.c":
             continue
+        name, before = call.group(1), SOURCES[path][: call.start()]
         level, event = args[2:4] if name == "weir_log_begin" else args[1:3]
         body = rest[: rest.index("weir_log_end(")] if name == "weir_log_begin" else ""
         body = re.split(r"\n}", body)[0]  # a line that another function ends
         keys = re.findall(r'weir_log_(?:str|text|u64|i64|double|bool)\(&l, "(\w+)"', body)
         if not words(event):
             indirect.add(path)
-        several = len(words(event)) > 1  # which of them has which field, only the page says
+        # One of several beginnings of a line: which of them has which field, only the page says.
+        several = len(words(event)) > 1 or "weir_log_begin(" in body
+        several = several or before.rfind("weir_log_begin(") > before.rfind("weir_log_end(")
         for event_name in words(event):
-            add(event_name, "" if several or "?" in level else level, () if several else keys)
+            add(event_name, "" if len(words(event)) > 1 or "?" in level else level, () if several else keys)
     assert indirect == set(INDIRECT), "a line whose event is not a literal: INDIRECT wants to know where it comes from"
     for path, pattern in INDIRECT.values():
         names = re.findall(pattern, SOURCES[path])
