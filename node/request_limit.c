@@ -221,14 +221,13 @@ void weir_places_found(struct weir_request *r)
 
 void weir_limit_clock(struct weir_request *r, uint64_t now_ms)
 {
-    bool token = r->line == &limit_of(r)->line;
     weir_request_pin(r);
     r->limit_due_ms = r->limit_end_ms;
     weir_waitline_settle(r->line, &r->worker->pool);
     if (r->limit.waiting && r->limit_end_ms <= now_ms) {
         /* Of a token it was told less when it came, but a reload has lowered the limit. */
         leave(r);
-        if (token)
+        if (r->line == &limit_of(r)->line)
             refuse_token(r);
         else
             refuse_place(r);

@@ -199,3 +199,44 @@ def test_only_what_belongs_to_the_cluster_warns(stage, mock):
     assert node.stop() == 0  # all of its log is written
     warned = {line["key"] for line in node.log_lines() if line.get("event") == "config_warning"}
     assert warned == {"providers.mock.rate_limit.fail", "providers.mock.rate_limit.degraded_share"}
+
+
+def retrying(attempts=3):
+    return {**waits(1), "retry": {"enabled": True, "attempts": attempts, "backoff_factor": 0.01, "retry_status_codes": [500]}}
+
+
+def test_a_retry_costs_a_token_like_any_try(stage):
+    mock = stage.mock("--status", "500")
+    node = stage.node(limited(mock, 6, 3), http_client=retrying())
+    with node.client() as c:
+        r = c.get("/echo")
+    # Three tokens, three tries; the fourth would have come too late, so the third answer is the last.
+    assert (r.status, r.get("x-weir-error")) == (500, None)
+    assert len(mock.arrivals()) == 3
+    assert node.metric("weir_retries_refused_total", reason="rate_limit") == 1
+    assert outcomes(node) == {"admitted": 3, "queued": 0, "refused": 0, "left": 0}
+
+
+def test_a_retry_waits_for_its_token(stage):
+    mock = stage.mock("--status", "500")
+    node = stage.node(limited(mock, 240), http_client=retrying(2))
+    with node.client() as c:
+        assert c.get("/echo").status == 500
+    assert len(mock.arrivals()) == 3
+    assert outcomes(node) == {"admitted": 1, "queued": 2, "refused": 0, "left": 0}
+
+
+def test_a_stale_connection_is_replaced_for_free(stage):
+    def script(wire, upstream):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        wire.request_head()
+        wire.reset()  # it had been closed, as far as the node can tell
+
+    upstream = stage.upstream(script)
+    node = stage.node(limited(upstream, 1, 2))
+    with node.client() as c:
+        assert c.get("/").status == 200
+        assert c.get("/").status == 200
+    assert node.metric("weir_pool_stale_replacements_total") == 1
+    assert outcomes(node)["admitted"] == 2
