@@ -75,38 +75,71 @@ static void publish_next(struct weir_control *c)
 
 /* -- names -- */
 
-static void entry_told(struct weir_resolve *r, const struct weir_resolve_entry *e, enum weir_resolve_event event)
+static void note_latency(struct weir_control *c, const struct weir_resolve_entry *e)
 {
-    struct weir_control *c = r->owner;
-    struct weir_log_line l;
-    if (event == WEIR_RESOLVE_ANSWERED) {
-        for (unsigned i = 0; i < c->view->provider_count; i++) {
-            struct weir_endpoint *rt = weir_view_endpoint_named(&c->view->providers[i], e->id);
-            if (rt != NULL)
-                weir_latency_observe(&rt->control, WEIR_LATENCY_DNS, e->took_us, c->reactor.now_us);
-        }
-        return;
+    for (unsigned i = 0; i < c->view->provider_count; i++) {
+        struct weir_endpoint *rt = weir_view_endpoint_named(&c->view->providers[i], e->id);
+        if (rt != NULL)
+            weir_latency_observe(&rt->control, WEIR_LATENCY_DNS, e->took_us, c->reactor.now_us);
     }
-    if (event == WEIR_RESOLVE_FAILS)
-        weir_log_begin(&l, c->log, WEIR_LOG_WARN, "dns_failed",
-                       "a name does not resolve; what was known of it stays in use");
-    else
-        weir_log_begin(&l, c->log, WEIR_LOG_INFO, "dns_works", "a name resolves again");
+}
+
+static void log_fails(struct weir_control *c, const struct weir_resolve_entry *e)
+{
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_WARN, "dns_failed",
+                   "a name does not resolve; what was known of it stays in use");
     weir_log_text(&l, "endpoint", e->id);
-    if (event == WEIR_RESOLVE_FAILS)
-        weir_log_text(&l, "reason", e->problem);
+    weir_log_text(&l, "reason", e->problem);
     weir_log_end(&l);
 }
 
-static void log_addresses(struct weir_log_line *l, const char *key, const struct weir_view_endpoint *e)
+static void log_works(struct weir_control *c, const struct weir_resolve_entry *e)
 {
-    char text[WEIR_ADDRESSES_MAX * WEIR_ADDR_TEXT_MAX], one[WEIR_ADDR_TEXT_MAX];
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_INFO, "dns_works", "a name resolves again");
+    weir_log_text(&l, "endpoint", e->id);
+    weir_log_end(&l);
+}
+
+static void entry_told(struct weir_resolve *r, const struct weir_resolve_entry *e, enum weir_resolve_event event)
+{
+    switch (event) {
+    case WEIR_RESOLVE_ANSWERED:
+        note_latency(r->owner, e);
+        return;
+    case WEIR_RESOLVE_FAILS:
+        log_fails(r->owner, e);
+        return;
+    case WEIR_RESOLVE_WORKS:
+        log_works(r->owner, e);
+        return;
+    }
+}
+
+#define ADDRESSES_TEXT_MAX (WEIR_ADDRESSES_MAX * WEIR_ADDR_TEXT_MAX)
+
+static const char *addresses_text(char *text, const struct weir_view_endpoint *e)
+{
+    char one[WEIR_ADDR_TEXT_MAX];
     size_t len = 0;
     text[0] = '\0';
     for (unsigned i = 0; i < e->address_count; i++)
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i > 0 ? " " : "",
+        len += (size_t)snprintf(text + len, ADDRESSES_TEXT_MAX - len, "%s%s", i > 0 ? " " : "",
                                 weir_addr_text(&e->addresses[i], one));
-    weir_log_text(l, key, text);
+    return text;
+}
+
+static void log_moved(struct weir_control *c, const struct weir_view_endpoint *old,
+                      const struct weir_view_endpoint *now)
+{
+    char text[ADDRESSES_TEXT_MAX];
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_INFO, "endpoint_addresses", "a name resolves to other addresses");
+    weir_log_text(&l, "endpoint", now->config->id);
+    weir_log_text(&l, "old", addresses_text(text, old));
+    weir_log_text(&l, "new", addresses_text(text, now));
+    weir_log_end(&l);
 }
 
 static bool same_set(const struct weir_view_endpoint *a, const struct weir_view_endpoint *b)
@@ -135,14 +168,8 @@ static void publish_moved(struct weir_control *c)
         for (unsigned k = 0; k < v->providers[i].endpoint_count; k++) {
             const struct weir_view_endpoint *old = &c->view->providers[i].endpoints[k];
             const struct weir_view_endpoint *now = &v->providers[i].endpoints[k];
-            struct weir_log_line l;
-            if (old->address_count == 0 || same_set(old, now))
-                continue;
-            weir_log_begin(&l, c->log, WEIR_LOG_INFO, "endpoint_addresses", "a name resolves to other addresses");
-            weir_log_text(&l, "endpoint", now->config->id);
-            log_addresses(&l, "old", old);
-            log_addresses(&l, "new", now);
-            weir_log_end(&l);
+            if (old->address_count > 0 && !same_set(old, now))
+                log_moved(c, old, now);
         }
     }
     weir_control_publish(c, v);
