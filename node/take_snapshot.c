@@ -44,6 +44,8 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
     uint64_t idle = 0;
     out->id = e->config->id;
     out->addresses = e->address_count;
+    for (unsigned i = 0; i < e->address_count; i++)
+        out->addresses_failed += weir_address_out(e->records[i], weir_clock_us() / 1000);
     out->last_connect_failed = atomic_load(&e->rt->last_connect_failed);
     weir_endpoint_counters_sum(&out->counters, &e->rt->control);
     for (unsigned w = 0; w < e->rt->worker_count; w++) {

@@ -1,6 +1,7 @@
 """Providers by name, asked of a name server that the test plays."""
 
 import collections
+import re
 import socket
 import struct
 import threading
@@ -326,6 +327,8 @@ def test_a_name_s_addresses_share_the_load(stage, names):
 def test_one_dead_address_is_nobody_s_error(stage, names):
     node, *_ = three(stage, names)
     ask_until_avoided(node)
+    health = node.get("/health/connections")
+    assert re.search(r'"addresses_failed": ?1\b', health.text), health.text
 
 
 def test_one_hung_address_is_nobody_s_error(stage, names):
