@@ -31,6 +31,11 @@ static void fill_unmeasured(struct weir_balance_item *items, unsigned n)
             items[i].latency_us = slowest > 0 ? slowest : (double)WEIR_BALANCE_UNKNOWN_US;
 }
 
+static bool is_meant(const struct weir_choosing *c, const struct weir_view_endpoint *e)
+{
+    return c->only == 0 || (c->only & bit(e)) != 0;
+}
+
 static void look(const struct weir_choosing *c, uint64_t at_ms, struct weir_balance_item *items)
 {
     const struct weir_view_provider *p = c->provider;
@@ -52,7 +57,7 @@ static void look(const struct weir_choosing *c, uint64_t at_ms, struct weir_bala
             .tried = (c->tried & bit(e)) != 0,
             .ejected =
                 (out & bit(e)) != 0 || weir_circuit_is_shunned(e->rt, at_ms) || weir_circuit_is_on_trial(e->rt, at_ms),
-            .closed = e->address_count == 0 || !weir_circuit_may_admit(e->rt, at_ms),
+            .closed = !is_meant(c, e) || e->address_count == 0 || !weir_circuit_may_admit(e->rt, at_ms),
         };
     }
     if (compare)
@@ -99,7 +104,7 @@ static enum weir_choice none(struct weir_choosing *c)
     bool resolved = false;
     for (unsigned i = 0; i < c->provider->endpoint_count; i++) {
         const struct weir_view_endpoint *e = &c->provider->endpoints[i];
-        if (e->address_count == 0)
+        if (e->address_count == 0 || !is_meant(c, e))
             continue;
         uint64_t until = weir_circuit_refuses_until_ms(e->rt, now_ms);
         resolved = true;

@@ -19,6 +19,7 @@ struct weir_choosing {
     const struct weir_view_provider *provider;
     struct weir_worker *worker;
     uint64_t tried; /* endpoints that have failed this request, a bit for each slot */
+    uint64_t only;  /* no others may be chosen, likewise; 0: any may */
 
     /* CHOSEN: */
     const struct weir_view_endpoint *endpoint;

@@ -9,6 +9,9 @@
  * of an answer, or to a failure, is a try; the free replacement of a reused connection that died unanswered goes on
  * with its try.
  *
+ * A redirect that weir follows (request_redirect.c) goes to POOL at the endpoint that it names, in a try of its own
+ * that is no retry.
+ *
  * The body's start is kept in a replay buffer (retry.replay_buffer) until the answer begins; a body that does not fit
  * goes out on a connection that has carried nothing, since it could not be sent twice. */
 #ifndef WEIR_NODE_REQUEST_H
@@ -54,6 +57,14 @@ struct weir_try {
     bool told;                    /* its circuit knows how it ended */
     bool answered;                /* well, so far: what it is told unless the answer breaks off */
     bool replacing;               /* its first connection was stale: only a new one will do */
+};
+
+/* Where a provider has sent the request on; of all zero bytes it has not. */
+struct weir_request_redirect {
+    struct weir_str method, target; /* in place of the client's, unless target is empty; in the arena */
+    uint64_t slot;                  /* the one endpoint that was named, a bit; 0: any */
+    uint8_t count;                  /* followed so far */
+    bool restarts; /* the request is still what it was: a retry begins again with it, at any endpoint */
 };
 
 /* How weir codes the answer; of all zero bytes it does not. */
@@ -102,10 +113,12 @@ struct weir_request {
     struct weir_address *avoid; /* where its last try failed, if there are others; the view's */
     struct weir_try try;
     struct weir_request_coding coding;
-    bool body_ended;   /* the client's request is complete */
-    bool end_sent_up;  /* ... and has been sent on */
-    bool answer_begun; /* a byte of the final head has gone to the client */
-    bool answer_ended; /* the last one too */
+    struct weir_request_redirect redirect;
+    struct weir_str asked; /* the target that was sent last; in the arena */
+    bool body_ended;       /* the client's request is complete */
+    bool end_sent_up;      /* ... and has been sent on */
+    bool answer_begun;     /* a byte of the final head has gone to the client */
+    bool answer_ended;     /* the last one too */
     bool head_prepared;
     bool continued; /* the client has been told to go on (100) */
     bool reused;
@@ -176,9 +189,20 @@ struct weir_try_failure {
 void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f);
 /* A final head has come: tells the circuit. True: it is not passed on, another try follows. */
 bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head);
+/* Of the answer whose head has come nothing is passed on; the try is over. From inside the head's event. */
+void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head);
 /* The try is over, and nothing more is to be said of it: nobody's fault where nothing was said yet. Legal when none is
  * open. */
 void weir_request_end_try(struct weir_request *r);
+
+/* -- redirects (request_redirect.c) -- */
+
+/* A final head has come. True: it is not passed on: the request goes on elsewhere, or has failed. */
+bool weir_request_follow(struct weir_request *r, const struct weir_head *head);
+/* Another try follows: where the request is still what it was, it begins again before its first redirect. */
+void weir_request_unfollow(struct weir_request *r);
+/* The method of what is asked now; empty once the head is gone. */
+struct weir_str weir_request_method(const struct weir_request *r);
 
 /* -- its connection (request_upstream.c) -- */
 
@@ -192,6 +216,8 @@ void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reas
 void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_counter reason);
 /* Those of the try: pool, read, write, total. The deadline has to be armed anew. */
 void weir_request_stop_clocks(struct weir_request *r);
+/* The body, which has ended, is not sent again. */
+void weir_request_forget_body(struct weir_request *r);
 /* More of the client's body has come, or its end: sends on what may be sent. */
 void weir_request_push_body(struct weir_request *r, const uint8_t *p, size_t n);
 void weir_request_push_end(struct weir_request *r);

@@ -253,12 +253,14 @@ static bool prepare(struct weir_request *r)
     return begin_trace(r) && add_configured(r);
 }
 
-bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
+/* What is asked of the endpoint: as the client said it, or as a redirect did. */
+static bool find_target(struct weir_request *r)
 {
-    if (!r->head_prepared && !prepare(r))
-        return false;
-    r->head_prepared = true;
     struct weir_str target = r->head->target;
+    if (r->redirect.target.len > 0) {
+        r->asked = r->redirect.target;
+        return true;
+    }
     if (r->route->strip_prefix) {
         char *scratch = weir_arena_bytes(&r->arena, target.len + 1);
         if (scratch == NULL)
@@ -271,9 +273,20 @@ bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
         if (target.ptr == NULL)
             return false;
     }
+    r->asked = target;
+    return true;
+}
+
+bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
+{
+    if (!r->head_prepared && !prepare(r))
+        return false;
+    r->head_prepared = true;
+    if (!find_target(r))
+        return false;
     *out = (struct weir_head){
-        .method = r->head->method,
-        .target = target,
+        .method = weir_request_method(r),
+        .target = r->asked,
         .authority = weir_str_of(r->endpoint->config->authority),
         .content_length = r->head->content_length,
         .has_body = r->head->has_body,

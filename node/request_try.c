@@ -136,7 +136,7 @@ static struct weir_retry_sight sight_of(const struct weir_request *r, const stru
     uint64_t now_ms = r->worker->reactor.now_ms;
     return (struct weir_retry_sight){
         .outcome = *o,
-        .method = r->head != NULL ? r->head->method : (struct weir_str){"", 0},
+        .method = weir_request_method(r),
         .retries = r->retries,
         .replaced = r->replaced,
         .answer_begun = r->answer_begun,
@@ -165,7 +165,10 @@ static bool decide(struct weir_request *r, const struct weir_outcome *o)
 {
     struct weir_retry_sight s = sight_of(r, o);
     uint64_t now_ms = r->worker->reactor.now_ms;
-    struct weir_choosing next = {.provider = r->provider, .worker = r->worker, .tried = r->tried | bit_of(r->endpoint)};
+    struct weir_choosing next = {.provider = r->provider,
+                                 .worker = r->worker,
+                                 .tried = r->tried | bit_of(r->endpoint),
+                                 .only = r->redirect.restarts ? 0 : r->redirect.slot};
     const struct weir_config_retry *policy = &r->provider->config->http.retry;
     bool elsewhere = s.elsewhere = true;
     struct weir_retry_decision d = weir_retry_decide(policy, &s);
@@ -186,6 +189,7 @@ static bool decide(struct weir_request *r, const struct weir_outcome *o)
     /* Once all have failed it, any will do but the last one. */
     r->tried = elsewhere ? next.tried : bit_of(r->endpoint);
     r->retries++;
+    weir_request_unfollow(r);
     r->step = WEIR_STEP_BACKOFF;
     r->again_due_ms = now_ms + d.delay_ms;
     return true;
@@ -249,6 +253,17 @@ static struct weir_outcome outcome_of(const struct weir_request *r, const struct
     return o;
 }
 
+void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head)
+{
+    weir_request_stop_clocks(r);
+    if (r->end_sent_up && weir_upstream_read_out(r->upstream, r->up, head)) {
+        r->up = NULL;
+        r->upstream = NULL;
+    }
+    weir_request_let_upstream_go(r, WEIR_EC_CLOSED_CANCEL);
+    weir_request_end_try(r);
+}
+
 bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head)
 {
     struct weir_outcome o = outcome_of(r, head);
@@ -259,13 +274,7 @@ bool weir_request_answer_again(struct weir_request *r, const struct weir_head *h
                               r->try.in_flight);
     if (!decide(r, &o))
         return false;
-    weir_request_stop_clocks(r);
-    if (r->end_sent_up && weir_upstream_read_out(r->upstream, r->up, head)) {
-        r->up = NULL;
-        r->upstream = NULL;
-    }
-    weir_request_let_upstream_go(r, WEIR_EC_CLOSED_CANCEL);
-    weir_request_end_try(r);
+    weir_request_let_answer_go(r, head);
     go_again(r);
     return true;
 }
@@ -410,7 +419,7 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
     r->target = (struct weir_upstream_target){r->endpoint, r->hold, elsewhere ? r->avoid : NULL};
     r->waiter = (struct weir_pool_waiter){
         .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = r->fresh || r->try.replacing || elsewhere},
-        .again = r->replaced || r->retries > 0,
+        .again = r->replaced || r->retries > 0 || r->redirect.count > 0,
         .provider = r->provider->rt,
         .wanted = r->endpoint->rt,
         .target = &r->target,
@@ -439,7 +448,8 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
 
 void weir_request_try(struct weir_request *r)
 {
-    struct weir_choosing choosing = {.provider = r->provider, .worker = r->worker, .tried = r->tried};
+    struct weir_choosing choosing = {
+        .provider = r->provider, .worker = r->worker, .tried = r->tried, .only = r->redirect.slot};
     const char *name = r->provider->config->name;
     if (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS)
         return;

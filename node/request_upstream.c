@@ -66,6 +66,12 @@ static void forget_replay(struct weir_replay *k)
         drop_kept(k);
 }
 
+void weir_request_forget_body(struct weir_request *r)
+{
+    drop_kept(&r->replay);
+    r->replay.broken = false; /* there is nothing that could not be sent again */
+}
+
 /* Sends what of the kept body has not gone out on this connection; true when all of it has. */
 static bool send_kept(struct weir_request *r)
 {
@@ -229,7 +235,7 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     weir_latency_observe(weir_request_endpoint_counters(r), WEIR_LATENCY_FIRST_BYTE, now - r->granted_us, now);
     r->first_byte_us = now;
     weir_request_pin(r);
-    bool again = weir_request_answer_again(r, head);
+    bool again = weir_request_answer_again(r, head) || weir_request_follow(r, head);
     weir_request_unpin(r);
     if (again)
         return;

@@ -19,7 +19,7 @@
     X(RATE_LIMIT, true, WARN, "rate limits")             \
     X(SCALING, true, WARN, "adaptive pool sizes")        \
     X(BALANCE, true, WARN, "load-aware endpoint choice") \
-    X(REDIRECTS, false, WARN, "following redirects")     \
+    X(REDIRECTS, true, WARN, "following redirects")      \
     X(COMPRESSION, true, WARN, "compression")            \
     X(DNS_CACHE, true, WARN, "the DNS cache switch")     \
     X(ALERTS, true, WARN, "alerts")                      \
