@@ -246,7 +246,8 @@ def test_port_of_its_own(stage, mock):
 
 def test_admin_port_outlives_the_clients_in_a_drain(stage, mock):
     admin = free_port()
-    node = stage.node(mock, ready=False, server={"admin": {"listen": f"127.0.0.1:{admin}"}, "workers": 2, "drain_timeout": 600})
+    server = {"admin": {"listen": f"127.0.0.1:{admin}"}, "workers": 2, "drain_timeout": 600, "header_timeout": 600}
+    node = stage.node(mock, ready=False, server=server)
 
     def on_admin(page):
         with Client(admin) as c:
@@ -255,6 +256,7 @@ def test_admin_port_outlives_the_clients_in_a_drain(stage, mock):
     wait_for(lambda: on_admin("/health/ready").status == 200, "the admin port")
     kept = Client(admin)
     assert kept.get("/health/live").status == 200
+    kept.send(b"GET /metr")
     with node.client() as c:
         c.ask("GET", "/echo", [("x-mock-gate", "g")])
         mock.wait_waiting("g")
@@ -265,7 +267,7 @@ def test_admin_port_outlives_the_clients_in_a_drain(stage, mock):
         assert re.search(r"^weir_draining 1$", on_admin("/metrics/prometheus").text, re.M)
         mock.steps("g")
         assert c.response().status == 200
-    assert node.wait() == 0, "and an idle scraper does not keep it from ending"
+    assert node.wait() == 0, "and a scraper that hangs does not keep it from ending"
     kept.close()
 
 
