@@ -42,11 +42,16 @@ const char *weir_config_action_text(enum weir_config_action a)
 static const struct weir_config_field alert_fields[] = {
     WEIR_CONFIG_VALUE(TEXT, ALERT, name, "name", NULL, "The rule's name.", .required = true),
     WEIR_CONFIG_VALUE(TEXT, ALERT, condition, "condition", NULL,
-                      "An expression over metric names: arithmetic, comparison, and/or, parentheses.",
+                      "An expression over metric names (the guide's, and `weir_*` families as the sum of their rows): "
+                      "arithmetic, comparison, and/or, parentheses.",
                       .explain = weir_config_explain_condition, .required = true),
     WEIR_CONFIG_VALUE(CHOICE, ALERT, severity, "severity", "warning", "How bad it is.", .choices = severity_choices),
     WEIR_CONFIG_VALUE(TEXT, ALERT, message, "message", "", "What to say when it fires; none: the name."),
-    WEIR_CONFIG_VALUE(CHOICE, ALERT, action, "action", "log", "What to do when it fires.", .choices = action_choices),
+    WEIR_CONFIG_VALUE(
+        CHOICE, ALERT, action, "action", "log",
+        "What to do beside logging it: `webhook` posts to `alerting.webhook_url`, `scale_up` shows that more "
+        "nodes are wanted, `investigate` logs a diagnosis.",
+        .choices = action_choices),
     WEIR_CONFIG_VALUE(DURATION, ALERT, for_ms, "for", "0", "The condition must hold this long first.",
                       WEIR_CONFIG_RANGE(0, 86400)),
 };
@@ -81,8 +86,8 @@ static const struct weir_config_field alerting_fields[] = {
          WEIR_CONFIG_RANGE(1, 3600)),
     PART(DURATION, CONFIG, alerting, window_ms, "window", "300", "Counters count over this.",
          WEIR_CONFIG_RANGE(1, 86400)),
-    PART(SECRET_URL, CONFIG, alerting, webhook_url, "webhook_url", NULL, "Where the action `webhook` posts.",
-         .check = weir_config_check_http_url),
+    PART(SECRET_URL, CONFIG, alerting, webhook_url, "webhook_url", NULL,
+         "Where the action `webhook` posts, in Alertmanager's format.", .check = weir_config_check_http_url),
 };
 const struct weir_config_section weir_config_section_alerting =
     PART_TABLE(alerting_fields, CONFIG, alerting, "When to raise the alarm.");
