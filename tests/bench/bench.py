@@ -16,13 +16,14 @@ import row_latency
 import row_limit
 import row_memory
 import row_pooling
+import row_storm
 import row_stream
 from proxies import Starter
 from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
-ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit")
+ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm")
 
 
 def say(text):
@@ -100,6 +101,9 @@ def measure(args, starter, names):
     if "limit" in args.only and "weir" in names:
         result = row_limit.run(starter, args.build, 5 if args.quick else 130, say)
         yield "limit", result, report.limit(result)
+    if "storm" in args.only and "weir" in names:
+        result = row_storm.run(starter, args.build, 2 if args.quick else 12, say)
+        yield "storm", result, report.storm(result)
 
 
 def machine():

@@ -179,7 +179,7 @@ class Starter:
                                    upstream=upstream, port=port, hour=HOUR_S, clients=CLIENTS_MAX))
         return self._launch("haproxy", folder, ["haproxy", "-db", "-f", config], port)
 
-    def _start_weir(self, upstream, logs, reuse=True, workers=1, rate_limit=None):
+    def _start_weir(self, upstream, logs, reuse=True, workers=1, rate_limit=None, urls=None, http_client=None):
         folder = self._folder("weir")
         port = free_port()
         config = os.path.join(folder, "weir.yaml")
@@ -191,8 +191,10 @@ class Starter:
                 "pool_limits": {"max_connections": CLIENTS_MAX, "max_keepalive_connections": CLIENTS_MAX,
                                 "keepalive_expiry": HOUR_S},
                 "features": {"connection_reuse": reuse},
+                **(http_client or {}),
             },
-            "providers": {"origin": {"base_url": f"http://{upstream}", "rate_limit": rate_limit or {}}},
+            "providers": {"origin": {"endpoints": [{"url": url} for url in urls or [f"http://{upstream}"]],
+                                     "rate_limit": rate_limit or {}}},
         }
         with open(config, "w", encoding="utf-8") as f:
             json.dump(model, f, indent=1)  # JSON is YAML

@@ -81,6 +81,22 @@ def limit(result):
     return table(title, ["by the provider's clock", "requests"], rows)
 
 
+def storm(result):
+    calm, dead = result["calm"], result["storm"]
+    title = (f"All {result['endpoints']} endpoints dead under {result['rate']} requests/s, recovery timeout "
+             f"{result['recovery_s']} s; back {result['back_s']:.2f} s after they healed")
+    rows = [["requests offered", calm["offered"], dead["offered"]],
+            ["seen by the provider", calm["seen"], dead["seen"]],
+            ["of those offered", f"{calm['seen'] / calm['offered']:.3f}", f"{dead['seen'] / dead['offered']:.3f}"],
+            *([f"answers {s}", calm["answers"].get(s, 0), dead["answers"].get(s, 0)]
+              for s in sorted({*calm["answers"], *dead["answers"]})),
+            *([f"200, and 503 from the open circuit, {q}, ms", f"{calm['ms']['200'][q]:.2f}", f"{dead['ms']['503'][q]:.2f}"]
+              for q in ("p50", "p99")),
+            ["CPU, of a core", f"{calm['cpu']:.3f}", f"{dead['cpu']:.3f}"],
+            ["log lines a second", f"{calm['lines_per_s']:.2f}", f"{dead['lines_per_s']:.2f}"]]
+    return table(title, ["", "well", "dead"], rows)
+
+
 def _change(without, with_pool):
     if not without or with_pool is None:
         return None
