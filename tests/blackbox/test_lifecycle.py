@@ -321,8 +321,7 @@ def test_descriptor_limit_is_raised_and_reported(stage, mock):
     with open(f"/proc/{node.pid}/limits") as f:
         line = next(text for text in f if text.startswith("Max open files"))
     assert line.split()[3] == "256", line
-    warned = [entry for entry in node.log_lines() if "256" in json.dumps(entry) and "descriptor" in json.dumps(entry)]
-    assert warned, node.log
+    wait_for(lambda: [e for e in node.log_lines() if e["event"] == "descriptors" and e["limit"] == 256], "the warning")
     assert node.get("/echo").status == 200
 
 
