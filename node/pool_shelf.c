@@ -145,6 +145,9 @@ enum weir_endpoint_counter weir_pool_conn_spent(const struct weir_pool *p, const
         atomic_load_explicit(&pr->total, memory_order_relaxed) >
             atomic_load_explicit(&pr->total_max, memory_order_relaxed))
         return WEIR_EC_CLOSED_CONFIG;
+    if (atomic_load_explicit(&pr->force_cleanup, memory_order_relaxed) &&
+        (weir_health_out(pr) >> c->endpoint->slot & 1) != 0)
+        return WEIR_EC_CLOSED_UNHEALTHY;
     if (atomic_load_explicit(&pr->idle_max, memory_order_relaxed) == 0 && c->leases > 0)
         return WEIR_EC_CLOSED_ASKED;
     if (lifetime_max_ms != 0 && p->connector->now_ms(p->arg) - c->opened_ms >= lifetime_max_ms)

@@ -45,6 +45,7 @@ struct weir_provider *weir_provider_new(const char *name, unsigned worker_count)
 void weir_provider_configure(struct weir_provider *p, const struct weir_config_provider *config)
 {
     (void)weir_scaling_apply(p, config);
+    atomic_store(&p->force_cleanup, config->http.health.force_cleanup);
     atomic_store(&p->queued_max, config->http.pool.max_pending);
     atomic_store(&p->keepalive_expiry_ms, (uint32_t)config->http.pool.keepalive_expiry_ms);
     atomic_store(&p->lifetime_max_ms, (uint32_t)config->http.pool.max_lifetime_ms);

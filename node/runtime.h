@@ -82,10 +82,10 @@ struct weir_provider_local {
 /* Control's alone; see node/cleanup.h. */
 struct weir_cleaning {
     bool under_way;
-    bool limits_changed;       /* since the last sweep was ordered */
-    uint64_t sick;             /* slots with connections that are to go before the next sweep is due */
-    uint64_t unhealthy_before; /* at the last look */
-    uint64_t swept_ms;         /* when the last one that was due was ordered; 0: none yet */
+    bool limits_changed;  /* since the last sweep was ordered */
+    uint64_t sick;        /* slots whose connections are to go before the next sweep is due */
+    uint64_t sick_before; /* out of health at the last look */
+    uint64_t swept_ms;    /* when the last one that was due was ordered; 0: none yet */
 };
 
 struct weir_provider {
@@ -98,11 +98,12 @@ struct weir_provider {
     _Atomic uint32_t total_max, idle_max, queued_max;
     _Atomic uint32_t keepalive_expiry_ms, lifetime_max_ms; /* 0: none */
     /* The ledger, exact over all workers. */
-    _Atomic uint32_t total;   /* connections open, being opened, or a slot in transit */
-    _Atomic uint32_t idle;    /* parked, all workers */
-    _Atomic uint32_t waiting; /* requests that wait, all workers */
-    _Atomic uint32_t queued;  /* of these, those that no open dial covers */
-    _Atomic uint32_t opening; /* dials under way */
+    _Atomic uint32_t total;     /* connections open, being opened, or a slot in transit */
+    _Atomic uint32_t idle;      /* parked, all workers */
+    _Atomic uint32_t waiting;   /* requests that wait, all workers */
+    _Atomic uint32_t queued;    /* of these, those that no open dial covers */
+    _Atomic uint32_t opening;   /* dials under way */
+    _Atomic bool force_cleanup; /* what comes back from an endpoint that is out of health is closed */
     struct weir_provider_health health;
     struct weir_scaling scaling;
     struct weir_cleaning cleaning;

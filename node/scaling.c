@@ -62,7 +62,7 @@ static void gather(const struct weir_view_provider *v, struct weir_tuning_sums *
         for (unsigned i = 0; i < v->endpoint_count; i++)
             weir_endpoint_counters_sum(&endpoints, &v->endpoints[i].rt->local[w].counters);
     }
-    *sums = (struct weir_tuning_sums){.tries = endpoints.at[WEIR_EC_TRIES],
+    *sums = (struct weir_tuning_sums){.requests = provider.at[WEIR_PC_REQUESTS],
                                       .exchanges = endpoints.at[WEIR_EC_EXCHANGES],
                                       .exchange_us = endpoints.at[WEIR_EC_EXCHANGE_US],
                                       .connects = weir_hist_count(&provider.hist[WEIR_H_CONNECT]),

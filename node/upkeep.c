@@ -59,8 +59,8 @@ static uint64_t with_idle(const struct weir_view_provider *v, uint64_t slots)
 }
 
 /* A sweep each cleanup_interval; when the load is low, so that it disturbs nobody, from half of it on. Before that when
- * the limits have changed, and with force_cleanup when there are connections to endpoints that are passed over, or that
- * have just been found unhealthy (an unhealthy one that may not be passed over goes on to be used). */
+ * the limits have changed, and with force_cleanup when there are connections to endpoints that have just gone out of
+ * health; those in use go when they come back, unless the endpoint is not passed over and so goes on to be used. */
 static void clean(struct weir_upkeep *u, const struct weir_view_provider *v, bool limits_changed, uint64_t now_ms)
 {
     struct weir_cleaning *c = &v->rt->cleaning;
@@ -69,8 +69,8 @@ static void clean(struct weir_upkeep *u, const struct weir_view_provider *v, boo
     if (c->swept_ms == 0)
         c->swept_ms = now_ms;
     if (config->force_cleanup)
-        c->sick |= with_idle(v, out | (unhealthy & ~c->unhealthy_before));
-    c->unhealthy_before = unhealthy;
+        c->sick |= with_idle(v, (out | unhealthy) & ~c->sick_before);
+    c->sick_before = out | unhealthy;
     c->limits_changed |= limits_changed;
     uint64_t since_ms = now_ms - c->swept_ms;
     bool due = since_ms >= config->cleanup_interval_ms ||

@@ -40,7 +40,7 @@ void weir_tuning_note(struct weir_tuning_history *h, uint64_t now_ms, const stru
 {
     if (h->due_ms != 0) {
         h->slot[h->at].ms = now_ms - h->begun_ms;
-        h->slot[h->at].sums = (struct weir_tuning_sums){.tries = grown(sums->tries, h->last.tries),
+        h->slot[h->at].sums = (struct weir_tuning_sums){.requests = grown(sums->requests, h->last.requests),
                                                         .exchanges = grown(sums->exchanges, h->last.exchanges),
                                                         .exchange_us = grown(sums->exchange_us, h->last.exchange_us),
                                                         .connects = grown(sums->connects, h->last.connects),
@@ -54,18 +54,18 @@ void weir_tuning_note(struct weir_tuning_history *h, uint64_t now_ms, const stru
 
 uint32_t weir_tuning_measured_size(const struct weir_tuning_history *h, uint32_t before)
 {
-    uint64_t tries = 0, exchanges = 0, exchange_us = 0;
+    uint64_t requests = 0, exchanges = 0, exchange_us = 0;
     double rate = 0;
     for (unsigned i = 0; i < WEIR_TUNING_SLOTS; i++) {
         const struct weir_tuning_sums *s = &h->slot[i].sums;
-        tries += s->tries;
+        requests += s->requests;
         exchanges += s->exchanges;
         exchange_us += s->exchange_us;
         if (h->slot[i].ms > 0)
-            rate = max_of(rate, (double)s->tries * 1000 / (double)h->slot[i].ms);
+            rate = max_of(rate, (double)s->requests * 1000 / (double)h->slot[i].ms);
     }
     if (exchanges == 0)
-        return tries > 0 ? before : 0;
+        return requests > 0 ? before : 0;
     uint32_t size = weir_tuning_pool_size((int64_t)ceil(rate), (double)exchange_us / (double)exchanges / 1000);
     return size < before && size > before - before / 10 ? before : size;
 }

@@ -34,7 +34,7 @@ struct weir_tuning_timeouts weir_tuning_timeouts(double network_latency_s, doubl
 
 /* Sums since the beginning, or of a slot. */
 struct weir_tuning_sums {
-    uint64_t tries;
+    uint64_t requests;               /* that asked for a connection, whether they got one or not: what is wanted */
     uint64_t exchanges, exchange_us; /* answers received to their end, and the time they took */
     uint64_t connects, connect_us;
 };
@@ -55,9 +55,9 @@ bool weir_tuning_due(const struct weir_tuning_history *h, uint64_t now_ms);
 /* Ends the slot. A sum that is below what it was (an endpoint has gone) counts as nothing new. */
 void weir_tuning_note(struct weir_tuning_history *h, uint64_t now_ms, const struct weir_tuning_sums *sums);
 
-/* The size by the highest rate of tries of a slot and the mean time of an exchange, in the last minute. Nothing
- * measured: 0, or `before` where tries were begun and none has ended yet. A lower size than before counts only when it
- * is lower by a tenth. */
+/* The size by the highest rate of requests of a slot and the mean time of an exchange, in the last minute. Nothing
+ * measured: 0, or `before` where there were requests and none has ended yet. A lower size than before counts only when
+ * it is lower by a tenth. */
 uint32_t weir_tuning_measured_size(const struct weir_tuning_history *h, uint32_t before);
 /* The mean time of a connect in the last minute, in seconds; -1: there was none. */
 double weir_tuning_measured_latency(const struct weir_tuning_history *h);

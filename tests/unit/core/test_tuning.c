@@ -342,12 +342,12 @@ static struct weir_tuning_history history;
 static struct weir_tuning_sums sums;
 static uint64_t at_ms;
 
-/* A slot in which so many tries are begun and end after so many milliseconds each. */
-static void slot(uint64_t tries, uint64_t each_ms)
+/* A slot in which so many requests come and end after so many milliseconds each. */
+static void slot(uint64_t requests, uint64_t each_ms)
 {
-    sums.tries += tries;
-    sums.exchanges += tries;
-    sums.exchange_us += tries * each_ms * 1000;
+    sums.requests += requests;
+    sums.exchanges += requests;
+    sums.exchange_us += requests * each_ms * 1000;
     at_ms += WEIR_TUNING_SLOT_MS;
     ck_assert(!weir_tuning_due(&history, at_ms - 1) || history.due_ms == 0);
     ck_assert(weir_tuning_due(&history, at_ms));
@@ -380,7 +380,7 @@ START_TEST(test_nothing_to_measure)
     slot(0, 0);
     ck_assert_uint_eq(weir_tuning_measured_size(&history, 99), 0);
     ck_assert(weir_tuning_measured_latency(&history) < 0);
-    sums.tries += 7; /* long answers: none has ended */
+    sums.requests += 7; /* long answers: none has ended */
     slot(0, 0);
     ck_assert_uint_eq(weir_tuning_measured_size(&history, 99), 99);
     sums = (struct weir_tuning_sums){0}; /* an endpoint has gone with what it had counted */

@@ -51,6 +51,22 @@ START_TEST(test_connections_to_the_sick_go)
 }
 END_TEST
 
+/* With force_cleanup nothing is kept that comes back from an endpoint that is passed over. */
+START_TEST(test_what_comes_back_from_the_sick_goes)
+{
+    struct weir_pool_conn *c[3] = {lease_new(0, 1), lease_new(0, 1), lease_new(0, 0)};
+    atomic_store(&provider->health.out, slot_of(1));
+    weir_pool_release(pools[0], c[0]);
+    ck_assert_uint_eq(provider->idle, 1);
+    atomic_store(&provider->force_cleanup, true);
+    weir_pool_release(pools[0], c[1]);
+    weir_pool_release(pools[0], c[2]);
+    ck_assert_uint_eq(provider->idle, 2);
+    ck_assert_uint_eq(closed(1, WEIR_EC_CLOSED_UNHEALTHY), 1);
+    ck_assert_uint_eq(weir_pool_clean(pools[0], provider, 0), 1); /* and what was kept before */
+}
+END_TEST
+
 START_TEST(test_disturbed_ones_go)
 {
     struct weir_pool_conn *c[3];
@@ -87,4 +103,5 @@ START_TEST(test_what_is_over_the_limits_goes_oldest_first)
 END_TEST
 
 CHECK_MAIN("cleanup", setup, world_close, test_nothing_is_wrong, test_connections_to_the_sick_go,
-           test_disturbed_ones_go, test_old_ones_go, test_what_is_over_the_limits_goes_oldest_first)
+           test_what_comes_back_from_the_sick_goes, test_disturbed_ones_go, test_old_ones_go,
+           test_what_is_over_the_limits_goes_oldest_first)

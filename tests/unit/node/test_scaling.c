@@ -101,14 +101,14 @@ START_TEST(test_a_reload_keeps_the_band)
 }
 END_TEST
 
-/* Five seconds with so many tries that took so long each. */
-static bool slot(uint64_t tries, uint64_t each_ms)
+/* Five seconds with so many requests that took so long each. */
+static bool slot(uint64_t requests, uint64_t each_ms)
 {
     struct weir_endpoint_local *l = &view->providers[0].endpoints[0].rt->local[1];
     struct weir_provider_local *pl = &rt()->local[0];
-    weir_endpoint_add(&l->counters, WEIR_EC_TRIES, tries);
-    weir_endpoint_add(&l->counters, WEIR_EC_EXCHANGES, tries);
-    weir_endpoint_add(&l->counters, WEIR_EC_EXCHANGE_US, tries * each_ms * 1000);
+    weir_provider_add(&pl->counters, WEIR_PC_REQUESTS, requests);
+    weir_endpoint_add(&l->counters, WEIR_EC_EXCHANGES, requests);
+    weir_endpoint_add(&l->counters, WEIR_EC_EXCHANGE_US, requests * each_ms * 1000);
     weir_hist_observe(&pl->counters, WEIR_H_CONNECT, 4000000);
     return tick_after(WEIR_TUNING_SLOT_MS);
 }
