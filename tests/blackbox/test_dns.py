@@ -105,9 +105,11 @@ class Hung:
 
 
 class Dropper:
-    """Accepts, reads a little, and resets."""
+    """Accepts, reads a little, and resets; not before `let_go` is set."""
 
     def __init__(self, address, port):
+        self.let_go = threading.Event()
+        self.let_go.set()
         self.listener = socket.create_server((address, port))
         self.accepted = 0
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -121,10 +123,12 @@ class Dropper:
                 return
             self.accepted += 1
             s.recv(65536)
+            self.let_go.wait(30)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             s.close()
 
     def close(self):
+        self.let_go.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(10)
@@ -350,6 +354,33 @@ def test_one_address_that_drops_what_it_accepts_is_nobody_s_error(stage, names):
         for _ in range(10):
             assert status(node) == (200, None)
         assert dropper.accepted == accepted
+    finally:
+        dropper.close()
+
+
+def test_a_retry_at_the_same_endpoint_goes_to_another_address(stage, mock, names):
+    names.names["two.weir.test"] = ["127.0.0.1", "127.0.0.3"]
+    names.ttl = 3600
+    retry = {"enabled": True, "attempts": 1, "backoff_factor": 0}
+    node = stage.node(
+        f"http://two.weir.test:{mock.port}",
+        dns={"servers": [names.address]},
+        http_client={"retry": retry, "features": {"connection_reuse": False}},
+    )
+    dropper = Dropper("127.0.0.3", mock.port)
+    dropper.let_go.clear()
+    try:
+        with node.client() as c:
+            c.ask("GET", "/echo")
+            wait_for(lambda: dropper.accepted or mock.stats()["requests"]["total"], "the request to be somewhere")
+            if not dropper.accepted:  # it was the other one's turn
+                assert c.response().status == 200
+                c.ask("GET", "/echo")
+                wait_for(lambda: dropper.accepted, "the request to be there")
+            assert status(node) == (200, None)  # which makes it this one's turn again
+            dropper.let_go.set()
+            assert c.response().status == 200
+        assert dropper.accepted == 1
     finally:
         dropper.close()
 

@@ -52,11 +52,16 @@ static bool thing_disturbed(const struct weir_pool_conn *c)
     return WEIR_CONTAINER(c, const struct thing, pooled)->disturbed;
 }
 
+static enum weir_endpoint_counter thing_spent(void *arg, const struct weir_pool_conn *c)
+{
+    (void)arg;
+    return WEIR_CONTAINER(c, const struct thing, pooled)->spent;
+}
+
 static void thing_parked(void *arg, struct weir_pool_conn *c, uint32_t expiry_ms)
 {
     (void)arg;
-    (void)c;
-    (void)expiry_ms;
+    thing_of(c)->park_ms_max = expiry_ms;
 }
 
 static void thing_nothing(void *arg, struct weir_pool_conn *c)
@@ -85,6 +90,7 @@ static const struct weir_connector connector = {
     .open = open_thing,
     .close = close_thing,
     .disturbed = thing_disturbed,
+    .spent = thing_spent,
     .parked = thing_parked,
     .unparked = thing_nothing,
     .detach = thing_nothing,

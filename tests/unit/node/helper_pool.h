@@ -13,6 +13,8 @@
 struct thing {
     struct weir_pool_conn pooled;
     bool disturbed;
+    enum weir_endpoint_counter spent; /* what the connector says of it */
+    uint32_t park_ms_max;             /* what it was told when it was parked last */
 };
 
 /* A worker. */
