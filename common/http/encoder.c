@@ -160,6 +160,8 @@ static int hand_on(struct weir_encoder *e, struct weir_exchange *to, const uint8
 
 void weir_encoder_room(struct weir_encoder *e, struct weir_exchange *to)
 {
+    if (e->waiting == NULL)
+        return;
     e->waiting_at += send_within_room(e, to, e->waiting + e->waiting_at, weir_encoder_waiting(e));
     if (e->waiting_at < e->waiting_len)
         return;
