@@ -141,6 +141,26 @@ def test_failed_tries_eject_and_time_brings_back(stage):
     assert len(events(node, "endpoint_ejected")) == 1
 
 
+def test_no_checks_while_the_circuit_is_open(stage):
+    well, sick = stage.mock("--name", "well"), stage.mock("--name", "sick")
+    client = {
+        "health": {**CHECKS, "path": "/v1/models", "unhealthy_threshold": 1000},
+        "circuit_breaker": {"enabled": True, "failure_threshold": 3, "recovery_timeout": 3600},
+    }
+    node = stage.node({"mock": of(well, sick)}, http_client=client)
+    count = lambda m, result: node.metric("weir_health_checks_total", endpoint=m.url, result=result)  # noqa: E731
+    sick.plan(status=500)
+    with node.client() as c:
+        assert sum(c.get("/echo").status == 500 for _ in range(20)) == 3
+    told = wait_event(node, "circuit_opened", sick)
+    assert told["provider"] == "mock"
+    begun = count(well, "passed")
+    wait_for(lambda: count(well, "passed") > begun + 1, "what was under way to end")
+    failed, begun = count(sick, "failed"), count(well, "passed")
+    wait_for(lambda: count(well, "passed") > begun + 10, "checks of the other one")
+    assert count(sick, "failed") == failed
+
+
 # -- cleaning --
 
 
