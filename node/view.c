@@ -58,7 +58,7 @@ static int set_addresses(struct weir_view *v, struct weir_view_endpoint *e, cons
 {
     assert(count <= WEIR_ADDRESSES_MAX);
     struct weir_addr *copy = weir_arena_alloc(&v->arena, (count + 1) * sizeof *copy);
-    struct weir_address **records = weir_arena_alloc(&v->arena, (count + 1) * sizeof *records);
+    struct weir_address **records = weir_arena_alloc(&v->arena, (count + 1) * sizeof(void *));
     if (copy == NULL || records == NULL)
         return WEIR_ENOMEM;
     for (unsigned i = 0; i < count; i++) {
