@@ -40,7 +40,14 @@ Configuration: {config}. Logs: {folder}/*.log. Things to try, from another termi
    curl -s http://localhost:{port}/api/alerts | jq .
    curl -s http://localhost:{port}/debug/memory/pool | jq .
 
-6. OpenAI's and Anthropic's own clients, pointed here by base URL alone:
+6. A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its
+   circuit opens, and five seconds later one request at a time sees whether it is well:
+   curl -s -X POST 'http://{control}/plan?status=500'
+   for i in $(seq 20); do curl -s -o /dev/null -w '%{{http_code}} ' http://localhost:{port}/v1/models; done
+   curl -s http://localhost:{port}/health/circuit-breaker | jq '.providers.openai'
+   curl -s -X POST 'http://{control}/plan'     # well again
+
+7. OpenAI's and Anthropic's own clients, pointed here by base URL alone:
    import OpenAI from "openai";
    const openai = new OpenAI({{ baseURL: "http://localhost:{port}/v1", apiKey: "any" }});
    const stream = await openai.chat.completions.create({{
@@ -104,7 +111,7 @@ class Demo:
         return {process.name: process.stop() for process in reversed(self.processes)}
 
     def describe(self):
-        print(TRY.format(port=self.port, mocks=", ".join(self.mocks), config=os.path.join(self.folder, "demo.yaml"),
+        print(TRY.format(port=self.port, mocks=", ".join(self.mocks), control=self.controls[0], config=os.path.join(self.folder, "demo.yaml"),
                          folder=self.folder), flush=True)
 
     def wait(self):

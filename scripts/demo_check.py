@@ -168,6 +168,25 @@ class Checks:
         """A provider's error passes unchanged; an impossible request gets weir's own."""
         fetch(self.node, "POST", "/v1/chat/completions", CHAT, {**FAST, "x-mock-status": "401"}, status=401)
 
+    def circuits(self):
+        """The states of the circuits of the two endpoints behind the chats."""
+        page = json.loads(fetch(self.node, "GET", "/health/circuit-breaker"))
+        return sorted(endpoint["state"] for endpoint in page["providers"]["openai"]["endpoints"].values())
+
+    def sick(self):
+        """One of two endpoints fails: no client sees it, its circuit opens, and closes once it is well."""
+        fetch(self.demo.controls[0], "POST", "/plan?status=500")
+
+        def chat_until(states):
+            def reached():
+                self.chat()
+                return self.circuits() == states
+            return reached
+
+        wait_until(chat_until(["closed", "open"]), "the sick endpoint's circuit to open")
+        fetch(self.demo.controls[0], "POST", "/plan")
+        wait_until(chat_until(["closed", "closed"]), "its circuit to close")
+
     def commands(self):
         for command in COMMANDS:
             line = command.replace("PORT", str(self.demo.port))
@@ -179,7 +198,7 @@ def check(demo):
     """Raises Failed at the first answer that is wrong; returns how many checks passed."""
     checks = Checks(demo)
     done = 0
-    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "metrics", "commands"):
+    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "commands"):
         getattr(checks, name)()
         print(f"demo: ok: {name}", flush=True)
         done += 1
