@@ -463,47 +463,6 @@ static void run_random(uint64_t seed)
         ck_assert_int_eq(admit(&views[i]).word, WEIR_BREAKER_ADMIT);
 }
 
-START_TEST(test_successes_told_in_bulk)
-{
-    policy.rate_ppm = WEIR_BREAKER_PPM / 2;
-    weir_breaker_view_succeeded(&views[0], &policy, now, 30);
-    for (int i = 0; i < 4; i++)
-        ck_assert(request(&views[0], WEIR_BREAKER_FAILURE));
-    weir_breaker_view_succeeded(&views[0], &policy, now, 1); /* ends the run */
-    ck_assert(request(&views[0], WEIR_BREAKER_FAILURE));
-    ck_assert_uint_eq(views[0].own.run, 1);
-    struct weir_breaker_counts c = weir_breaker_window(&views[0].own, &policy, now);
-    ck_assert_uint_eq(c.ok, 31);
-    ck_assert_uint_eq(c.fail, 5);
-    /* Shared, they are reported, and make the node a witness. */
-    learn(&views[1]);
-    weir_breaker_view_succeeded(&views[1], &policy, now, 9);
-    struct weir_breaker_report r;
-    ck_assert(weir_breaker_view_take(&views[1], now, &r));
-    ck_assert_uint_eq(r.ok, 9);
-    ck_assert_uint_eq(r.recent_ok, 9);
-}
-END_TEST
-
-START_TEST(test_permits_that_were_not_used_in_time)
-{
-    share_all();
-    fail_often(&views[0]);
-    sync(&views[0]);
-    learn(&views[1]);
-    now += policy.recovery_ms;
-    ck_assert_int_eq(admit(&views[1]).word, WEIR_BREAKER_REFUSE_HALF_OPEN);
-    sync(&views[1]);
-    ck_assert_uint_eq(views[1].permit_count, 1);
-    ck_assert(weir_breaker_view_may_admit(&views[1], &policy, now));
-    now += policy.permit_ms;
-    ck_assert_int_eq(admit(&views[1]).word, WEIR_BREAKER_REFUSE_HALF_OPEN); /* it has expired; another is asked for */
-    ck_assert_uint_eq(views[1].permit_count, 0);
-    sync(&views[1]);
-    ck_assert(request(&views[1], WEIR_BREAKER_SUCCESS));
-}
-END_TEST
-
 START_TEST(test_random_events)
 {
     for (uint64_t seed = 1; seed <= 30; seed++)
@@ -514,5 +473,4 @@ END_TEST
 CHECK_MAIN("breaker_view", setup, NULL, test_alone, test_cooling, test_one_opens_it_for_all,
            test_failures_of_several_add_up, test_a_probe_needs_a_shared_permit, test_asks_once_until_answered,
            test_a_broken_node_keeps_to_itself, test_the_store_goes_away, test_older_news_are_ignored,
-           test_one_probe_per_recovery_timeout, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time,
-           test_random_events)
+           test_one_probe_per_recovery_timeout, test_random_events)

@@ -1,0 +1,92 @@
+/* What a view keeps and tells aside from single outcomes: successes added up elsewhere, and permits kept for later. */
+#include "check_main.h"
+#include "core/breaker_view.h"
+
+static struct weir_breaker_policy policy;
+static struct weir_breaker_view a, b;
+static struct weir_breaker_state shared;
+static struct weir_breaker_reply reply;
+static uint64_t now;
+
+static void setup(void)
+{
+    policy = (struct weir_breaker_policy){.failure_threshold = 5,
+                                          .recovery_ms = 10000,
+                                          .recovery_max_ms = 10000,
+                                          .permits = 1,
+                                          .permit_ms = 5000,
+                                          .window_ms = 10000,
+                                          .window_min = 20};
+    now = 1000000;
+    weir_breaker_init(&shared, now);
+    weir_breaker_view_init(&a, 1, now);
+    weir_breaker_view_init(&b, 2, now);
+}
+
+static void learn(struct weir_breaker_view *v)
+{
+    struct weir_breaker_sight seen = weir_breaker_look(&shared);
+    weir_breaker_view_learn(v, now, &seen, now);
+}
+
+static void sync(struct weir_breaker_view *v)
+{
+    struct weir_breaker_report r;
+    ck_assert(weir_breaker_view_take(v, now, &r));
+    weir_breaker_report(&shared, &policy, now, &r, &reply);
+    learn(v);
+    weir_breaker_view_granted(v, now, &reply, now);
+}
+
+static bool request(struct weir_breaker_view *v, enum weir_breaker_verdict verdict)
+{
+    struct weir_breaker_answer got = weir_breaker_view_admit(v, &policy, now, &reply);
+    if (got.word == WEIR_BREAKER_ADMIT)
+        weir_breaker_view_done(v, &policy, now, &got.ticket, verdict, 0, &reply);
+    return got.word == WEIR_BREAKER_ADMIT;
+}
+
+START_TEST(test_successes_told_in_bulk)
+{
+    policy.rate_ppm = WEIR_BREAKER_PPM / 2;
+    weir_breaker_view_succeeded(&a, &policy, now, 30);
+    for (int i = 0; i < 4; i++)
+        ck_assert(request(&a, WEIR_BREAKER_FAILURE));
+    weir_breaker_view_succeeded(&a, &policy, now, 1); /* ends the run */
+    ck_assert(request(&a, WEIR_BREAKER_FAILURE));
+    ck_assert_uint_eq(a.own.run, 1);
+    struct weir_breaker_counts c = weir_breaker_window(&a.own, &policy, now);
+    ck_assert_uint_eq(c.ok, 31);
+    ck_assert_uint_eq(c.fail, 5);
+    /* Shared, they are reported, and make the node a witness. */
+    learn(&b);
+    weir_breaker_view_succeeded(&b, &policy, now, 9);
+    struct weir_breaker_report r;
+    ck_assert(weir_breaker_view_take(&b, now, &r));
+    ck_assert_uint_eq(r.ok, 9);
+    ck_assert_uint_eq(r.recent_ok, 9);
+}
+END_TEST
+
+START_TEST(test_permits_that_were_not_used_in_time)
+{
+    learn(&a);
+    for (int i = 0; i < 5; i++)
+        ck_assert(request(&a, WEIR_BREAKER_FAILURE));
+    sync(&a);
+    learn(&b);
+    now += policy.recovery_ms;
+    ck_assert_int_eq(weir_breaker_view_admit(&b, &policy, now, &reply).word, WEIR_BREAKER_REFUSE_HALF_OPEN);
+    sync(&b);
+    ck_assert_uint_eq(b.permit_count, 1);
+    ck_assert(weir_breaker_view_may_admit(&b, &policy, now));
+    now += policy.permit_ms;
+    ck_assert_int_eq(weir_breaker_view_admit(&b, &policy, now, &reply).word,
+                     WEIR_BREAKER_REFUSE_HALF_OPEN); /* it has expired; another is asked for */
+    ck_assert_uint_eq(b.permit_count, 0);
+    sync(&b);
+    ck_assert(request(&b, WEIR_BREAKER_SUCCESS));
+}
+END_TEST
+
+CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time)
