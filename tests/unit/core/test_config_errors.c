@@ -286,6 +286,9 @@ START_TEST(test_what_is_not_in_this_build)
         {P "auth: {keys: [{name: a, key: b}]}\n", "f.yaml:2: error: auth: not in this build (client authentication)"},
         {P "routes: [{model: 'gpt-*', provider: p}]\n",
          "f.yaml:2: error: routes[0].model: not in this build (routing by model)"},
+        {P "http_client: {follow_redirects: true}\n",
+         "f.yaml:2: warning: http_client.follow_redirects: true is not in this build: same_origin is in force, other "
+         "redirects pass to the client"},
         {P "analytics: {scaling_prediction_window: 60}\n",
          "f.yaml:2: warning: analytics: has no effect in this build (analytics)"},
     };
