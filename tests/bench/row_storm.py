@@ -4,6 +4,7 @@ the storm costs the node; then how soon it is back."""
 import contextlib
 import os
 import time
+import urllib.error
 import urllib.request
 
 from load import quantile
@@ -14,7 +15,7 @@ CLIENTS = 20
 RATE = 1000
 ENDPOINTS = 3
 RECOVERY_S = 2
-# Deadlines of the guide's defaults but for the recovery timeout, which is to come round several times in a run.
+# The defaults but for the recovery timeout, which is to come round several times in a run.
 HTTP_CLIENT = {"circuit_breaker": {"failure_threshold": 5, "recovery_timeout": RECOVERY_S}}
 
 
