@@ -111,8 +111,8 @@ class Demo:
         return {process.name: process.stop() for process in reversed(self.processes)}
 
     def describe(self):
-        print(TRY.format(port=self.port, mocks=", ".join(self.mocks), control=self.controls[0], config=os.path.join(self.folder, "demo.yaml"),
-                         folder=self.folder), flush=True)
+        print(TRY.format(port=self.port, mocks=", ".join(self.mocks), control=self.controls[0],
+                         config=os.path.join(self.folder, "demo.yaml"), folder=self.folder), flush=True)
 
     def wait(self):
         """Until a signal comes or a process ends by itself."""
