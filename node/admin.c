@@ -7,11 +7,11 @@
 #include "node/node.h"
 
 static const struct {
-    const char *path;
+    struct weir_str path;
     bool open;
     const char *methods;
 } pages[] = {
-#define PAGE(id, path, open, methods) {path, open, methods},
+#define PAGE(id, path, open, methods) {{path, sizeof(path) - 1}, open, methods},
     WEIR_ADMIN_MAP(PAGE)
 #undef PAGE
 };
@@ -21,7 +21,7 @@ static enum weir_admin_page page_of(struct weir_str path)
     if (path.len > 1 && path.ptr[path.len - 1] == '/')
         path.len--;
     for (unsigned i = 0; i < WEIR_ADMIN_NONE; i++)
-        if (weir_str_eq(path, weir_str_of(pages[i].path)))
+        if (weir_str_eq(path, pages[i].path))
             return (enum weir_admin_page)i;
     return WEIR_ADMIN_NONE;
 }

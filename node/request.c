@@ -275,13 +275,15 @@ void weir_request_stop_clocks(struct weir_request *r)
     r->pool_due_ms = r->read_due_ms = r->write_due_ms = r->total_due_ms = WEIR_NEVER;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 void weir_request_arm(struct weir_request *r)
 {
-    const uint64_t clocks[] = {r->read_due_ms,  r->write_due_ms,    r->total_due_ms,
-                               r->again_due_ms, r->deadline_due_ms, r->limit_due_ms};
-    uint64_t due = r->pool_due_ms;
-    for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++)
-        due = clocks[i] < due ? clocks[i] : due;
+    uint64_t try_due = earlier(earlier(r->read_due_ms, r->write_due_ms), earlier(r->total_due_ms, r->pool_due_ms));
+    uint64_t due = earlier(try_due, earlier(earlier(r->again_due_ms, r->deadline_due_ms), r->limit_due_ms));
     if (due == WEIR_NEVER)
         weir_deadline_clear(&r->deadline);
     else if (due != r->deadline.due_ms)

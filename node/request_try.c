@@ -123,6 +123,8 @@ static const struct {
 
 static bool give_up(struct weir_request *r, enum weir_retry_reason reason)
 {
+    if (reason == WEIR_RETRY_FINAL) /* the way of every good answer */
+        return false;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         if (refusals[i].reason == reason) {
             weir_provider_add(weir_request_provider_counters(r), refusals[i].counter, 1);
@@ -267,8 +269,9 @@ void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *
 bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head)
 {
     struct weir_outcome o = outcome_of(r, head);
-    char why[16];
-    snprintf(why, sizeof why, "status %u", head->status);
+    char why[16] = "";
+    if (head->status >= 400) /* others say nothing that a circuit would have to give a reason for */
+        snprintf(why, sizeof why, "status %u", head->status);
     judge(r, &o, why);
     weir_concurrency_answered(&r->endpoint->rt->concurrency, o.status, r->first_byte_us - r->granted_us,
                               r->try.in_flight);

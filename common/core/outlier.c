@@ -4,6 +4,14 @@
 
 #include "core/wheel.h"
 
+/* A circuit opens after as many: two reasons to leave an endpoint alone would only tell everything twice. */
+static uint32_t failures_in_a_row(const struct weir_config_http *c)
+{
+    if (!c->health.enabled)
+        return 0;
+    return c->circuit_breaker.enabled ? WEIR_OUTLIER_RATES_ALONE : c->circuit_breaker.failure_threshold;
+}
+
 struct weir_outlier_opts weir_outlier_opts_of(const struct weir_config_http *c)
 {
     uint64_t recovery_ms = c->circuit_breaker.recovery_timeout_ms;
@@ -11,7 +19,7 @@ struct weir_outlier_opts weir_outlier_opts_of(const struct weir_config_http *c)
     return (struct weir_outlier_opts){.checks = c->health.enabled,
                                       .check_interval_ms = c->health.check_interval_ms,
                                       .unhealthy_threshold = c->health.unhealthy_threshold,
-                                      .failures_in_a_row = c->health.enabled ? c->circuit_breaker.failure_threshold : 0,
+                                      .failures_in_a_row = failures_in_a_row(c),
                                       .eject_ms = eject_ms,
                                       .eject_ms_max = recovery_ms > eject_ms ? recovery_ms : eject_ms};
 }

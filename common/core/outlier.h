@@ -27,6 +27,9 @@
  * number of deviations: of three endpoints none can lie two deviations out. */
 #define WEIR_OUTLIER_RATE_MARGIN 0.3
 
+/* As failures_in_a_row: a run of failures ejects nobody. */
+#define WEIR_OUTLIER_RATES_ALONE UINT32_MAX
+
 struct weir_outlier_opts {
     bool checks; /* active ones are made */
     uint64_t check_interval_ms;
@@ -37,7 +40,8 @@ struct weir_outlier_opts {
 };
 
 /* health.*, and from the circuit breaker its failure_threshold and, as eject_ms_max, its recovery_timeout: what has
- * healed is back within one of these. Without health.enabled neither checks nor tries eject. */
+ * healed is back within one of these. With a circuit breaker runs of failures are its affair. Without health.enabled
+ * neither checks nor tries eject. */
 struct weir_outlier_opts weir_outlier_opts_of(const struct weir_config_http *c);
 
 enum weir_outlier_change {

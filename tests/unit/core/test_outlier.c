@@ -380,6 +380,8 @@ START_TEST(test_of_the_configuration)
     struct weir_outlier_opts got = weir_outlier_opts_of(&c);
     ck_assert(got.checks && got.check_interval_ms == 7 && got.unhealthy_threshold == 2);
     ck_assert(got.failures_in_a_row == 4 && got.eject_ms == 15000 && got.eject_ms_max == 60000);
+    c.circuit_breaker.enabled = true;
+    ck_assert_uint_eq(weir_outlier_opts_of(&c).failures_in_a_row, WEIR_OUTLIER_RATES_ALONE);
     c.health.enabled = false;
     c.circuit_breaker.recovery_timeout_ms = 0;
     got = weir_outlier_opts_of(&c);
