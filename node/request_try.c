@@ -419,9 +419,11 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
     struct weir_pool_conn *c;
     r->step = WEIR_STEP_POOL;
     bool elsewhere = has_address(r->endpoint, r->avoid);
+    /* A probe on a connection kept from before could turn out stale, and then be two. */
+    bool fresh = r->fresh || r->try.replacing || elsewhere || is_probe(r);
     r->target = (struct weir_upstream_target){r->endpoint, r->hold, elsewhere ? r->avoid : NULL};
     r->waiter = (struct weir_pool_waiter){
-        .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = r->fresh || r->try.replacing || elsewhere},
+        .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = fresh},
         .again = r->replaced || r->retries > 0 || r->redirect.count > 0,
         .provider = r->provider->rt,
         .wanted = r->endpoint->rt,
