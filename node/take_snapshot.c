@@ -108,6 +108,9 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     out->gauges[WEIR_PG_CLOCK_TOTAL_US] = 1000 * weir_scaling_total_ms(p);
     out->gauges[WEIR_PG_ENDPOINTS_EJECTED] = (uint64_t)__builtin_popcountll(weir_health_out(p->rt));
     limit_gauges(out->gauges, &p->rt->limit);
+    struct weir_retry_budget_sight budget = weir_retry_budget_look(p->rt->retry_budget, weir_clock_us() / 1000);
+    out->gauges[WEIR_PG_BUDGET_USED] = budget.retries;
+    out->gauges[WEIR_PG_BUDGET_ALLOWED] = budget.allowed;
     out->tries_before = p->rt->tries_monitored;
     out->tries_failed_before = p->rt->tries_failed_monitored;
     out->endpoints = endpoints;

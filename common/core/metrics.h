@@ -167,7 +167,10 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(CLOCK_CONNECT_US, "weir_timeout_seconds", "clock=\"connect\"", GAUGE, US, WEIR_HELP_CLOCK)                     \
     X(CLOCK_READ_US, "weir_timeout_seconds", "clock=\"read\"", GAUGE, US, WEIR_HELP_CLOCK)                           \
     X(CLOCK_TOTAL_US, "weir_timeout_seconds", "clock=\"total\"", GAUGE, US, WEIR_HELP_CLOCK)                         \
-    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")
+    X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")              \
+    X(BUDGET_USED, "weir_retry_budget_used", "", GAUGE, COUNT, "Retries of the last ten seconds.")                   \
+    X(BUDGET_ALLOWED, "weir_retry_budget_allowed", "", GAUGE, COUNT,                                                 \
+      "Retries that the requests of the last ten seconds allow.")
 #define WEIR_GAUGE_NONE UINT64_MAX
 
 #define WEIR_HELP_CLOCK "Clocks in force of a try that begins now: as configured, or by auto_tune."

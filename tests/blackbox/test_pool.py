@@ -249,6 +249,28 @@ def test_weights(stage):
     assert "aaaa" not in "".join(names).replace("b", "-"), "smooth: never four in a row"
 
 
+def test_a_new_endpoint_starts_slowly(stage):
+    a, b = stage.mock("--name", "a"), stage.mock("--name", "b")
+    node = stage.node(endpoints(a), http_client={"slow_start": 3600})
+
+    def given():
+        """Of 110 requests those that the new one was sent."""
+        with node.client() as c:
+            return [c.get("/echo").get("x-mock-name") for _ in range(110)].count("b")
+
+    def reload(seconds):
+        told = lambda: sum(line["event"] == "reload" for line in node.log_lines())  # noqa: E731
+        before = told()
+        node.reload(stage.config(node.port, endpoints(a, b), http_client={"slow_start": seconds}))
+        wait_for(lambda: told() > before, "the reload")
+
+    assert given() == 0
+    reload(3600)
+    assert 0 < given() < 20, "about a tenth of the other's share"
+    reload(0)
+    assert given() > 50, "the same share as the other's"
+
+
 def test_eviction_makes_room_for_another_endpoint(stage):
     a, b = stage.mock("--name", "a"), stage.mock("--name", "b")
     node = stage.node(endpoints(a, b), http_client=pool(max_connections=1))

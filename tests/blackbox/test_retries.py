@@ -462,6 +462,15 @@ def test_one_budget_for_all_workers(stage, mock):
     assert mock.stats()["requests"]["total"] <= offered + 100 * windows
 
 
+def test_the_budget_is_shown(stage, mock):
+    node = node_for(stage, mock, {"attempts": 3})
+    shown = lambda: [node.metric(f"weir_retry_budget_{what}") for what in ("used", "allowed")]  # noqa: E731
+    assert shown() == [0, 100]
+    mock.plan(status=500)
+    assert get(node).status == 500
+    assert shown() == [3, 100]
+
+
 # -- who leaves --
 
 
