@@ -30,7 +30,8 @@ struct weir_codec_events {
      * (send_head, send_body, send_end) or reset it; the codec closes the connection afterwards. x->events may have been
      * told `head` already (after_head), and is not told `reset`. */
     void (*malformed)(struct weir_codec *c, struct weir_exchange *x, const struct weir_malformed *why, bool after_head);
-    /* An exchange is over (not by reset) and the connection has none left: park it or start an idle clock. Client side:
+    /* An exchange is over (HTTP/1: not by reset) and the connection has none left: park it or start an idle clock.
+     * HTTP/2 calls it in whichever way its last exchange ended, and never from inside a downcall. Client side:
      * `reusable` says whether another request may be sent on it (framing was clean, nobody said close). Server side:
      * `reusable` false means it closes once its output is out. May come from inside send_end or feed; the owner may
      * close, open the next one or, on the client side, detach the connection and post it to another thread: nothing
@@ -42,6 +43,10 @@ struct weir_codec_events {
      * after reset() it comes later in the same turn. `why` is never NULL. The owner frees the conn, in this call or
      * after it. */
     void (*closed)(struct weir_codec *c, const struct weir_reset *why);
+    /* Client, HTTP/2, may be NULL: slots() or exchanges_max is not what it was: the peer said its limit, a stream has
+     * ended, or the connection takes no new ones any more. Told once for all that happened in a turn, before `idle`,
+     * and never from inside a downcall. The owner may open, drain or close. */
+    void (*slots)(struct weir_codec *c);
 };
 
 struct weir_codec_ops {
@@ -54,7 +59,8 @@ struct weir_codec_ops {
     void (*eof)(struct weir_codec *c, int error);
     /* The outbox has room again. */
     void (*writable)(struct weir_codec *c);
-    /* Client: a new exchange. NULL when it has no slot free. events/user/arena are set by the caller on the result. */
+    /* Client: a new exchange. NULL when it has no slot free. events/user/arena are set by the caller on the result.
+     * Legal as often as there are slots, inside callbacks too. */
     struct weir_exchange *(*open)(struct weir_codec *c);
     /* Exchanges that could be opened now: 1 for an idle HTTP/1 connection. */
     unsigned (*slots)(const struct weir_codec *c);
@@ -77,6 +83,8 @@ struct weir_codec {
     uint64_t bytes_in;
     uint32_t exchanges_total;
     uint32_t exchanges_open; /* server: whose response has not ended; client: that were opened and are not over */
+    uint32_t exchanges_max;  /* client: what fits at once: 1 in HTTP/1; in HTTP/2 what both sides allow, which the peer
+                                may change at any time; 0: it drains, and takes no new ones */
     bool lingering; /* server: everything is out; the driver ends our direction and calls eof when WEIR_CODEC_LINGER_MS
                        have passed */
     uint32_t peer_keepalive_ms; /* client: the peer's `Keep-Alive: timeout=`, 0: none said */

@@ -9,7 +9,7 @@ struct weir_h1 *weir_h1_new(const struct weir_codec_ops *ops, const struct weir_
     struct weir_h1 *h = calloc(1, sizeof *h);
     if (h == NULL)
         return NULL;
-    h->codec = (struct weir_codec){.ops = ops, .events = events, .owner = owner, .out = out};
+    h->codec = (struct weir_codec){.ops = ops, .events = events, .owner = owner, .out = out, .exchanges_max = 1};
     h->limits = limits;
     return h;
 }

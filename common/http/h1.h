@@ -188,6 +188,8 @@ const struct weir_malformed *weir_h1_check_field(struct weir_h1 *h, struct weir_
 const struct weir_malformed *weir_h1_check_request(struct weir_h1 *h);
 /* A complete response head; sets framing. NULL: fine. */
 const struct weir_malformed *weir_h1_check_response(struct weir_h1 *h);
+/* uri-host [":" port] (RFC 9110 7.2), without user information; for HTTP/2 too. */
+bool weir_h1_authority_valid(struct weir_str s);
 /* What llhttp's refusal means. */
 const struct weir_malformed *weir_h1_check_errno(llhttp_errno_t code, bool in_body);
 /* Checks a request's start line up to where the version has been seen. Returns how many bytes were fine; *bad says why

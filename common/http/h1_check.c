@@ -212,8 +212,7 @@ static const struct weir_malformed *check_framing(struct weir_h1 *h)
     return NULL;
 }
 
-/* uri-host [":" port] (RFC 9110 7.2), without user information. */
-static bool authority_valid(struct weir_str s)
+bool weir_h1_authority_valid(struct weir_str s)
 {
     size_t i = 0;
     if (s.len > 0 && s.ptr[0] == '[') {
@@ -273,7 +272,7 @@ static bool split_absolute(struct weir_h1 *h, struct weir_str target)
         if (head->target.ptr == NULL)
             h->bad = &weir_h1_no_memory;
     }
-    return authority_valid(head->authority);
+    return weir_h1_authority_valid(head->authority);
 }
 
 static const struct weir_malformed *check_target(struct weir_h1 *h)
@@ -303,7 +302,7 @@ const struct weir_malformed *weir_h1_check_request(struct weir_h1 *h)
         return &weir_h1_bad_start_line;
     head->head.version = (uint8_t)(10 + h->parser.http_minor);
     h->peer_10 = h->parser.http_minor == 0;
-    if (head->host_seen ? !authority_valid(head->host) : !h->peer_10)
+    if (head->host_seen ? !weir_h1_authority_valid(head->host) : !h->peer_10)
         return &weir_h1_bad_host;
     const struct weir_malformed *why = check_target(h);
     if (why == NULL)

@@ -368,7 +368,8 @@ static void on_closed(struct weir_codec *c, const struct weir_reset *why)
     free_codec(t);
 }
 
-static const struct weir_codec_events codec_events = {on_accept, on_malformed, on_idle, on_busy, on_closed};
+static const struct weir_codec_events codec_events = {
+    .accept = on_accept, .malformed = on_malformed, .idle = on_idle, .busy = on_busy, .closed = on_closed};
 
 static void on_flushed(struct weir_outbox *o, int error)
 {

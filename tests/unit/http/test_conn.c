@@ -138,8 +138,11 @@ static void proxy_closed(struct weir_codec *c, const struct weir_reset *why)
     weir_http_conn_close(conn, false);
 }
 
-static const struct weir_codec_events proxy_events = {proxy_accept, proxy_malformed, proxy_idle, proxy_busy,
-                                                      proxy_closed};
+static const struct weir_codec_events proxy_events = {.accept = proxy_accept,
+                                                      .malformed = proxy_malformed,
+                                                      .idle = proxy_idle,
+                                                      .busy = proxy_busy,
+                                                      .closed = proxy_closed};
 
 static void proxy_open(void)
 {
