@@ -13,6 +13,7 @@
     X(WEIR_EUNREACHABLE, "network or host unreachable") \
     X(WEIR_EPROTO, "protocol violated")                 \
     X(WEIR_EBUSY, "in use")                             \
+    X(WEIR_ETLS, "TLS refused or broken")               \
     X(WEIR_EIO, "I/O error")
 
 #define WEIR_ERR_ENUM(code, text) code,

@@ -37,6 +37,7 @@ struct weir_stream_ops {
     int (*attach)(struct weir_stream *s, struct weir_reactor *r);
     void (*close)(struct weir_stream *s, bool reset); /* frees it */
     void (*finish)(struct weir_stream *s);            /* NULL: there is no half-close */
+    bool (*disturbed)(struct weir_stream *s);         /* NULL: what `ready` and `pending` say */
 };
 
 struct weir_stream {
@@ -67,9 +68,12 @@ static inline size_t weir_stream_pending(const struct weir_stream *s)
 {
     return s->ops->pending(s);
 }
-/* The peer has closed, errored, or sent bytes nobody asked for: an idle connection in this state is not to be used. */
-static inline bool weir_stream_disturbed(const struct weir_stream *s)
+/* The peer has closed, errored, or sent bytes nobody asked for: an idle connection in this state is not to be used. What
+ * the transport itself receives while idle (TLS session tickets) is taken in on the way and does not count. */
+static inline bool weir_stream_disturbed(struct weir_stream *s)
 {
+    if (s->ops->disturbed != NULL)
+        return s->ops->disturbed(s);
     return (s->source.ready & (WEIR_READY_IN | WEIR_READY_HUP)) != 0 || weir_stream_pending(s) > 0;
 }
 /* Have `event` called once more without an edge (credit came back, budget was spent). */
