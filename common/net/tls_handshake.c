@@ -96,7 +96,10 @@ static int take_steps(struct weir_tls *t)
         int state = t->ssl.MBEDTLS_PRIVATE(state);
         if (state == MBEDTLS_SSL_SERVER_CERTIFICATE || state == MBEDTLS_SSL_CERTIFICATE_REQUEST)
             t->hs->certified = true;
-        ret = mbedtls_ssl_handshake_step(&t->ssl);
+        t->dry = false;
+        do
+            ret = mbedtls_ssl_handshake_step(&t->ssl);
+        while (ret == MBEDTLS_ERR_SSL_WANT_READ && !t->dry);
         if (ret == 0 && state == MBEDTLS_SSL_CLIENT_CERTIFICATE &&
             t->config->client_certs == WEIR_TLS_CLIENT_CERTS_OPTIONAL)
             ret = check_optional(t);

@@ -91,6 +91,7 @@ struct weir_tls {
     uint8_t why;   /* weir_tls_fail */
     uint8_t refills_left, tickets;
     bool started_under, under_ended, starved;
+    bool dry; /* mbedTLS asked for more input than there is: its WANT_READ alone does not say so */
     bool ended;    /* orderly */
     bool job_runs; /* the pool has it: hands off ssl, in, hs */
     bool resumed, notified;

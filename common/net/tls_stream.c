@@ -72,9 +72,8 @@ int weir_tls_bio_recv(void *arg, unsigned char *buf, size_t len)
 {
     struct weir_tls *t = arg;
     if (left_in(t) == 0) {
-        if (t->hs != NULL)
-            return t->under_ended ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
-        int ret = fetch(t);
+        int ret = t->hs == NULL ? fetch(t) : t->under_ended ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
+        t->dry = ret == MBEDTLS_ERR_SSL_WANT_READ;
         if (ret != 0)
             return ret;
     }
@@ -183,6 +182,7 @@ static ssize_t wait_for_more(struct weir_tls *t)
 static ssize_t read_record(struct weir_tls *t, void *buf, size_t len)
 {
     for (;;) {
+        t->dry = false;
         int ret = mbedtls_ssl_read(&t->ssl, buf, len);
         if (ret > 0 || (ret == 0 && mbedtls_ssl_get_bytes_avail(&t->ssl) > 0)) {
             weir_tls_sync(t);
@@ -196,9 +196,9 @@ static ssize_t read_record(struct weir_tls *t, void *buf, size_t len)
             }
             break;
         case MBEDTLS_ERR_SSL_WANT_READ:
-            if (left_in(t) == 0)
+            if (t->dry)
                 return wait_for_more(t);
-            break; /* a record without data was passed over */
+            break; /* something other than data was taken in */
         case MBEDTLS_ERR_SSL_WANT_WRITE:
             return wait_for_more(t); /* an alert of ours is stuck: the edge of writability brings us back */
         case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
