@@ -68,8 +68,8 @@ static inline size_t weir_stream_pending(const struct weir_stream *s)
 {
     return s->ops->pending(s);
 }
-/* The peer has closed, errored, or sent bytes nobody asked for: an idle connection in this state is not to be used. What
- * the transport itself receives while idle (TLS session tickets) is taken in on the way and does not count. */
+/* The peer has closed, errored, or sent bytes nobody asked for: an idle connection in this state is not to be used.
+ * What the transport itself receives while idle (TLS session tickets) is taken in on the way and does not count. */
 static inline bool weir_stream_disturbed(struct weir_stream *s)
 {
     if (s->ops->disturbed != NULL)

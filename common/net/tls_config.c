@@ -7,6 +7,7 @@
 #include <mbedtls/platform_util.h>
 #include <psa/crypto.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -38,6 +39,17 @@ static const uint16_t GROUPS[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
+};
+
+/* PKCS #1 before PSS: mbedTLS's TLS 1.2 does not do PSS, TLS 1.3 passes over PKCS #1, and a server that speaks TLS 1.2
+ * takes the first that it knows. (One that speaks TLS 1.2 alone, has an RSA certificate and prefers its own order takes
+ * PSS all the same, and the handshake fails.) */
+static const uint16_t SIGNATURES[] = {
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE,
 };
 
 static int psa_error;
@@ -239,7 +251,7 @@ static int load_own(struct weir_tls_config *c, const struct weir_tls_pair *pair,
     if (check_strength(own, pair->cert_file, err) != WEIR_OK || load_key(own, pair, err) != WEIR_OK)
         return err->code;
     if (mbedtls_x509_dn_gets(own->info.subject, sizeof own->info.subject, &own->crt.subject) < 0)
-        strcpy(own->info.subject, "(a long name)");
+        snprintf(own->info.subject, sizeof own->info.subject, "(a long name)");
     own->info.not_before_unix_s = unix_seconds(&own->crt.valid_from);
     own->info.not_after_unix_s = unix_seconds(&own->crt.valid_to);
     if (mbedtls_ssl_conf_own_cert(&c->ssl, &own->crt, &own->key) != 0)
@@ -320,6 +332,7 @@ static int new_config(struct weir_tls_config **out, bool server, enum weir_tls_v
     mbedtls_ssl_conf_rng(&c->ssl, weir_tls_random, NULL);
     mbedtls_ssl_conf_ciphersuites(&c->ssl, CIPHERS);
     mbedtls_ssl_conf_groups(&c->ssl, GROUPS);
+    mbedtls_ssl_conf_sig_algs(&c->ssl, SIGNATURES);
     mbedtls_ssl_conf_cert_profile(&c->ssl, &weir_tls_profile);
     mbedtls_ssl_conf_min_tls_version(&c->ssl,
                                      least == WEIR_TLS_1_3 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);

@@ -91,7 +91,7 @@ struct weir_tls {
     uint8_t why;   /* weir_tls_fail */
     uint8_t refills_left, tickets;
     bool started_under, under_ended, starved;
-    bool dry; /* mbedTLS asked for more input than there is: its WANT_READ alone does not say so */
+    bool dry;      /* mbedTLS asked for more input than there is: its WANT_READ alone does not say so */
     bool ended;    /* orderly */
     bool job_runs; /* the pool has it: hands off ssl, in, hs */
     bool resumed, notified;
@@ -133,6 +133,15 @@ int weir_tls_bio_recv(void *arg, unsigned char *buf, size_t len);
 void weir_tls_keep_session(struct weir_tls *t);
 /* `ready` as the stream below and what is held make it. */
 void weir_tls_sync(struct weir_tls *t);
+/* Lets the input buffer go, and what is in it. */
+void weir_tls_drop_input(struct weir_tls *t);
+/* The operations on records, as weir_stream_ops has them; the stream is open. */
+ssize_t weir_tls_read(struct weir_stream *s, void *buf, size_t len);
+ssize_t weir_tls_writev(struct weir_stream *s, const struct iovec *iov, int count);
+size_t weir_tls_pending(const struct weir_stream *s);
+bool weir_tls_disturbed(struct weir_stream *s);
+
+/* tls.c */
 void weir_tls_destroy(struct weir_tls *t);
 
 #endif

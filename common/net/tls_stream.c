@@ -1,5 +1,4 @@
-/* The records of an open TLS stream, and its life; the handshake is in tls_handshake.c. */
-#include <arpa/inet.h>
+/* The records of an open TLS stream: ciphertext in and out, plaintext to and from its owner. */
 #include <assert.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/platform_util.h>
@@ -34,7 +33,7 @@ ssize_t weir_tls_refill(struct weir_tls *t)
     return n;
 }
 
-static void drop_in(struct weir_tls *t)
+void weir_tls_drop_input(struct weir_tls *t)
 {
     free(t->in);
     t->in = NULL;
@@ -143,33 +142,37 @@ void weir_tls_keep_session(struct weir_tls *t)
 
 /* -- reading -- */
 
-static ssize_t fail_open(struct weir_tls *t, int ret)
-{
-    t->ssl_error = ret;
-    if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-        t->alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
-    if (ret == MBEDTLS_ERR_SSL_CONN_EOF)
-        return WEIR_TLS_TRUNCATED;
-    return t->io_error != 0 ? t->io_error : WEIR_TLS_BROKEN;
-}
-
 /* What ended or broke stays so. 1: it may be read. */
 static ssize_t end_of(const struct weir_tls *t)
 {
     if (t->ended)
         return 0;
-    if (t->ssl_error == MBEDTLS_ERR_SSL_CONN_EOF)
+    switch (t->ssl_error) {
+    case 0:
+        return 1;
+    case MBEDTLS_ERR_SSL_CONN_EOF:
         return WEIR_TLS_TRUNCATED;
-    if (t->ssl_error != 0)
-        return t->io_error != 0 ? t->io_error : WEIR_TLS_BROKEN;
-    return 1;
+    case MBEDTLS_ERR_NET_RECV_FAILED:
+    case MBEDTLS_ERR_NET_SEND_FAILED:
+        return t->io_error;
+    default: /* an alert of ours that could not be sent does not hide the cause */
+        return WEIR_TLS_BROKEN;
+    }
+}
+
+static ssize_t fail_open(struct weir_tls *t, int ret)
+{
+    t->ssl_error = ret;
+    if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+        t->alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
+    return end_of(t);
 }
 
 /* Out of input. The buffer goes, so an idle connection has none; mbedTLS keeps the part of a record that came. */
 static ssize_t wait_for_more(struct weir_tls *t)
 {
     if (left_in(t) == 0)
-        drop_in(t);
+        weir_tls_drop_input(t);
     weir_tls_sync(t);
     if (t->starved) {
         t->starved = false;
@@ -212,7 +215,7 @@ static ssize_t read_record(struct weir_tls *t, void *buf, size_t len)
     }
 }
 
-static ssize_t tls_read(struct weir_stream *s, void *buf, size_t len)
+ssize_t weir_tls_read(struct weir_stream *s, void *buf, size_t len)
 {
     struct weir_tls *t = tls_of(s);
     assert(t->state == TLS_OPEN && len > 0);
@@ -220,7 +223,7 @@ static ssize_t tls_read(struct weir_stream *s, void *buf, size_t len)
     return end == 1 ? read_record(t, buf, len) : end;
 }
 
-static size_t tls_pending(const struct weir_stream *s)
+size_t weir_tls_pending(const struct weir_stream *s)
 {
     const struct weir_tls *t = tls_of(s);
     if (t->state != TLS_OPEN)
@@ -228,7 +231,7 @@ static size_t tls_pending(const struct weir_stream *s)
     return mbedtls_ssl_get_bytes_avail(&t->ssl) + left_in(t);
 }
 
-static bool tls_disturbed(struct weir_stream *s)
+bool weir_tls_disturbed(struct weir_stream *s)
 {
     struct weir_tls *t = tls_of(s);
     assert(t->state == TLS_OPEN);
@@ -266,7 +269,7 @@ static ssize_t write_error(struct weir_tls *t, int ret)
 {
     if (ret == MBEDTLS_ERR_SSL_WANT_WRITE || ret == MBEDTLS_ERR_SSL_WANT_READ)
         return WEIR_STREAM_AGAIN;
-    return t->io_error != 0 ? t->io_error : WEIR_TLS_BROKEN;
+    return ret == MBEDTLS_ERR_NET_SEND_FAILED ? t->io_error : WEIR_TLS_BROKEN;
 }
 
 /* An alert of ours that did not get out goes first: else mbedTLS takes its bytes for those of the next record. */
@@ -277,7 +280,7 @@ static int flush_alert(struct weir_tls *t)
     return mbedtls_ssl_write(&t->ssl, (const unsigned char *)"", 0);
 }
 
-static ssize_t tls_writev(struct weir_stream *s, const struct iovec *iov, int count)
+ssize_t weir_tls_writev(struct weir_stream *s, const struct iovec *iov, int count)
 {
     struct weir_tls *t = tls_of(s);
     uint8_t scratch[MBEDTLS_SSL_OUT_CONTENT_LEN];
@@ -302,213 +305,4 @@ static ssize_t tls_writev(struct weir_stream *s, const struct iovec *iov, int co
     if (done > 0 || ret >= 0)
         return (ssize_t)done;
     return write_error(t, ret);
-}
-
-/* -- life -- */
-
-static void on_under_event(struct weir_stream *under)
-{
-    struct weir_tls *t = under->owner;
-    if (t->state == TLS_SHAKING) {
-        weir_tls_handshake_advance(t);
-    } else if (t->state == TLS_OPEN) {
-        t->base.source.ran = under->source.ran;
-        t->refills_left = WEIR_TLS_REFILLS;
-        weir_tls_sync(t);
-        if (t->base.event != NULL)
-            t->base.event(&t->base);
-    }
-}
-
-static void run_tls(struct weir_source *src)
-{
-    struct weir_tls *t = WEIR_CONTAINER(src, struct weir_tls, base.source);
-    if (t->state == TLS_SHAKING) {
-        weir_tls_handshake_advance(t);
-    } else if (t->state == TLS_OPEN) {
-        t->refills_left = WEIR_TLS_REFILLS;
-        weir_tls_sync(t);
-        if (t->base.event != NULL)
-            t->base.event(&t->base);
-    }
-}
-
-static void on_under_started(struct weir_stream *under, int code, const struct weir_err *err)
-{
-    struct weir_tls *t = under->owner;
-    t->base.source.fd = under->source.fd;
-    t->started_under = true;
-    if (code != WEIR_OK) {
-        t->state = TLS_FAILED;
-        t->base.started(&t->base, code, err);
-        return;
-    }
-    t->state = TLS_SHAKING;
-    weir_tls_handshake_advance(t);
-}
-
-static void tls_start(struct weir_stream *s)
-{
-    struct weir_tls *t = tls_of(s);
-    assert(t->state == TLS_NEW);
-    t->hs->begun_us = weir_clock_us();
-    t->under->owner = t;
-    t->under->event = on_under_event;
-    if (t->started_under) {
-        t->state = TLS_SHAKING;
-        weir_stream_again(s);
-    } else {
-        t->state = TLS_STARTING;
-        weir_stream_start(t->under, on_under_started);
-    }
-}
-
-static void tls_detach(struct weir_stream *s)
-{
-    struct weir_tls *t = tls_of(s);
-    assert(t->state == TLS_NEW || t->state == TLS_OPEN);
-    assert(t->held == 0);
-    weir_list_remove(&s->source.queued);
-    weir_stream_detach(t->under);
-}
-
-static int tls_attach(struct weir_stream *s, struct weir_reactor *r)
-{
-    struct weir_tls *t = tls_of(s);
-    int rv = weir_stream_attach(t->under, r, on_under_event, t);
-    if (rv == WEIR_OK && tls_pending(s) > 0)
-        weir_poller_again(&r->poller, &s->source);
-    return rv;
-}
-
-static void notify_end(struct weir_tls *t)
-{
-    if (t->state != TLS_OPEN || t->notified || t->held > 0 || t->ssl_error != 0)
-        return;
-    t->notified = true;
-    (void)mbedtls_ssl_close_notify(&t->ssl);
-}
-
-void weir_tls_destroy(struct weir_tls *t)
-{
-    weir_list_remove(&t->base.source.queued);
-    weir_tls_handshake_free(&t->hs);
-    mbedtls_ssl_free(&t->ssl);
-    drop_in(t);
-    free(t->host);
-    weir_tls_sessions_unref(&t->sessions);
-    weir_tls_config_unref(&t->config);
-    free(t);
-}
-
-static void tls_close(struct weir_stream *s, bool reset)
-{
-    struct weir_tls *t = tls_of(s);
-    /* A reset would overtake the alert that tells the peer why. */
-    bool abort_under = reset && t->why == WEIR_TLS_FAIL_NONE;
-    if (!reset && s->reactor != NULL)
-        notify_end(t);
-    weir_stream_close(&t->under, abort_under);
-    weir_list_remove(&s->source.queued);
-    if (t->job_runs && !weir_crypto_pool_cancel(t->pool, &t->hs->job))
-        return; /* it is freed when its job comes back */
-    weir_tls_destroy(t);
-}
-
-static void tls_finish(struct weir_stream *s)
-{
-    struct weir_tls *t = tls_of(s);
-    notify_end(t);
-    weir_stream_finish(t->under);
-}
-
-static const struct weir_stream_ops TLS_OPS = {
-    .start = tls_start,
-    .read = tls_read,
-    .writev = tls_writev,
-    .pending = tls_pending,
-    .detach = tls_detach,
-    .attach = tls_attach,
-    .close = tls_close,
-    .finish = tls_finish,
-    .disturbed = tls_disturbed,
-};
-
-int weir_tls_wrap(struct weir_stream **out, struct weir_stream *under, const struct weir_tls_opts *opts)
-{
-    *out = NULL;
-    assert(opts->early_len <= WEIR_TLS_EARLY_MAX && (opts->early_len == 0 || opts->started));
-    if (opts->host != NULL && strlen(opts->host) > MBEDTLS_SSL_MAX_HOST_NAME_LEN)
-        return WEIR_EINVAL;
-    struct weir_tls *t = calloc(1, sizeof *t);
-    if (t == NULL)
-        return WEIR_ENOMEM;
-    mbedtls_ssl_init(&t->ssl);
-    weir_source_init(&t->base.source, under->source.fd, run_tls);
-    t->hs = weir_tls_handshake_new(t);
-    t->host = opts->host != NULL ? strdup(opts->host) : NULL;
-    if (opts->early_len > 0)
-        t->in = malloc(WEIR_TLS_IN_BYTES);
-    t->config = weir_tls_config_ref(opts->config);
-    if (t->hs == NULL || (opts->host != NULL && t->host == NULL) || (opts->early_len > 0 && t->in == NULL)) {
-        weir_tls_destroy(t);
-        return WEIR_ENOMEM;
-    }
-    if (opts->early_len > 0)
-        memcpy(t->in, opts->early, opts->early_len);
-    t->in_len = opts->early_len;
-    t->base.ops = &TLS_OPS;
-    t->base.reactor = under->reactor;
-    t->under = under;
-    t->pool = opts->pool;
-    t->stats = opts->stats;
-    t->started_under = opts->started;
-    if (opts->sessions != NULL && !opts->config->server)
-        t->sessions = weir_tls_sessions_ref(opts->sessions);
-    *out = &t->base;
-    return WEIR_OK;
-}
-
-/* -- what it tells -- */
-
-bool weir_tls_info(const struct weir_stream *s, struct weir_tls_info *info)
-{
-    const struct weir_tls *t = tls_of(s);
-    if (s->ops != &TLS_OPS || t->state != TLS_OPEN)
-        return false;
-    *info = (struct weir_tls_info){
-        .version = mbedtls_ssl_get_version(&t->ssl),
-        .cipher = mbedtls_ssl_get_ciphersuite(&t->ssl),
-        .alpn = mbedtls_ssl_get_alpn_protocol(&t->ssl),
-        .resumed = t->resumed,
-        .handshake_us = t->handshake_us,
-    };
-    return true;
-}
-
-enum weir_tls_fail weir_tls_failed(const struct weir_stream *s)
-{
-    return s->ops == &TLS_OPS ? (enum weir_tls_fail)tls_of(s)->why : WEIR_TLS_FAIL_NONE;
-}
-
-int weir_tls_read_error(const struct weir_stream *s, struct weir_err *err)
-{
-    const struct weir_tls *t = tls_of(s);
-    char peer[300];
-    if (s->ops != &TLS_OPS || t->ssl_error == 0)
-        return weir_err_set(err, WEIR_EIO, "the connection failed");
-    weir_tls_peer_text(t, peer, sizeof peer);
-    if (t->ssl_error == MBEDTLS_ERR_SSL_CONN_EOF)
-        return weir_err_set(err, WEIR_ECLOSED, "%s: the connection ended without close_notify", peer);
-    (void)weir_tls_explain(t, t->ssl_error, 0, t->alert, err);
-    return err->code;
-}
-
-/* mbedTLS's own share beside its two record buffers was measured with the tests of this module. */
-#define MBEDTLS_STATE_BYTES ((size_t)4096)
-
-size_t weir_tls_bytes(void)
-{
-    return sizeof(struct weir_tls) + MBEDTLS_SSL_IN_CONTENT_LEN + MBEDTLS_SSL_OUT_CONTENT_LEN + 2 * 320 +
-           MBEDTLS_STATE_BYTES;
 }

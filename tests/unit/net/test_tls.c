@@ -421,7 +421,7 @@ static void blocker_done(struct weir_message *m, void *receiver)
 START_TEST(test_a_full_queue_refuses)
 {
     static struct blocker blockers[WEIR_CRYPTO_QUEUE_MAX + 3];
-    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&gate);
     configure(false);
     size_t n = 0;
