@@ -365,6 +365,9 @@ START_TEST(test_wrong_length_is_no_message)
     h2_run();
     ck_assert(!h2_served(1)->ended);
     ck_assert_ptr_null(h2_served(1)->x);
+    ck_assert_int_eq(h2_find_code(&h2.c, NGHTTP2_RST_STREAM, 1), NGHTTP2_INTERNAL_ERROR);
+    ck_assert_int_eq(h2_find_code(&h2.c, NGHTTP2_RST_STREAM, 3), NGHTTP2_INTERNAL_ERROR);
+    ck_assert(h2.c.open && h2.s.open);
 }
 END_TEST
 
