@@ -305,9 +305,17 @@ static void pool_clock(struct weir_request *r, uint64_t now_ms)
                       r->provider->config->name, (unsigned long long)r->provider->config->http.pool.block_timeout_ms);
 }
 
+/* Neither is the endpoint to answer nor to take anything: the rest of the request is the client's to send, or what has
+ * come of the answer its to take. Clocks that run out then say nothing of the endpoint. */
+static bool waits_for_client(const struct weir_request *r)
+{
+    return r->up != NULL && r->read_due_ms == WEIR_NEVER && r->write_due_ms == WEIR_NEVER;
+}
+
 /* One of the try's clocks, or retry.deadline while the endpoint had the request. */
 static bool try_clock(struct weir_request *r, uint64_t now_ms)
 {
+    bool clients = waits_for_client(r);
     const struct {
         uint64_t due_ms;
         enum weir_endpoint_counter counter;
@@ -322,7 +330,13 @@ static bool try_clock(struct weir_request *r, uint64_t now_ms)
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         if (clocks[i].due_ms > now_ms)
             continue;
-        const struct weir_try_failure f = {.outcome = {.kind = WEIR_OUTCOME_TIMEOUT, .reused = r->reused},
+        if (clients && !r->answer_begun) {
+            weir_node_add(r->worker->counters, WEIR_NC_TIMEOUT_BODY, 1);
+            weir_request_body_timeout(r->client);
+            return true;
+        }
+        enum weir_outcome_kind kind = clients ? WEIR_OUTCOME_ABORTED : WEIR_OUTCOME_TIMEOUT;
+        const struct weir_try_failure f = {.outcome = {.kind = kind, .reused = r->reused},
                                            .status = 504,
                                            .code = clocks[i].code,
                                            .message = clocks[i].what,

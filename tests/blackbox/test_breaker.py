@@ -127,6 +127,46 @@ def test_clients_that_leave_are_no_failures(stage, mock):
     assert get(node).status == 200 and transitions(node, "open") == 0
 
 
+def test_clients_that_are_slow_to_send_are_no_failures(stage, mock):
+    """Else a few of them would shut an endpoint off from everybody."""
+    node = node_for(stage, mock, {"failure_threshold": 2}, timeout={"read": LONG_S, "total": 0.3}, retry={"attempts": 2})
+    for _ in range(3):
+        with node.client() as c:
+            c.ask("POST", "/upload", [("Content-Length", "1000")])
+            c.send(b"x")
+            r = c.response()
+            assert r.status == 408 and r.get("x-weir-error") == "body_timeout", r
+    assert get(node).status == 200 and transitions(node, "open") == 0
+    assert node.pool("p")["error_count"] == 0 and node.metric("weir_retries_total") == 0
+    assert node.metric("weir_downstream_timeouts_total", clock="body") == 3
+
+
+def test_clients_that_are_slow_to_read_are_no_failures(stage, mock):
+    node = node_for(stage, mock, {"failure_threshold": 2}, timeout={"read": LONG_S, "total": 0.5})
+    for _ in range(3):
+        with node.client() as c:
+            c.ask("GET", "/download?bytes=50000000")
+            assert c.response_head().status == 200
+            wait_for(lambda: mock.stats()["requests"]["open"] == 0, "the total clock to end it")
+    assert get(node).status == 200 and transitions(node, "open") == 0
+
+
+def test_an_endpoint_that_does_not_take_the_request_is_a_failure(stage):
+    """The client is slow to send then because nobody takes what it has sent."""
+    upstream = stage.upstream(lambda wire, _: (wire.request_head(), wire.hold()))
+    node = node_for(stage, upstream, {"failure_threshold": 1}, timeout={"read": LONG_S, "write": LONG_S, "total": 0.5})
+    with node.client() as c:
+        c.ask("POST", "/upload", [("Content-Length", "50000000")])
+        c.sock.settimeout(30)
+        sent = 0
+        try:
+            while sent < 50_000_000:
+                sent += c.sock.send(b"x" * 65536)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert wait_events(node, "circuit_opened")[0]["last_failure"] == "timeout_total"
+
+
 def test_the_threshold_is_the_nodes_not_each_workers(stage, mock):
     mock.plan(status=500)
     node = node_for(stage, mock, {"failure_threshold": 10}, workers=4)
