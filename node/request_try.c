@@ -475,7 +475,8 @@ void weir_request_try(struct weir_request *r)
         weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", name);
         return;
     case WEIR_CHOICE_OPEN:
-        weir_provider_add(weir_request_provider_counters(r), WEIR_PC_CIRCUIT_REFUSED, 1);
+        if (r->provider->config->http.circuit_breaker.monitoring_enabled)
+            weir_provider_add(weir_request_provider_counters(r), WEIR_PC_CIRCUIT_REFUSED, 1);
         r->retry_after_s = (choosing.wait_ms + 999) / 1000;
         weir_request_fail(r, 503, "circuit_open", "No endpoint of %s may be asked now: all have failed lately.", name);
         return;

@@ -382,6 +382,7 @@ def test_monitoring_can_be_silenced(stage, mock):
     wait_closed(node)
     assert "circuit_" not in "".join(line["event"] for line in node.log_lines() if "event" in line)
     assert transitions(node, "open") == transitions(node, "closed") == 0
+    assert node.metric("weir_circuit_refusals_total") == 0
 
 
 def test_it_survives_a_reload(stage, mock):

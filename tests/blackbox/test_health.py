@@ -1,5 +1,7 @@
 """Endpoints out of health are passed over, by active checks and by how their tries end, and come back; the pool is cleaned."""
 
+import time
+
 import pytest
 from harness import free_port, wait_for
 from http1 import answering
@@ -201,6 +203,37 @@ def test_connections_to_a_sick_endpoint_are_cleaned_up(stage, how, workers):
     wait_event(node, "endpoint_returned", sick)
     with node.client() as c:
         assert [c.get("/echo").status for _ in range(4)] == [200] * 4
+
+
+def test_a_sweep_comes_sooner_when_there_is_little_load(stage):
+    began = time.monotonic()
+    well, sick = stage.mock(), stage.mock()
+    providers = {name: of(well, sick) for name in ("busy", "calm")}
+
+    def client(interval):
+        return {
+            "health": {**CHECKS, "path": "/v1/models", "cleanup_interval": interval},
+            "pool_limits": {"max_connections": 20, "max_keepalive_connections": 20},
+        }
+
+    idle = lambda name: node.metric("connections_idle", provider=name, endpoint=sick.url)  # noqa: E731
+    node = stage.node(providers, http_client=client(3600))
+    with node.client() as c:
+        for target in ("/busy/echo", "/calm/echo") * 2:
+            assert c.get(target).status == 200
+    assert idle("busy") == idle("calm") == 1
+    sick.plan(status=503)
+    wait_event(node, "endpoint_ejected", sick, count=2)
+    clients = [node.client() for _ in range(10)]
+    for c in clients:
+        c.ask("GET", "/busy/echo", [("x-mock-gate", "hold")])
+    well.wait_waiting("hold", len(clients))
+    # Half of it is over, the whole is not.
+    node.reload(stage.config(node.port, providers, http_client=client(2 * (time.monotonic() - began) + 2)))
+    wait_for(lambda: idle("calm") == 0, "the sweep")
+    assert idle("busy") == 1
+    well.steps("hold", "all")
+    assert [c.response().status for c in clients] == [200] * len(clients)
 
 
 # -- size --

@@ -249,6 +249,20 @@ def test_weights(stage):
     assert "aaaa" not in "".join(names).replace("b", "-"), "smooth: never four in a row"
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_keepalive_probes(stage, mock, on):
+    """The kernel runs a timer for a connection that is probed."""
+    node = stage.node(mock, http_client={**pool(), "features": {"tcp_keepalive": on}})
+    assert node.get("/echo").status == 200
+
+    def timers():
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table]
+        return [row[5][:2] for row in rows if row[2].endswith(f":{mock.port:04X}") and row[3] == "01"]
+
+    wait_for(lambda: timers() == ["02" if on else "00"], "one connection, with a timer or without")
+
+
 def test_a_new_endpoint_starts_slowly(stage):
     a, b = stage.mock("--name", "a"), stage.mock("--name", "b")
     node = stage.node(endpoints(a), http_client={"slow_start": 3600})

@@ -61,6 +61,21 @@ START_TEST(test_literal_addresses_are_known_at_once)
 }
 END_TEST
 
+START_TEST(test_what_the_sockets_are_told)
+{
+    const struct weir_tcp_opts *usual = view->providers[0].tcp;
+    ck_assert(usual->keepalive);
+    ck_assert_int_eq(usual->send_buffer, 0);
+    ck_assert_int_eq(usual->recv_buffer, 0);
+    publish("providers: {a: {base_url: 'http://127.0.0.1:1'}}\n"
+            "http_client: {features: {tcp_keepalive: false}, socket: {send_buffer: 64KB, recv_buffer: 128KB}}\n");
+    const struct weir_tcp_opts *own = view->providers[0].tcp;
+    ck_assert(!own->keepalive);
+    ck_assert_int_eq(own->send_buffer, 64 * 1024);
+    ck_assert_int_eq(own->recv_buffer, 128 * 1024);
+}
+END_TEST
+
 START_TEST(test_a_reload_keeps_runtimes_and_addresses)
 {
     struct weir_provider *provider = view->providers[0].rt;
@@ -176,7 +191,7 @@ START_TEST(test_workers_let_views_go_while_control_publishes)
 }
 END_TEST
 
-CHECK_MAIN("view", setup, teardown, test_literal_addresses_are_known_at_once,
+CHECK_MAIN("view", setup, teardown, test_literal_addresses_are_known_at_once, test_what_the_sockets_are_told,
            test_a_reload_keeps_runtimes_and_addresses, test_what_is_left_out_is_retired_and_its_slot_used_again,
            test_a_provider_that_leaves_is_retired, test_a_hold_keeps_its_view_until_the_last_user,
            test_workers_let_views_go_while_control_publishes)
