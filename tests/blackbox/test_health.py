@@ -261,6 +261,7 @@ def test_limits_follow_the_load(stage, mock):
     assert [c.response().status for c in clients] == [200] * 30
     wait_for(lambda: limits(node) == (20, 15), "the limits to come down with the load")
     wait_for(lambda: node.pool("mock")["connections_idle"] == 15, "what is over the limits to be closed")
+    wait_for(lambda: len(events(node, "pool_scaled")) >= 3, "the log, which is written behind")
     assert [e["band"] for e in events(node, "pool_scaled")] == ["low", "high", "low"]
     assert wait_event(node, "pool_cleanup")["msg"] == "Cleaned up 15 stale connections"
 
