@@ -51,9 +51,11 @@ static uint32_t there(struct weir_waitline *line, uint64_t now_us)
     struct weir_places *p = places_of(line);
     uint64_t now_ms = now_us / 1000;
     uint32_t places = 0;
+    /* Of a provider that has gone whole, the endpoints still serve those who came before. */
+    bool gone = atomic_load(&line->owner->retired);
     for (unsigned i = 0; i < WEIR_POOL_ENDPOINTS_MAX; i++) {
         struct weir_endpoint *e = p->at[i];
-        if (e == NULL || atomic_load(&e->retired) || !weir_circuit_may_admit(e, now_ms))
+        if (e == NULL || (!gone && atomic_load(&e->retired)) || !weir_circuit_may_admit(e, now_ms))
             continue;
         uint32_t limit = atomic_load(&e->concurrency.limit), in_flight = atomic_load(&e->in_flight);
         if (limit == 0)

@@ -133,3 +133,15 @@ def test_a_reload_turns_it_off(stage, mock):
     mock.wait_waiting("g", 3)
     mock.steps("g", "all")
     assert [c.response().status for c in clients] == [200] * 3
+
+
+def test_a_provider_that_goes_serves_those_who_wait(stage, mock):
+    node = stage.node(mock, http_client=bears(1, 1))
+    first, second = asked(node, 1)[0], None
+    mock.wait_waiting("g", 1)
+    second = asked(node, 1)[0]
+    wait_for(lambda: node.metric("weir_requests_active") >= 3, "the second one to wait, beside this question")
+    node.reload(stage.config(node.port, {"other": {"base_url": mock.url}}, http_client=bears(1, 1)))
+    wait_for(lambda: [d for d in node.log_lines() if d.get("event") == "reload"], "the reload")
+    mock.steps("g", "all")
+    assert [c.response().status for c in (first, second)] == [200, 200]
