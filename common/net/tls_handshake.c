@@ -196,6 +196,8 @@ static void open_stream(struct weir_tls *t)
     weir_tls_handshake_free(&t->hs);
     if (t->stats != NULL)
         count(t->resumed ? &t->stats->resumed : &t->stats->full);
+    if (t->in_at == t->in_len)
+        weir_tls_drop_input(t);
     weir_tls_sync(t);
     if ((t->base.source.ready & (WEIR_READY_IN | WEIR_READY_HUP)) != 0)
         weir_stream_again(&t->base);

@@ -189,6 +189,9 @@ static ssize_t read_record(struct weir_tls *t, void *buf, size_t len)
         int ret = mbedtls_ssl_read(&t->ssl, buf, len);
         if (ret > 0 || (ret == 0 && mbedtls_ssl_get_bytes_avail(&t->ssl) > 0)) {
             weir_tls_sync(t);
+            if ((t->base.source.ready & WEIR_READY_IN) ==
+                0) /* nobody may ask again: the reader knows that it has all */
+                weir_tls_drop_input(t);
             return ret;
         }
         switch (ret) {
