@@ -437,6 +437,7 @@ START_TEST(test_policy_of_a_configuration)
                                     .error_rate_window_ms = 10000,
                                     .error_rate_min_requests = 20};
     weir_breaker_policy_set(&policy, &c, 65000);
+    ck_assert_uint_eq(policy.recovery_ms, 60000);
     ck_assert_uint_eq(policy.recovery_max_ms, 60000);
     ck_assert_uint_eq(policy.permits, 2);
     ck_assert_uint_gt(policy.permit_ms, 65000);
