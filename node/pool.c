@@ -314,20 +314,11 @@ void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const 
 {
     struct weir_endpoint *e = c->endpoint;
     struct weir_provider *pr = e->provider;
-    struct weir_provider_local *l = weir_pool_local_of(p, pr);
-    struct weir_pool_place *place = NULL;
-    WEIR_LIST_EACH(at, &l->shelf.waiters)
-    {
-        struct weir_pool_waiter *w = weir_pool_waiter_of(WEIR_CONTAINER(at, struct weir_pool_place, link));
-        if (w->wanted == e) {
-            place = &w->place;
-            break;
-        }
-    }
+    struct weir_pool_waiter *w = weir_pool_wait_for(p, e);
     end_dial(p, pr);
     weir_provider_ref(pr);
-    if (place != NULL)
-        weir_pool_wait_fail(p, weir_pool_waiter_of(place), err);
+    if (w != NULL)
+        weir_pool_wait_fail(p, w, err);
     weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_FAILED);
     weir_pool_settle(p, pr);
     weir_provider_unref(pr);

@@ -8,7 +8,8 @@
  *
  * A slot is the right to have one connection open: taken before a dial, given back when the connection is closed. A
  * slot or a connection in transit to another worker still counts in `total`, so the limit holds at every instant. A
- * waiter is not bound to the dial that it caused: whatever becomes usable first goes to whoever has waited longest. */
+ * waiter is not bound to the dial that it caused: whatever becomes usable first goes to whoever has waited longest. But
+ * a connection to a foreign origin (node/foreign.h) is for a waiter that wants it, and for one request. */
 #ifndef WEIR_NODE_POOL_H
 #define WEIR_NODE_POOL_H
 

@@ -47,6 +47,8 @@ void weir_pool_wait_end(struct weir_pool *p, struct weir_pool_waiter *w);
 /* Ends the wait and calls the waiter's own callback; inside acquire a failure is kept for its return instead. */
 void weir_pool_wait_grant(struct weir_pool *p, struct weir_pool_waiter *w, struct weir_pool_conn *c);
 void weir_pool_wait_fail(struct weir_pool *p, struct weir_pool_waiter *w, const struct weir_err *err);
+/* This worker's longest waiting one that wants a connection to e; NULL: none. */
+struct weir_pool_waiter *weir_pool_wait_for(struct weir_pool *p, const struct weir_endpoint *e);
 /* False: as many are parked as may be. */
 bool weir_pool_conn_park(struct weir_pool *p, struct weir_pool_conn *c);
 void weir_pool_conn_unpark(struct weir_pool *p, struct weir_pool_conn *c);

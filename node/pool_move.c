@@ -114,9 +114,23 @@ void weir_pool_conn_drop(struct weir_pool *p, struct weir_pool_conn *c, enum wei
     weir_provider_unref(pr);
 }
 
+/* Only who wanted it may have it, and waits here: it never leaves the worker that dialed it. */
+static void offer_foreign(struct weir_pool *p, struct weir_pool_conn *c)
+{
+    struct weir_pool_waiter *w = weir_pool_wait_for(p, c->endpoint);
+    if (w != NULL)
+        weir_pool_wait_grant(p, w, c);
+    else
+        weir_pool_conn_drop(p, c, WEIR_EC_CLOSED_SURPLUS);
+}
+
 void weir_pool_conn_offer(struct weir_pool *p, struct weir_pool_conn *c)
 {
     struct weir_provider *pr = c->endpoint->provider;
+    if (weir_endpoint_is_foreign(c->endpoint)) {
+        offer_foreign(p, c);
+        return;
+    }
     struct weir_provider_local *l = weir_pool_local_of(p, pr);
     for (;;) {
         int to = atomic_load(&pr->waiting) > 0 ? weir_pool_worker_waiting(p, pr, c->offered, false) : -1;

@@ -80,6 +80,17 @@ void weir_pool_wait_fail(struct weir_pool *p, struct weir_pool_waiter *w, const 
         w->failed(w, err);
 }
 
+struct weir_pool_waiter *weir_pool_wait_for(struct weir_pool *p, const struct weir_endpoint *e)
+{
+    WEIR_LIST_EACH(at, &weir_pool_local_of(p, e->provider)->shelf.waiters)
+    {
+        struct weir_pool_waiter *w = weir_pool_waiter_of(WEIR_CONTAINER(at, struct weir_pool_place, link));
+        if (w->wanted == e)
+            return w;
+    }
+    return NULL;
+}
+
 /* -- parked connections -- */
 
 void weir_pool_conn_unpark(struct weir_pool *p, struct weir_pool_conn *c)

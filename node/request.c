@@ -104,6 +104,7 @@ void weir_request_end_if_over(struct weir_request *r)
     weir_encoder_free(&r->coding.encoder);
     free(r->replay.bytes);
     free(r->note);
+    weir_request_leave_foreign(r);
     weir_hold_drop(r->hold);
     free(r);
     w->request_count -= serves_proxy;

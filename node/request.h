@@ -10,7 +10,7 @@
  * with its try.
  *
  * A redirect that weir follows (request_redirect.c) goes to POOL at the endpoint that it names, in a try of its own
- * that is no retry.
+ * that is no retry. Outside the provider's endpoints (node/foreign.h) neither its limits nor the choice concern it.
  *
  * The body's start is kept in a replay buffer (retry.replay_buffer) until the answer begins; a body that does not fit
  * goes out on a connection that has carried nothing, since it could not be sent twice. */
@@ -61,9 +61,11 @@ struct weir_try {
 
 /* Where a provider has sent the request on; of all zero bytes it has not. */
 struct weir_request_redirect {
-    struct weir_str method, target; /* in place of the client's, unless target is empty; in the arena */
-    uint64_t slot;                  /* the one endpoint that was named, a bit; 0: any */
-    uint8_t count;                  /* followed so far */
+    struct weir_str method, target;           /* in place of the client's, unless target is empty; in the arena */
+    uint64_t slot;                            /* the one endpoint that was named, a bit; 0: any */
+    const struct weir_view_endpoint *foreign; /* the last one outside that it led to: one reference to its runtime */
+    uint8_t count;                            /* followed so far */
+    bool outside;                             /* what is asked now is asked there */
     bool restarts; /* the request is still what it was: a retry begins again with it, at any endpoint */
 };
 
@@ -189,8 +191,6 @@ struct weir_try_failure {
 void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f);
 /* A final head has come: tells the circuit. True: it is not passed on, another try follows. */
 bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head);
-/* Of the answer whose head has come nothing is passed on; the try is over. From inside the head's event. */
-void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head);
 /* The try is over, and nothing more is to be said of it: nobody's fault where nothing was said yet. Legal when none is
  * open. */
 void weir_request_end_try(struct weir_request *r);
@@ -201,6 +201,13 @@ void weir_request_end_try(struct weir_request *r);
 bool weir_request_follow(struct weir_request *r, const struct weir_head *head);
 /* Another try follows: where the request is still what it was, it begins again before its first redirect. */
 void weir_request_unfollow(struct weir_request *r);
+/* Gives back what a redirect outside has left. */
+void weir_request_leave_foreign(struct weir_request *r);
+/* The try outside has failed for good: the client is told, and that it was not the provider. */
+void weir_request_fail_outside(struct weir_request *r, const struct weir_try_failure *f);
+/* What a try outside the provider sends in place of the request's fields: without what only the provider is to see.
+ * False: out of memory. */
+bool weir_request_foreign_fields(struct weir_request *r, struct weir_fields *out);
 /* The method of what is asked now; empty once the head is gone. */
 struct weir_str weir_request_method(const struct weir_request *r);
 
@@ -214,6 +221,8 @@ void weir_request_send(struct weir_request *r, const struct weir_head *head);
 void weir_request_let_go(struct weir_request *r, enum weir_endpoint_counter reason);
 /* Resets the open exchange, if there is one; the try goes on, or is ended by the caller. */
 void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_counter reason);
+/* Of the answer whose head has come nothing is passed on; the try is over. From inside the head's event. */
+void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head);
 /* Those of the try: pool, read, write, total. The deadline has to be armed anew. */
 void weir_request_stop_clocks(struct weir_request *r);
 /* The body, which has ended, is not sent again. */

@@ -284,6 +284,7 @@ bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
     r->head_prepared = true;
     if (!find_target(r))
         return false;
+    bool foreign = weir_endpoint_is_foreign(r->endpoint->rt);
     *out = (struct weir_head){
         .method = weir_request_method(r),
         .target = r->asked,
@@ -291,13 +292,16 @@ bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
         .content_length = r->head->content_length,
         .has_body = r->head->has_body,
         .fields = r->head->fields,
-        .close = !r->provider->config->connection_reuse,
+        .close = foreign || !r->provider->config->connection_reuse,
     };
-    return true;
+    return !foreign || weir_request_foreign_fields(r, &out->fields);
 }
 
 bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct weir_head *out)
 {
+    /* The client would bring it to the provider with the next request. */
+    if (weir_endpoint_is_foreign(r->endpoint->rt))
+        weir_fields_drop_name(&in->fields, WEIR_STR("set-cookie"));
     if (weir_fields_get(&in->fields, WEIR_FIELD_X_REQUEST_ID) == NULL &&
         !weir_fields_add_id(&in->fields, &r->arena, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r)))
         return false;

@@ -3,6 +3,7 @@
 
 #include "core/config_schema.h"
 #include "core/redirect.h"
+#include "node/foreign.h"
 #include "node/node.h"
 #include "node/request.h"
 
@@ -72,19 +73,42 @@ static struct weir_redirect_decision decide(struct weir_request *r, const struct
     return weir_redirect_decide(&s, &r->arena);
 }
 
+void weir_request_leave_foreign(struct weir_request *r)
+{
+    if (r->redirect.foreign != NULL)
+        weir_endpoint_unref(r->redirect.foreign->rt);
+    r->redirect.foreign = NULL;
+}
+
+/* True: there is somewhere to go now. False: the redirect passes. */
+static bool find_way(struct weir_request *r, const struct weir_redirect_decision *d,
+                     const struct weir_view_endpoint **foreign, uint64_t *slot)
+{
+    *foreign = NULL;
+    *slot = 0;
+    if (d->word != WEIR_REDIRECT_FOLLOW)
+        return false;
+    if (d->foreign)
+        *foreign = weir_foreign_new(r->provider, &d->to.origin);
+    else
+        *slot = slot_of(r, d->to.origin.id);
+    return *foreign != NULL || *slot != 0;
+}
+
 bool weir_request_follow(struct weir_request *r, const struct weir_head *head)
 {
     if (head->status < 300 || head->status > 399)
         return false;
     struct weir_redirect_decision d = decide(r, head);
-    uint64_t slot = d.word == WEIR_REDIRECT_FOLLOW && !d.foreign ? slot_of(r, d.to.origin.id) : 0;
+    const struct weir_view_endpoint *foreign;
+    uint64_t slot;
     count_passed(r, d.reason);
     if (d.word == WEIR_REDIRECT_TOO_MANY) {
         weir_request_fail(r, 502, "redirect_limit", "The provider %s redirected more than %u times in a row.",
                           r->provider->config->name, WEIR_REDIRECTS_MAX);
         return true;
     }
-    if (slot == 0)
+    if (!find_way(r, &d, &foreign, &slot))
         return false;
     weir_request_let_answer_go(r, head);
     if (r->head->has_body && !d.keeps_body)
@@ -93,8 +117,14 @@ bool weir_request_follow(struct weir_request *r, const struct weir_head *head)
     r->redirect.method = d.method;
     r->redirect.target = d.to.target;
     r->redirect.slot = slot;
+    r->redirect.outside = foreign != NULL;
     r->redirect.count++;
-    weir_provider_add(weir_request_provider_counters(r), WEIR_PC_REDIRECT_FOLLOWED, 1);
+    if (foreign != NULL) {
+        weir_request_leave_foreign(r);
+        r->redirect.foreign = r->endpoint = foreign;
+    }
+    weir_provider_add(weir_request_provider_counters(r),
+                      foreign != NULL ? WEIR_PC_REDIRECT_FOREIGN : WEIR_PC_REDIRECT_FOLLOWED, 1);
     weir_request_try(r);
     return true;
 }
@@ -106,4 +136,28 @@ void weir_request_unfollow(struct weir_request *r)
     r->redirect.restarts = false;
     r->redirect.target.len = 0;
     r->redirect.slot = 0;
+    r->redirect.outside = false;
+}
+
+/* A copy: the provider, should the way lead back to it, is to be sent all of them again. */
+bool weir_request_foreign_fields(struct weir_request *r, struct weir_fields *out)
+{
+    const struct weir_fields *all = &r->head->fields;
+    *out = (struct weir_fields){0};
+    for (size_t i = 0; i < all->count; i++)
+        if (!weir_fields_add(out, &r->arena, all->at[i].name, all->at[i].value))
+            return false;
+    weir_redirect_drop_credentials(out, r->provider->config, r->provider->credential_name);
+    return true;
+}
+
+void weir_request_fail_outside(struct weir_request *r, const struct weir_try_failure *f)
+{
+    static const char text[] = "Where the provider %s redirected to failed: %s.";
+    const char *name = r->provider->config->name;
+    weir_provider_add(weir_request_provider_counters(r), WEIR_PC_REDIRECT_FAILED, 1);
+    if (f->status == 504)
+        weir_request_fail(r, 504, "redirect_timeout", text, name, f->message);
+    else
+        weir_request_fail(r, 502, "redirect_failed", text, name, f->message);
 }

@@ -13,9 +13,14 @@ static struct weir_circuit_caller caller(const struct weir_request *r)
     return (struct weir_circuit_caller){r->worker->index, r->worker->reactor.now_ms, r->worker->log};
 }
 
+static bool is_outside(const struct weir_request *r)
+{
+    return weir_endpoint_is_foreign(r->endpoint->rt);
+}
+
 static uint64_t bit_of(const struct weir_view_endpoint *e)
 {
-    return UINT64_C(1) << e->rt->slot;
+    return weir_endpoint_is_foreign(e->rt) ? 0 : UINT64_C(1) << e->rt->slot;
 }
 
 /* -- what a try has out -- */
@@ -35,7 +40,7 @@ static void tell(struct weir_request *r, enum weir_breaker_verdict verdict, uint
 {
     const struct weir_circuit_caller by = caller(r);
     weir_circuit_done(r->endpoint->rt, &by, &r->try.ticket, verdict, cooldown_ms, why);
-    if (verdict != WEIR_BREAKER_NEITHER)
+    if (verdict != WEIR_BREAKER_NEITHER && !is_outside(r))
         weir_health_tried(r->provider->rt, r->endpoint->rt, by.worker, verdict == WEIR_BREAKER_SUCCESS, by.now_ms,
                           by.log);
     if (verdict != WEIR_BREAKER_NEITHER && r->try.address != NULL)
@@ -181,7 +186,8 @@ static bool decide(struct weir_request *r, const struct weir_outcome *o)
     }
     if (d.word != WEIR_RETRY_AGAIN)
         return give_up(r, d.reason);
-    if (!weir_choose_could(&next, now_ms + d.delay_ms, &elsewhere))
+    /* Outside there is one to ask, and what it is asked cannot be asked of the provider unless it is the same still. */
+    if ((is_outside(r) && !r->redirect.restarts) || !weir_choose_could(&next, now_ms + d.delay_ms, &elsewhere))
         return give_up(r, WEIR_RETRY_NO_ENDPOINT);
     if (!weir_limit_could_try(r, d.delay_ms))
         return give_up(r, WEIR_RETRY_RATE_LIMIT);
@@ -239,6 +245,8 @@ void weir_request_try_failed(struct weir_request *r, const struct weir_try_failu
         weir_request_end_try(r);
         if (again)
             go_again(r);
+        else if (is_outside(r))
+            weir_request_fail_outside(r, f);
         else
             weir_request_fail(r, f->status, f->code, "The provider %s failed: %s.", r->provider->config->name,
                               f->message);
@@ -253,17 +261,6 @@ static struct weir_outcome outcome_of(const struct weir_request *r, const struct
     if (f != NULL)
         o.retry_after = weir_retry_after_parse(f->value, weir_clock_unix_ms(), &o.retry_after_ms);
     return o;
-}
-
-void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head)
-{
-    weir_request_stop_clocks(r);
-    if (r->end_sent_up && weir_upstream_read_out(r->upstream, r->up, head)) {
-        r->up = NULL;
-        r->upstream = NULL;
-    }
-    weir_request_let_upstream_go(r, WEIR_EC_CLOSED_CANCEL);
-    weir_request_end_try(r);
 }
 
 bool weir_request_answer_again(struct weir_request *r, const struct weir_head *head)
@@ -338,6 +335,8 @@ static struct weir_request *request_of(struct weir_pool_waiter *w)
 
 static const struct weir_view_endpoint *endpoint_of(const struct weir_request *r, const struct weir_endpoint *rt)
 {
+    if (rt == r->endpoint->rt)
+        return r->endpoint;
     for (unsigned i = 0; i < r->provider->endpoint_count; i++)
         if (r->provider->endpoints[i].rt == rt)
             return &r->provider->endpoints[i];
@@ -456,11 +455,17 @@ void weir_request_try(struct weir_request *r)
     struct weir_choosing choosing = {
         .provider = r->provider, .worker = r->worker, .tried = r->tried, .only = r->redirect.slot};
     const char *name = r->provider->config->name;
-    if (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS)
+    bool outside = r->redirect.outside;
+    if (!outside && (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS))
         return;
     r->step = WEIR_STEP_ENDPOINT;
     r->try = (struct weir_try){.begun_us = weir_worker_now_us(r->worker)};
     r->wait_us = r->granted_us = r->first_byte_us = 0;
+    if (outside) {
+        open_try(r, r->redirect.foreign, &r->try.ticket);
+        acquire(r, 0);
+        return;
+    }
     switch (weir_choose(&choosing)) {
     case WEIR_CHOSEN:
         weir_places_found(r);

@@ -30,6 +30,17 @@ void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_cou
     up->ops->reset(up, WEIR_RESET_CANCEL);
 }
 
+void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head)
+{
+    weir_request_stop_clocks(r);
+    if (r->end_sent_up && weir_upstream_read_out(r->upstream, r->up, head)) {
+        r->up = NULL;
+        r->upstream = NULL;
+    }
+    weir_request_let_upstream_go(r, WEIR_EC_CLOSED_CANCEL);
+    weir_request_end_try(r);
+}
+
 /* -- sending -- */
 
 static void arm_sent(struct weir_request *r)
@@ -110,7 +121,8 @@ static void send_rest(struct weir_request *r)
         return;
     if (r->body_ended) {
         r->end_sent_up = true;
-        r->up->ops->send_end(r->up, r->trailers);
+        /* Trailers have names of the client's choice: what in them is secret nobody knows. */
+        r->up->ops->send_end(r->up, weir_endpoint_is_foreign(r->endpoint->rt) ? NULL : r->trailers);
     } else {
         grant_down(r);
     }

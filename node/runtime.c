@@ -83,13 +83,13 @@ static int take_slot(struct weir_provider *p)
     }
 }
 
-struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
+static struct weir_endpoint *endpoint_new(struct weir_provider *p, const char *id, bool slotted)
 {
     struct weir_endpoint *e = weir_alloc_lines(sizeof *e + p->worker_count * sizeof e->local[0]);
     if (e == NULL)
         return NULL;
     e->id = strdup(id);
-    int slot = e->id != NULL ? take_slot(p) : -1;
+    int slot = e->id == NULL ? -1 : slotted ? take_slot(p) : (int)WEIR_SLOT_NONE;
     if (slot < 0) {
         free(e->id);
         free(e);
@@ -104,11 +104,28 @@ struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
     uint64_t now_us = weir_clock_us();
     weir_circuit_init(&e->circuit, now_us / 1000);
     weir_concurrency_init(&e->concurrency);
-    weir_places_join(&p->places, e);
     for (unsigned w = 0; w < e->worker_count; w++) {
         weir_pool_stack_init(&e->local[w].idle);
         weir_balance_latency_init(&e->local[w].latency, now_us);
     }
+    return e;
+}
+
+struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id)
+{
+    struct weir_endpoint *e = endpoint_new(p, id, true);
+    if (e != NULL)
+        weir_places_join(&p->places, e);
+    return e;
+}
+
+struct weir_endpoint *weir_endpoint_new_foreign(struct weir_provider *p, const char *id, struct weir_foreign *what)
+{
+    struct weir_endpoint *e = endpoint_new(p, id, false);
+    if (e == NULL)
+        return NULL;
+    e->retired = true;
+    e->foreign = what;
     return e;
 }
 
@@ -135,11 +152,14 @@ void weir_endpoint_unref(struct weir_endpoint *e)
 {
     if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
         return;
-    weir_places_part(&e->provider->places, e);
-    atomic_fetch_and(&e->provider->slots_used, ~(UINT64_C(1) << e->slot));
+    if (e->slot != WEIR_SLOT_NONE) {
+        weir_places_part(&e->provider->places, e);
+        atomic_fetch_and(&e->provider->slots_used, ~(UINT64_C(1) << e->slot));
+    }
     weir_provider_unref(e->provider);
     weir_circuit_end(&e->circuit);
     weir_concurrency_end(&e->concurrency);
+    free(e->foreign);
     free(e->id);
     free(e);
 }

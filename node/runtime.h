@@ -44,6 +44,11 @@ struct weir_endpoint_check {
     char why[160]; /* not */
 };
 
+/* The slot of those that have none: see weir_endpoint_new_foreign. */
+#define WEIR_SLOT_NONE WEIR_POOL_ENDPOINTS_MAX
+
+struct weir_foreign;
+
 struct weir_endpoint {
     _Atomic uint32_t refs;
     _Atomic bool retired; /* no view has it any more: its connections close when they come back */
@@ -53,8 +58,9 @@ struct weir_endpoint {
     unsigned slot;              /* in its provider, stable while it lives */
     unsigned worker_count;
     struct weir_provider *provider;
-    char *id;                   /* canonical scheme://host:port */
-    _Atomic uint32_t in_flight; /* tries that it is at work on, or that wait for a connection to it */
+    struct weir_foreign *foreign; /* NULL: the provider's own; else it is owned */
+    char *id;                     /* canonical scheme://host:port */
+    _Atomic uint32_t in_flight;   /* tries that it is at work on, or that wait for a connection to it */
     /* It came, or came back: slow start counts from here; 0: it was there from the start. */
     _Atomic uint64_t up_since_ms;
     struct weir_circuit circuit;
@@ -128,6 +134,14 @@ void weir_provider_unref(struct weir_provider *p);
 /* NULL: out of memory or no slot left. One reference, the caller's; takes one to the provider. Its circuit is closed,
  * and without effect until weir_endpoint_configure. */
 struct weir_endpoint *weir_endpoint_new(struct weir_provider *p, const char *id);
+/* One that is not the provider's (node/foreign.h): retired from the start, and without a slot, so that nothing that
+ * goes by slots (health, places, the set that may serve a waiter) may be asked about it. Takes over what, to be freed
+ * with it, on success. NULL: out of memory. One reference, the caller's; takes one to the provider. */
+struct weir_endpoint *weir_endpoint_new_foreign(struct weir_provider *p, const char *id, struct weir_foreign *what);
+static inline bool weir_endpoint_is_foreign(const struct weir_endpoint *e)
+{
+    return e->foreign != NULL;
+}
 /* Takes over what a configuration says of its circuit. */
 void weir_endpoint_configure(struct weir_endpoint *e, const struct weir_config_provider *config);
 void weir_endpoint_ref(struct weir_endpoint *e);

@@ -19,7 +19,7 @@ struct weir_upstream {
     struct weir_worker *worker;
     struct weir_http_limits limits;          /* its own: the worker that dialled may have none of it any more */
     struct weir_deadline deadline;           /* connect clock, then keep-alive expiry */
-    struct weir_upstream_question *question; /* while its name is asked for (features.dns_cache_enabled: false) */
+    struct weir_upstream_question *question; /* while its name is asked for */
     struct weir_dial *dial;                  /* while it is being opened */
     struct weir_hold *hold;                  /* until it is open: the addresses are the view's */
     const struct weir_view_endpoint *target; /* likewise */

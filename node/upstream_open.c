@@ -3,7 +3,8 @@
  *   none of them does            -> weir_pool_open_failed
  *   the connect clock runs out   -> weir_pool_open_failed, wherever it is
  *   the pool closes it meanwhile -> the race is called off, nothing is reported
- * With features.dns_cache_enabled: false the name is asked for first; what the view knows serves while nobody answers.
+ * With features.dns_cache_enabled: false, and of a foreign origin always, the name is asked for first; what the view
+ * knows serves while nobody answers.
  * An address that no view has yet gets a record of its own: it is never out, and nothing but its age tells that it is
  * gone.
  */
@@ -112,7 +113,8 @@ static void dial_done(void *owner, const struct weir_dial_result *result)
     }
     u->address = keep_address(u, &result->addr);
     u->connect_us = weir_worker_now_us(u->worker) - u->dial_us;
-    weir_hist_observe(&e->provider->local[u->worker->index].counters, WEIR_H_CONNECT, u->connect_us);
+    if (!weir_endpoint_is_foreign(e)) /* clocks are tuned by it */
+        weir_hist_observe(&e->provider->local[u->worker->index].counters, WEIR_H_CONNECT, u->connect_us);
     weir_latency_observe(&e->local[u->worker->index].counters, WEIR_LATENCY_CONNECT, u->connect_us,
                          weir_worker_now_us(u->worker));
     atomic_store_explicit(&e->last_connect_failed, false, memory_order_relaxed);
@@ -264,9 +266,12 @@ static int begin(struct weir_upstream *u, struct weir_endpoint *e, const struct 
 {
     const struct weir_view_endpoint *t = u->target;
     struct weir_addr literal;
-    if (!t->provider->config->http.features.dns_cache_enabled &&
-        !weir_addr_literal(&literal, weir_str_of(t->config->host), t->config->port))
+    bool is_literal = weir_addr_literal(&literal, weir_str_of(t->config->host), t->config->port);
+    bool cached = t->provider->config->http.features.dns_cache_enabled && !weir_endpoint_is_foreign(e);
+    if (!is_literal && !cached)
         return begin_question(u, e, v, err);
+    if (is_literal && weir_endpoint_is_foreign(e))
+        return begin_dial(u, &literal, 1, e, err);
     if (t->address_count == 0)
         return weir_err_set(err, WEIR_ENOTFOUND, "the name %s does not resolve", t->config->host);
     return begin_dial(u, t->addresses, t->address_count, e, err);

@@ -142,15 +142,6 @@ static void check_order(struct weir_config_reader *r, const char *path, const ch
                        (double)*outer_ms / 1000);
 }
 
-/* Only for who wrote it: what is not followed passes, and the client may. */
-static void redirects_check(struct weir_config_reader *r, const struct weir_config_http *http)
-{
-    const struct weir_config_origin *o = weir_config_origin_of(r->c, &http->follow_redirects);
-    if (o != NULL && http->follow_redirects == WEIR_CONFIG_REDIRECTS_ANY)
-        weir_config_report(r, WEIR_CONFIG_WARNING, o->line, o->path,
-                           "true is not in this build: same_origin is in force, other redirects pass to the client");
-}
-
 static void retry_finish(struct weir_config_http *http)
 {
     struct weir_config_retry *retry = &http->retry;
@@ -197,7 +188,6 @@ void weir_config_http_finish(struct weir_config_reader *r, struct weir_config_ht
         http->circuit_breaker.recovery_timeout_max_ms = http->circuit_breaker.recovery_timeout_ms;
     concurrency_finish(r, http, path);
     retry_finish(http);
-    redirects_check(r, http);
 }
 
 /* -- endpoints -- */

@@ -124,11 +124,14 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(KEPT_RATE, "weir_retries_refused_total", "reason=\"rate_limit\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED)      \
     X(KEPT_ENDPOINT, "weir_retries_refused_total", "reason=\"no_endpoint\"", COUNTER, COUNT, WEIR_HELP_NOT_RETRIED) \
     X(REDIRECT_FOLLOWED, "weir_redirects_total", "result=\"followed\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)        \
+    X(REDIRECT_FOREIGN, "weir_redirects_total", "result=\"foreign\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)          \
     X(REDIRECT_LIMIT, "weir_redirects_total", "result=\"limit\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)              \
     X(REDIRECT_ORIGIN, "weir_redirects_total", "result=\"origin\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)            \
     X(REDIRECT_TLS, "weir_redirects_total", "result=\"tls\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)                  \
     X(REDIRECT_LOCATION, "weir_redirects_total", "result=\"location\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)        \
     X(REDIRECT_BODY, "weir_redirects_total", "result=\"body\"", COUNTER, COUNT, WEIR_HELP_REDIRECTS)                \
+    X(REDIRECT_FAILED, "weir_redirects_failed_total", "", COUNTER, COUNT,                                           \
+      "Requests that failed where a redirect led to, outside the provider's endpoints.")                            \
     X(CIRCUIT_REFUSED, "weir_circuit_refusals_total", "", COUNTER, COUNT,                                           \
       "Requests answered at once because the circuits of all endpoints were open.")                                 \
     X(QUEUED, "weir_pool_queued_total", "", COUNTER, COUNT,                                                         \
@@ -149,7 +152,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(PLACES_REFUSED, "weir_concurrency_requests_total", "result=\"refused\"", COUNTER, COUNT, WEIR_HELP_PLACES)    \
     X(PLACES_LEFT, "weir_concurrency_requests_total", "result=\"left\"", COUNTER, COUNT, WEIR_HELP_PLACES)
 
-#define WEIR_HELP_REDIRECTS   "Redirects: followed, ended by the limit in a row, or passed on and why."
+#define WEIR_HELP_REDIRECTS \
+    "Redirects: followed (to an endpoint, or to a foreign origin), ended by the limit in a row, or passed on and why."
 #define WEIR_HELP_RETRIES     "Tries after the first one, by what the try before came to; free replacements apart."
 #define WEIR_HELP_NOT_RETRIED "Failed tries that would have been retried but for this reason."
 #define WEIR_HELP_PLACES \

@@ -116,8 +116,13 @@ void weir_redirect_drop_credentials(struct weir_fields *f, const struct weir_con
                                         "x-goog-api-key",
                                         "openai-organization",
                                         "openai-project",
+                                        "ocp-apim-subscription-key",
+                                        "x-amz-security-token",
                                         "x-forwarded-for",
                                         "x-forwarded-proto",
+                                        "x-forwarded-host",
+                                        "x-forwarded-port",
+                                        "x-real-ip",
                                         "forwarded",
                                         "via",
                                         NULL};

@@ -73,8 +73,7 @@ struct weir_redirect_decision weir_redirect_decide(const struct weir_redirect_si
 
 /* Takes out of a request what only the provider is to see: authorization and cookies, keys in the fields where the
  * common APIs have them, what is configured for the provider (key_name, lower case, and its headers), and who the
- * client is. They do not come back when a later redirect leads to the provider again: a stranger would then choose what
- * is asked with them. */
+ * client is. */
 void weir_redirect_drop_credentials(struct weir_fields *f, const struct weir_config_provider *p,
                                     struct weir_str key_name);
 /* Takes out what describes a body that is no longer sent (RFC 9110 section 15.4, step 5). */

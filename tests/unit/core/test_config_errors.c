@@ -286,9 +286,6 @@ START_TEST(test_what_is_not_in_this_build)
         {P "auth: {keys: [{name: a, key: b}]}\n", "f.yaml:2: error: auth: not in this build (client authentication)"},
         {P "routes: [{model: 'gpt-*', provider: p}]\n",
          "f.yaml:2: error: routes[0].model: not in this build (routing by model)"},
-        {P "http_client: {follow_redirects: true}\n",
-         "f.yaml:2: warning: http_client.follow_redirects: true is not in this build: same_origin is in force, other "
-         "redirects pass to the client"},
         {P "analytics: {scaling_prediction_window: 60}\n",
          "f.yaml:2: warning: analytics: has no effect in this build (analytics)"},
     };
@@ -297,6 +294,7 @@ START_TEST(test_what_is_not_in_this_build)
         P "http_client: {retry: {enabled: false}, circuit_breaker: {enabled: no}, health: {enabled: off}}\n",
         P "http_client: {features: {dns_cache_enabled: false, http2_enabled: false, compression: true}}\n",
         P "http_client: {follow_redirects: false, auto_tune: false}\n",
+        P "http_client: {follow_redirects: true}\n",
         P "http_client: {retry: {replay_buffer: 1MB}}\n",
         P "alerts: []\ncompression: {downstream: false}\n",
     };

@@ -193,9 +193,13 @@ static void add(struct weir_fields *f, const char *name)
 
 START_TEST(test_credentials)
 {
-    static const char *const secret[] = {"authorization",  "cookie",          "x-api-key",        "api-key",
-                                         "x-goog-api-key", "x-configured",    "x-the-key",        "via",
-                                         "forwarded",      "x-forwarded-for", "x-forwarded-proto"};
+    static const char *const secret[] = {"authorization",     "cookie",
+                                         "x-api-key",         "api-key",
+                                         "x-goog-api-key",    "x-configured",
+                                         "x-the-key",         "via",
+                                         "forwarded",         "x-forwarded-for",
+                                         "x-forwarded-proto", "x-forwarded-host",
+                                         "x-real-ip",         "x-amz-security-token"};
     static const char *const open[] = {"accept", "content-type", "user-agent", "x-request-id", "traceparent"};
     struct weir_config_pair pair = {.name = "x-configured", .value = "secret"};
     struct weir_config_provider p = {.headers = {.at = &pair, .count = 1}};
