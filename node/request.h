@@ -78,6 +78,12 @@ struct weir_request_coding {
     enum weir_coding_word word;
 };
 
+/* What the last try that brought no answer came to; static texts. */
+struct weir_last_failure {
+    const char *code, *message; /* NULL: there was none, or an answer came since */
+    uint16_t status;
+};
+
 /* What the access log wants of a head whose arena is gone. */
 struct weir_request_note {
     struct weir_str request_id, method, target;
@@ -114,6 +120,7 @@ struct weir_request {
     uint64_t tried;             /* endpoints that have failed it, a bit for each slot */
     struct weir_address *avoid; /* where its last try failed, if there are others; the view's */
     struct weir_try try;
+    struct weir_last_failure last_failure;
     struct weir_request_coding coding;
     struct weir_request_redirect redirect;
     struct weir_str asked; /* the target that was sent last; in the arena */

@@ -243,6 +243,7 @@ void weir_request_try_failed(struct weir_request *r, const struct weir_try_failu
         judge(r, &f->outcome, f->why != NULL ? f->why : f->code);
         bool again = decide(r, &f->outcome);
         weir_request_end_try(r);
+        r->last_failure = (struct weir_last_failure){f->code, f->message, (uint16_t)f->status};
         if (again)
             go_again(r);
         else if (is_outside(r))
@@ -274,6 +275,7 @@ bool weir_request_answer_again(struct weir_request *r, const struct weir_head *h
                               r->try.in_flight);
     if (!decide(r, &o))
         return false;
+    r->last_failure = (struct weir_last_failure){0};
     weir_request_let_answer_go(r, head);
     go_again(r);
     return true;
@@ -403,21 +405,13 @@ static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
     connect_failed(request_of(w), err);
 }
 
-/* The same endpoint as before: then at least by another address. */
-static bool has_address(const struct weir_view_endpoint *e, const struct weir_address *a)
-{
-    for (unsigned i = 0; a != NULL && i < e->address_count; i++)
-        if (e->records[i] == a)
-            return true;
-    return false;
-}
-
 static void acquire(struct weir_request *r, uint64_t may_serve)
 {
     struct weir_err err;
     struct weir_pool_conn *c;
     r->step = WEIR_STEP_POOL;
-    bool elsewhere = has_address(r->endpoint, r->avoid);
+    /* The same endpoint as before: then at least by another address. */
+    bool elsewhere = weir_view_has_address(r->endpoint, r->avoid);
     /* A probe on a connection kept from before could turn out stale, and then be two. */
     bool fresh = r->fresh || r->try.replacing || elsewhere || is_probe(r);
     r->target = (struct weir_upstream_target){r->endpoint, r->hold, elsewhere ? r->avoid : NULL};
@@ -480,6 +474,12 @@ void weir_request_try(struct weir_request *r)
         weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", name);
         return;
     case WEIR_CHOICE_OPEN:
+        if (r->last_failure.code != NULL) { /* they have opened while it waited for this try */
+            give_up(r, WEIR_RETRY_NO_ENDPOINT);
+            weir_request_fail(r, r->last_failure.status, r->last_failure.code, "The provider %s failed: %s.", name,
+                              r->last_failure.message);
+            return;
+        }
         if (r->provider->config->http.circuit_breaker.monitoring_enabled)
             weir_provider_add(weir_request_provider_counters(r), WEIR_PC_CIRCUIT_REFUSED, 1);
         r->retry_after_s = (choosing.wait_ms + 999) / 1000;

@@ -218,6 +218,14 @@ void weir_view_take_effect(const struct weir_view *v, const struct weir_view *be
     }
 }
 
+bool weir_view_has_address(const struct weir_view_endpoint *e, const struct weir_address *a)
+{
+    for (unsigned i = 0; a != NULL && i < e->address_count; i++)
+        if (e->records[i] == a)
+            return true;
+    return false;
+}
+
 void weir_view_ref(struct weir_view *v)
 {
     atomic_fetch_add(&v->refs, 1);

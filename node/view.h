@@ -71,6 +71,8 @@ int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, c
                             unsigned count);
 /* What `before` had and v has not is marked retired; limits of v come into force. Called right before publishing. */
 void weir_view_take_effect(const struct weir_view *v, const struct weir_view *before);
+/* Whether a (NULL: no) is among the addresses of e. */
+bool weir_view_has_address(const struct weir_view_endpoint *e, const struct weir_address *a);
 void weir_view_ref(struct weir_view *v);
 void weir_view_unref(struct weir_view *v);
 

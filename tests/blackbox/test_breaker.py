@@ -441,3 +441,17 @@ def test_a_storm_is_told_in_a_line_a_change(stage, mock):
     wait_events(node, "circuit_half_open", half)
     lines = node.log_lines()[quiet:]
     assert len(lines) <= opened + half + 2, [line["event"] for line in lines]
+
+
+def test_what_went_wrong_is_told_when_the_circuit_opens_during_the_wait(stage, mock):
+    """The second client's failure opens the circuit while the first one waits for its next try."""
+    mock.down()
+    retry = {"attempts": 1, "backoff_factor": 1, "jitter": "none"}
+    node = node_for(stage, mock, {"failure_threshold": 2}, retry=retry)
+    with node.client() as first, node.client() as second:
+        first.ask("GET", "/echo")
+        wait_for(lambda: node.metric("weir_retries_total") == 1, "the first one to wait for its next try")
+        assert second.get("/echo").get("x-weir-error") == "connect_failed"
+        r = first.response()
+        assert r.status == 502 and r.get("x-weir-error") == "connect_failed"
+    assert mock.stats()["requests"]["total"] == 0 and node.metric("weir_retries_refused_total", reason="no_endpoint") == 2
