@@ -95,6 +95,18 @@ bool weir_fields_add_id(struct weir_fields *f, struct weir_arena *a, enum weir_f
     return append(f, a, &(struct weir_field){weir_field_name(id), value, id});
 }
 
+bool weir_fields_copy(struct weir_fields *to, struct weir_arena *a, const struct weir_fields *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const struct weir_field *field = &from->at[i];
+        struct weir_str value = weir_arena_dup(a, field->value);
+        struct weir_str name = field->id == WEIR_FIELD_OTHER ? weir_arena_dup(a, field->name) : field->name;
+        if (value.ptr == NULL || name.ptr == NULL || !weir_fields_add(to, a, name, value))
+            return false;
+    }
+    return true;
+}
+
 bool weir_fields_set(struct weir_fields *f, struct weir_arena *a, enum weir_field_id id, struct weir_str value)
 {
     size_t kept = 0;

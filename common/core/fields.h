@@ -65,6 +65,8 @@ WEIR_MUST_USE bool weir_fields_add(struct weir_fields *f, struct weir_arena *a, 
                                    struct weir_str value);
 WEIR_MUST_USE bool weir_fields_add_id(struct weir_fields *f, struct weir_arena *a, enum weir_field_id id,
                                       struct weir_str value);
+/* Adds all of `from`, their texts copied into the arena. */
+WEIR_MUST_USE bool weir_fields_copy(struct weir_fields *to, struct weir_arena *a, const struct weir_fields *from);
 /* Replaces the first of that id and drops the others, or adds. */
 WEIR_MUST_USE bool weir_fields_set(struct weir_fields *f, struct weir_arena *a, enum weir_field_id id,
                                    struct weir_str value);

@@ -184,19 +184,6 @@ enum weir_h1_step weir_h1_eat_body(struct weir_h1 *h, const uint8_t *p, size_t n
     return h->framing == WEIR_H1_LENGTH && h->body_left == 0 ? WEIR_H1_COMPLETE : WEIR_H1_MORE;
 }
 
-/* False: out of memory. */
-static bool copy_fields(struct weir_fields *to, struct weir_arena *a, const struct weir_fields *from)
-{
-    for (size_t i = 0; i < from->count; i++) {
-        const struct weir_field *field = &from->at[i];
-        struct weir_str value = weir_arena_dup(a, field->value);
-        struct weir_str name = field->id == WEIR_FIELD_OTHER ? weir_arena_dup(a, field->name) : field->name;
-        if (value.ptr == NULL || name.ptr == NULL || !weir_fields_add(to, a, name, value))
-            return false;
-    }
-    return true;
-}
-
 void weir_h1_deliver_end(struct weir_h1 *h)
 {
     struct weir_fields *trailers = NULL;
@@ -205,7 +192,7 @@ void weir_h1_deliver_end(struct weir_h1 *h)
         trailers = weir_arena_alloc(h->x.arena, sizeof *trailers);
         if (trailers != NULL)
             *trailers = (struct weir_fields){0};
-        if (trailers == NULL || !copy_fields(trailers, h->x.arena, &h->head->head.fields)) {
+        if (trailers == NULL || !weir_fields_copy(trailers, h->x.arena, &h->head->head.fields)) {
             weir_h1_fail(h, WEIR_RESET_INTERNAL, 0, weir_h1_no_memory.message);
             weir_h1_closed(h, WEIR_RESET_INTERNAL, 0, weir_h1_no_memory.message);
             return;

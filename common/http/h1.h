@@ -190,6 +190,8 @@ const struct weir_malformed *weir_h1_check_request(struct weir_h1 *h);
 const struct weir_malformed *weir_h1_check_response(struct weir_h1 *h);
 /* uri-host [":" port] (RFC 9110 7.2), without user information; for HTTP/2 too. */
 bool weir_h1_authority_valid(struct weir_str s);
+/* The value of a Content-Length; *seen: there has been one in this message. NULL, or what is wrong. */
+const struct weir_malformed *weir_h1_note_length(struct weir_head *head, bool *seen, struct weir_str value);
 /* What llhttp's refusal means. */
 const struct weir_malformed *weir_h1_check_errno(llhttp_errno_t code, bool in_body);
 /* Checks a request's start line up to where the version has been seen. Returns how many bytes were fine; *bad says why

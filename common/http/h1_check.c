@@ -64,13 +64,13 @@ static const struct weir_malformed *note_coding(struct weir_h1_head *head, struc
     return any ? verdict : &weir_h1_bad_framing;
 }
 
-static const struct weir_malformed *note_length(struct weir_h1_head *head, struct weir_str value)
+const struct weir_malformed *weir_h1_note_length(struct weir_head *head, bool *seen, struct weir_str value)
 {
     uint64_t length;
-    if (head->length_seen || !weir_str_to_u64(value, &length) || length > INT64_MAX)
+    if (*seen || !weir_str_to_u64(value, &length) || length > INT64_MAX)
         return &weir_h1_bad_framing;
-    head->length_seen = true;
-    head->head.content_length = (int64_t)length;
+    *seen = true;
+    head->content_length = (int64_t)length;
     return NULL;
 }
 
@@ -137,7 +137,7 @@ const struct weir_malformed *weir_h1_check_field(struct weir_h1 *h, struct weir_
     case WEIR_FIELD_CONNECTION:
         return add_options(h, value);
     case WEIR_FIELD_CONTENT_LENGTH:
-        return note_length(head, value);
+        return weir_h1_note_length(&head->head, &head->length_seen, value);
     case WEIR_FIELD_TRANSFER_ENCODING:
         return note_coding(head, value);
     case WEIR_FIELD_HOST:

@@ -103,16 +103,6 @@ static const struct weir_malformed *add_crumb(struct weir_h2_stream *s, struct w
     return NULL;
 }
 
-static const struct weir_malformed *note_length(struct weir_h2_head *head, struct weir_str value)
-{
-    uint64_t length;
-    if (head->length_seen || !weir_str_to_u64(value, &length) || length > INT64_MAX)
-        return &weir_h1_bad_framing;
-    head->length_seen = true;
-    head->head.content_length = (int64_t)length;
-    return NULL;
-}
-
 static const struct weir_malformed *add(struct weir_h2_stream *s, enum weir_field_id id, struct weir_str name,
                                         struct weir_str value)
 {
@@ -179,7 +169,7 @@ static const struct weir_malformed *check_regular(struct weir_h2_stream *s, stru
         return check_trailer(s, id, name, value);
     switch (id) {
     case WEIR_FIELD_CONTENT_LENGTH:
-        return note_length(head, value);
+        return weir_h1_note_length(&head->head, &head->length_seen, value);
     case WEIR_FIELD_HOST:
         return s->h->server ? keep(s, &head->host, value, &head->host_seen, &weir_h1_bad_host) : NULL;
     case WEIR_FIELD_COOKIE:

@@ -301,19 +301,6 @@ static void check_over(struct weir_h2_stream *s)
         weir_h2_stream_over(s);
 }
 
-/* False: out of memory. */
-static bool copy_fields(struct weir_fields *to, struct weir_arena *a, const struct weir_fields *from)
-{
-    for (size_t i = 0; i < from->count; i++) {
-        const struct weir_field *field = &from->at[i];
-        struct weir_str value = weir_arena_dup(a, field->value);
-        struct weir_str name = field->id == WEIR_FIELD_OTHER ? weir_arena_dup(a, field->name) : field->name;
-        if (value.ptr == NULL || name.ptr == NULL || !weir_fields_add(to, a, name, value))
-            return false;
-    }
-    return true;
-}
-
 static void deliver_end(struct weir_h2_stream *s)
 {
     struct weir_h2 *h = s->h;
@@ -322,7 +309,7 @@ static void deliver_end(struct weir_h2_stream *s)
         trailers = weir_arena_alloc(s->x.arena, sizeof *trailers);
         if (trailers != NULL)
             *trailers = (struct weir_fields){0};
-        if (trailers == NULL || !copy_fields(trailers, s->x.arena, &s->head->head.fields)) {
+        if (trailers == NULL || !weir_fields_copy(trailers, s->x.arena, &s->head->head.fields)) {
             weir_h2_break(h, WEIR_RESET_INTERNAL, weir_h1_no_memory.message);
             return;
         }
