@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
-#define LABEL(id, label, text) label,
-#define TEXT(id, label, text)  text,
+#include "core/saturate.h"
+
+#define LABEL(id, label, ...) label,
+#define TEXT(id, label, text) text,
 
 const char *weir_breaker_event_label(enum weir_breaker_event_kind k)
 {
@@ -25,13 +27,6 @@ const char *weir_breaker_reason_label(enum weir_breaker_reason r)
     static const char *const labels[] = {WEIR_BREAKER_REASON_MAP(LABEL)};
     assert(r < WEIR_BREAKER_REASONS);
     return labels[r];
-}
-
-const char *weir_breaker_reason_text(enum weir_breaker_reason r)
-{
-    static const char *const texts[] = {WEIR_BREAKER_REASON_MAP(TEXT)};
-    assert(r < WEIR_BREAKER_REASONS);
-    return texts[r];
 }
 
 const char *weir_breaker_phase_text(enum weir_breaker_phase p)
@@ -77,11 +72,6 @@ enum weir_breaker_verdict weir_breaker_judge(const struct weir_outcome *o, uint6
     return WEIR_BREAKER_NEITHER;
 }
 
-static uint32_t add_u32(uint32_t a, uint32_t b)
-{
-    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
-
 /* -- the window of the rate -- */
 
 static uint64_t bucket_ms(const struct weir_breaker_policy *p)
@@ -97,8 +87,8 @@ static void window_add(struct weir_breaker_state *s, const struct weir_breaker_p
     struct weir_breaker_bucket *b = &s->buckets[period % WEIR_BREAKER_BUCKETS];
     if (b->period != period)
         *b = (struct weir_breaker_bucket){.period = period};
-    b->ok = add_u32(b->ok, ok);
-    b->fail = add_u32(b->fail, fail);
+    b->ok = weir_add_u32(b->ok, ok);
+    b->fail = weir_add_u32(b->fail, fail);
 }
 
 struct weir_breaker_counts weir_breaker_window(const struct weir_breaker_state *s, const struct weir_breaker_policy *p,
@@ -157,7 +147,7 @@ static void open_circuit(struct weir_breaker_state *s, const struct weir_breaker
     uint64_t until = now_ms + recovery_ms(s, p);
     enter(s, WEIR_BREAKER_OPEN, now_ms);
     s->open_until_ms = until > s->open_until_ms ? until : s->open_until_ms;
-    s->openings = add_u32(s->openings, 1);
+    s->openings = weir_add_u32(s->openings, 1);
     struct weir_breaker_event *e = say(out, WEIR_BREAKER_IS_OPENED, reason, s->gen);
     e->until_ms = s->open_until_ms;
     e->run = run;
@@ -266,7 +256,7 @@ static void count(struct weir_breaker_state *s, const struct weir_breaker_policy
     enum weir_breaker_reason reason = WEIR_BREAKER_BY_CONSECUTIVE;
     struct weir_breaker_counts window = {0, 0};
     hear_witness(s, p, now_ms, r);
-    s->run = r->ok > 0 ? r->run : add_u32(s->run, r->fail);
+    s->run = r->ok > 0 ? r->run : weir_add_u32(s->run, r->fail);
     if (p->rate_ppm != 0) {
         window_add(s, p, now_ms, r->ok, r->fail);
         window = weir_breaker_window(s, p, now_ms);
@@ -339,12 +329,12 @@ struct weir_breaker_sight weir_breaker_look(const struct weir_breaker_state *s)
 void weir_breaker_report_add(struct weir_breaker_report *sum, const struct weir_breaker_report *later)
 {
     assert(sum->gen == later->gen && sum->node == later->node);
-    sum->run = later->ok > 0 ? later->run : add_u32(sum->run, later->fail);
-    sum->ok = add_u32(sum->ok, later->ok);
-    sum->fail = add_u32(sum->fail, later->fail);
+    sum->run = later->ok > 0 ? later->run : weir_add_u32(sum->run, later->fail);
+    sum->ok = weir_add_u32(sum->ok, later->ok);
+    sum->fail = weir_add_u32(sum->fail, later->fail);
     sum->recent_ok += later->recent_ok;
     sum->recent_fail += later->recent_fail;
-    sum->want = add_u32(sum->want, later->want);
+    sum->want = weir_add_u32(sum->want, later->want);
     if (later->cooldown_ms > sum->cooldown_ms)
         sum->cooldown_ms = later->cooldown_ms;
     for (uint32_t i = 0; i < later->probe_count && sum->probe_count < WEIR_BREAKER_BATCH; i++)

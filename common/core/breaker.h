@@ -130,27 +130,26 @@ struct weir_breaker_report {
     X(COOLING, "cooling", "endpoint asked to be left alone") \
     X(KEPT_CLOSED, "kept_closed", "circuit kept closed for the others")
 
-#define WEIR_BREAKER_REASON_MAP(X)                                \
-    X(CONSECUTIVE, "consecutive_failures", "failures in a row")   \
-    X(RATE, "error_rate", "share of failures")                    \
-    X(PROBE_FAILED, "probe_failed", "a probe failed")             \
-    X(WAITED, "recovery_timeout", "the recovery timeout is over") \
-    X(PROBES_OK, "probes_succeeded", "the probes succeeded")      \
-    X(RETRY_AFTER, "retry_after", "Retry-After")                  \
-    X(WITNESS, "witness", "another node is served well")          \
-    X(OPERATOR, "operator", "an operator closed it")
+#define WEIR_BREAKER_REASON_MAP(X)                            \
+    X(CONSECUTIVE, "consecutive_failures")                    \
+    X(RATE, "error_rate")                                     \
+    X(PROBE_FAILED, "probe_failed")                           \
+    X(WAITED, "recovery_timeout")                             \
+    X(PROBES_OK, "probes_succeeded")                          \
+    X(RETRY_AFTER, "retry_after")                             \
+    X(WITNESS, "witness")   /* another node is served well */ \
+    X(OPERATOR, "operator") /* closed it */
 
-#define WEIR_BREAKER_ENUM(id, label, text) WEIR_BREAKER_IS_##id,
+#define WEIR_BREAKER_ENUM(id, ...) WEIR_BREAKER_IS_##id,
 enum weir_breaker_event_kind { WEIR_BREAKER_EVENT_MAP(WEIR_BREAKER_ENUM) WEIR_BREAKER_EVENT_KINDS };
 #undef WEIR_BREAKER_ENUM
-#define WEIR_BREAKER_ENUM(id, label, text) WEIR_BREAKER_BY_##id,
+#define WEIR_BREAKER_ENUM(id, ...) WEIR_BREAKER_BY_##id,
 enum weir_breaker_reason { WEIR_BREAKER_REASON_MAP(WEIR_BREAKER_ENUM) WEIR_BREAKER_REASONS };
 #undef WEIR_BREAKER_ENUM
 
 const char *weir_breaker_event_label(enum weir_breaker_event_kind k);
 const char *weir_breaker_event_text(enum weir_breaker_event_kind k);
 const char *weir_breaker_reason_label(enum weir_breaker_reason r);
-const char *weir_breaker_reason_text(enum weir_breaker_reason r);
 const char *weir_breaker_phase_text(enum weir_breaker_phase p); /* "closed", "open", "half-open" */
 
 struct weir_breaker_event {

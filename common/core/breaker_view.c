@@ -3,10 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-static uint32_t add_u32(uint32_t a, uint32_t b)
-{
-    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
+#include "core/saturate.h"
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -149,8 +146,8 @@ static void remember(struct weir_breaker_view *v, uint64_t now_ms, uint32_t ok, 
     struct weir_breaker_bucket *b = &v->recent[second % WEIR_BREAKER_RECENT_S];
     if (b->period != second)
         *b = (struct weir_breaker_bucket){.period = second};
-    b->ok = add_u32(b->ok, ok);
-    b->fail = add_u32(b->fail, fail);
+    b->ok = weir_add_u32(b->ok, ok);
+    b->fail = weir_add_u32(b->fail, fail);
 }
 
 static struct weir_breaker_report report_of(uint64_t node, uint64_t gen, uint64_t permit,

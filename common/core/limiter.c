@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "core/saturate.h"
+
 /* What is taken and not yet filled up again, in parts of 1/limit microseconds: a token is period_us of them. Cut where
  * it could overflow: centuries of debt. */
 static uint64_t owed(const struct weir_limiter *l, uint64_t now_us)
@@ -129,16 +131,11 @@ struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const
 
 /* -- leases -- */
 
-static uint32_t add(uint32_t a, uint32_t b)
-{
-    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
-
 static void expire(struct weir_lease *l, uint64_t now_us)
 {
     for (int i = 0; i < 2; i++)
         if (l->parts[i].expires_us <= now_us) {
-            l->unused = add(l->unused, l->parts[i].tokens);
+            l->unused = weir_add_u32(l->unused, l->parts[i].tokens);
             l->parts[i].tokens = 0;
         }
     if (l->parts[0].tokens == 0) {
@@ -150,7 +147,7 @@ static void expire(struct weir_lease *l, uint64_t now_us)
 uint32_t weir_lease_tokens(struct weir_lease *l, uint64_t now_us)
 {
     expire(l, now_us);
-    return add(l->parts[0].tokens, l->parts[1].tokens);
+    return weir_add_u32(l->parts[0].tokens, l->parts[1].tokens);
 }
 
 bool weir_lease_take(struct weir_lease *l, uint64_t now_us)
@@ -158,7 +155,7 @@ bool weir_lease_take(struct weir_lease *l, uint64_t now_us)
     if (weir_lease_tokens(l, now_us) == 0)
         return false;
     l->parts[0].tokens--;
-    l->spent = add(l->spent, 1);
+    l->spent = weir_add_u32(l->spent, 1);
     return true;
 }
 
@@ -170,7 +167,7 @@ uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)
     uint32_t faded = (uint32_t)((uint64_t)l->expected * 3 / 4);
     l->expected = l->spent > faded ? l->spent : faded;
     l->spent = 0;
-    uint32_t need = add(queued, l->expected);
+    uint32_t need = weir_add_u32(queued, l->expected);
     if (need <= have)
         return 0;
     l->pulled = true;
@@ -185,14 +182,14 @@ void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, 
     if (tokens == 0)
         return;
     if (expires <= now_us) {
-        l->unused = add(l->unused, tokens);
+        l->unused = weir_add_u32(l->unused, tokens);
         return;
     }
     int i = l->parts[0].tokens > 0;
     /* No room for a third: it ends with the second, early rather than late, as the bound is on how long tokens live. */
     if (l->parts[i].tokens == 0 || expires < l->parts[i].expires_us)
         l->parts[i].expires_us = expires;
-    l->parts[i].tokens = add(l->parts[i].tokens, tokens);
+    l->parts[i].tokens = weir_add_u32(l->parts[i].tokens, tokens);
     if (i == 1 && l->parts[1].expires_us < l->parts[0].expires_us)
         l->parts[0].expires_us = l->parts[1].expires_us;
 }
@@ -203,7 +200,7 @@ uint32_t weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain)
     uint32_t n = l->unused;
     l->unused = 0;
     if (drain) {
-        n = add(n, add(l->parts[0].tokens, l->parts[1].tokens));
+        n = weir_add_u32(n, weir_add_u32(l->parts[0].tokens, l->parts[1].tokens));
         l->parts[0].tokens = l->parts[1].tokens = 0;
     }
     return n;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "core/saturate.h"
 #include "core/wheel.h"
 
 /* A circuit opens after as many: two reasons to leave an endpoint alone would only tell everything twice. */
@@ -180,7 +181,7 @@ void weir_outlier_answered(struct weir_outlier *o, unsigned slot)
 void weir_outlier_answers(struct weir_outlier *o, unsigned slot, uint32_t count)
 {
     struct weir_outlier_endpoint *e = of(o, slot);
-    e->ok = count < UINT32_MAX - e->ok ? e->ok + count : UINT32_MAX;
+    e->ok = weir_add_u32(e->ok, count);
 }
 
 void weir_outlier_failed(struct weir_outlier *o, unsigned slot, uint64_t now_ms, void *arg, weir_outlier_fn *fn)
