@@ -14,7 +14,6 @@ void weir_circuit_init(struct weir_circuit *c, uint64_t now_ms)
     int rv = uv_mutex_init(&c->lock);
     assert(rv == 0);
     weir_breaker_view_init(&c->view, NODE_ALONE, now_ms);
-    c->changed_ms = now_ms;
     atomic_store(&c->own_gen, c->view.own.gen);
 }
 
@@ -62,13 +61,6 @@ static void fold_successes(struct weir_endpoint *e, uint64_t now_ms)
     c->ok_folded = sum;
     if (more > 0)
         weir_breaker_view_succeeded(&c->view, &c->policy, now_ms, more < UINT32_MAX ? (uint32_t)more : UINT32_MAX);
-}
-
-static void note_change(struct weir_circuit *c, const struct weir_breaker_reply *r, uint64_t now_ms)
-{
-    for (uint32_t i = 0; i < r->event_count; i++)
-        if (r->events[i].kind != WEIR_BREAKER_IS_COOLING && r->events[i].kind != WEIR_BREAKER_IS_KEPT_CLOSED)
-            c->changed_ms = now_ms;
 }
 
 /* -- telling, without it -- */
@@ -161,7 +153,6 @@ struct weir_breaker_answer weir_circuit_admit(struct weir_endpoint *e, const str
     uv_mutex_lock(&c->lock);
     fold_successes(e, by->now_ms);
     a = weir_breaker_view_admit(&c->view, &c->policy, by->now_ms, &reply);
-    note_change(c, &reply, by->now_ms);
     publish(c, by->now_ms);
     uv_mutex_unlock(&c->lock);
     tell(e, by, &reply, NULL);
@@ -188,7 +179,6 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
         atomic_store_explicit(&c->cooled, true, memory_order_relaxed);
     else if (verdict != WEIR_BREAKER_NEITHER && c->view.own.cooldown_until_ms <= by->now_ms)
         atomic_store_explicit(&c->cooled, false, memory_order_relaxed);
-    note_change(c, &reply, by->now_ms);
     publish(c, by->now_ms);
     uv_mutex_unlock(&c->lock);
     tell(e, by, &reply, why);
@@ -257,7 +247,7 @@ struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t no
     struct weir_breaker_sight s = weir_breaker_view_look(&c->view, now_ms);
     out.phase = s.phase;
     out.gen = s.gen;
-    out.since_ms = c->changed_ms;
+    out.since_ms = c->view.own.since_ms;
     out.open_until_ms = s.phase == WEIR_BREAKER_OPEN ? s.open_until_ms : 0;
     out.cooldown_until_ms = s.cooldown_until_ms;
     out.failures = c->view.own.run;

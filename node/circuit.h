@@ -28,10 +28,9 @@ enum weir_circuit_mode {
 
 struct weir_circuit {
     uv_mutex_t lock;
-    struct weir_breaker_view view; /* under the lock, and so are the next three */
+    struct weir_breaker_view view; /* under the lock, and so are the next two */
     struct weir_breaker_policy policy;
     uint64_t ok_folded; /* of the workers' successes, so many are in the view */
-    uint64_t changed_ms;
     _Atomic bool enabled;
     _Atomic bool monitored; /* circuit_breaker.monitoring_enabled: changes are told and counted */
     _Atomic uint32_t mode;
