@@ -330,19 +330,32 @@ static bool too_many(const struct weir_provider *pr)
     return atomic_load(&pr->total) > atomic_load(&pr->total_max) || atomic_load(&pr->idle) > atomic_load(&pr->idle_max);
 }
 
-unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all)
+/* Why a parked connection is to be closed; 0: it may stay. */
+typedef enum weir_endpoint_counter judge_fn(const struct weir_pool *p, const struct weir_pool_conn *c, uint64_t arg);
+
+static unsigned close_parked(struct weir_pool *p, struct weir_provider *pr, judge_fn *judge, uint64_t arg)
 {
     unsigned closed = 0;
     WEIR_LIST_EACH_SAFE(at, &weir_pool_local_of(p, pr)->shelf.by_age)
     {
         struct weir_pool_conn *c = weir_pool_conn_of(WEIR_CONTAINER(at, struct weir_pool_item, in_age));
-        enum weir_endpoint_counter reason = all || too_many(pr) ? WEIR_EC_CLOSED_CONFIG : weir_pool_conn_spent(p, c);
+        enum weir_endpoint_counter reason = judge(p, c, arg);
         if (reason == 0)
             continue;
         weir_pool_conn_drop(p, c, reason);
         closed++;
     }
     return closed;
+}
+
+static enum weir_endpoint_counter unwanted(const struct weir_pool *p, const struct weir_pool_conn *c, uint64_t all)
+{
+    return all || too_many(c->endpoint->provider) ? WEIR_EC_CLOSED_CONFIG : weir_pool_conn_spent(p, c);
+}
+
+unsigned weir_pool_close_parked(struct weir_pool *p, struct weir_provider *pr, bool all)
+{
+    return close_parked(p, pr, unwanted, all);
 }
 
 static enum weir_endpoint_counter unclean(const struct weir_pool *p, const struct weir_pool_conn *c, uint64_t sick)
@@ -357,15 +370,5 @@ static enum weir_endpoint_counter unclean(const struct weir_pool *p, const struc
 
 unsigned weir_pool_clean(struct weir_pool *p, struct weir_provider *pr, uint64_t sick)
 {
-    unsigned closed = 0;
-    WEIR_LIST_EACH_SAFE(at, &weir_pool_local_of(p, pr)->shelf.by_age)
-    {
-        struct weir_pool_conn *c = weir_pool_conn_of(WEIR_CONTAINER(at, struct weir_pool_item, in_age));
-        enum weir_endpoint_counter reason = unclean(p, c, sick);
-        if (reason == 0)
-            continue;
-        weir_pool_conn_drop(p, c, reason);
-        closed++;
-    }
-    return closed;
+    return close_parked(p, pr, unclean, sick);
 }
