@@ -1,17 +1,14 @@
 #include "net/dns.h"
 
 #include "check_main.h"
+#include "helper/net_name_server.h"
 #include "helper/net_run.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 static struct {
     struct weir_reactor r;
-    /* A name server of the test's own, on the same loop. */
-    struct weir_source server;
-    bool silent;
-    int asked;
+    struct name_server server;
     struct weir_dns *dns;
     int answers, code;
     struct weir_addr addrs[WEIR_DNS_ADDRS_MAX];
@@ -20,60 +17,16 @@ static struct {
     char message[512];
 } f;
 
-/* Answers A with 192.0.2.1 twice and 192.0.2.2, TTLs 300, 60 and 300; everything else with "no such record". A name
- * that begins with "alias" is one of "real.test" first, which is so for 5 s. */
-static void run_server(struct weir_source *src)
-{
-    static const uint8_t addrs[3] = {1, 1, 2};
-    uint8_t q[512], a[1024];
-    struct sockaddr_storage from;
-    socklen_t from_len = sizeof from;
-    for (ssize_t n; (n = recvfrom(src->fd, q, sizeof q, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len)) > 12;) {
-        f.asked++;
-        if (f.silent)
-            continue;
-        size_t end = 12;
-        while (q[end] != 0)
-            end += 1 + q[end];
-        bool is_a = q[end + 2] == 1;
-        end += 5;
-        memcpy(a, q, end);
-        memset(a + 6, 0, 6); /* no answers, no additional records */
-        a[2] = 0x81;
-        a[3] = 0x80;
-        uint8_t owner = 12;
-        if (is_a && memcmp(q + 13, "alias", 5) == 0) {
-            static const uint8_t cname[23] = {0xc0, 12, 0,   5,   0,   1,   0, 0,   0,   5,   0,
-                                              11,   4,  'r', 'e', 'a', 'l', 4, 't', 'e', 's', 't'};
-            owner = (uint8_t)(end + 12);
-            memcpy(a + end, cname, sizeof cname);
-            end += sizeof cname;
-            a[7]++;
-        }
-        for (size_t i = 0; is_a && i < 3; i++) {
-            const uint8_t record[16] = {0xc0, owner, 0,   1, 0, 1,       0, 0, i == 1 ? 0 : 1, i == 1 ? 60 : 44,
-                                        0,    4,     192, 0, 2, addrs[i]};
-            memcpy(a + end, record, 16);
-            end += 16;
-            a[7]++;
-        }
-        ck_assert_int_eq(sendto(src->fd, a, end, 0, (struct sockaddr *)&from, from_len), (ssize_t)end);
-    }
-}
-
+/* An address twice, and another one. */
 static void serve(void)
 {
     struct weir_err err;
-    struct weir_addr addr;
-    char text[WEIR_ADDR_TEXT_MAX];
-    socklen_t len = sizeof addr;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert(weir_addr_literal(&addr, WEIR_STR("127.0.0.1"), 0));
-    ck_assert_int_eq(bind(fd, &addr.sa, weir_addr_len(&addr)), 0);
-    ck_assert_int_eq(getsockname(fd, &addr.sa, &len), 0);
-    weir_source_init(&f.server, fd, run_server);
-    ck_assert_int_eq(weir_poller_add(&f.r.poller, &f.server), WEIR_OK);
-    ck_assert_int_eq(weir_dns_set_servers(f.dns, weir_addr_text(&addr, text), &err), WEIR_OK);
+    name_server_open(&f.server, &f.r);
+    f.server.records[0] = (struct name_record){.last = 1, .ttl_s = 300};
+    f.server.records[1] = (struct name_record){.last = 1, .ttl_s = 60};
+    f.server.records[2] = (struct name_record){.last = 2, .ttl_s = 300};
+    f.server.count = 3;
+    ck_assert_int_eq(weir_dns_set_servers(f.dns, f.server.address, &err), WEIR_OK);
 }
 
 static void on_answer(void *owner, const struct weir_dns_answer *a)
@@ -99,10 +52,7 @@ static void setup(void)
 static void teardown(void)
 {
     weir_dns_close(&f.dns);
-    if (f.server.fd > 0) {
-        weir_poller_forget(&f.r.poller, &f.server);
-        close(f.server.fd);
-    }
+    name_server_close(&f.server);
     weir_reactor_close(&f.r);
 }
 
@@ -186,12 +136,12 @@ END_TEST
 START_TEST(test_a_silent_server_runs_into_the_deadline)
 {
     serve();
-    f.silent = true;
+    f.server.silent = true;
     weir_dns_resolve(f.dns, WEIR_STR("api.example.test"), 1, 20, on_answer, &f);
     RUN_UNTIL(&f.r, f.answers == 1);
     ck_assert_int_eq(f.code, WEIR_ETIMEOUT);
     ck_assert_str_eq(f.message, "resolve api.example.test: timed out");
-    RUN_UNTIL(&f.r, f.asked > 0);
+    RUN_UNTIL(&f.r, f.server.asked > 0);
     weir_dns_close(&f.dns);
     ck_assert_int_eq(f.answers, 1); /* once is once */
 }
@@ -200,10 +150,10 @@ END_TEST
 START_TEST(test_closing_answers_what_is_open)
 {
     serve();
-    f.silent = true;
+    f.server.silent = true;
     resolve("one.example.test");
     resolve("two.example.test");
-    RUN_UNTIL(&f.r, f.asked > 0);
+    RUN_UNTIL(&f.r, f.server.asked > 0);
     ck_assert_int_eq(f.answers, 0);
     weir_dns_close(&f.dns);
     ck_assert_int_eq(f.answers, 2);

@@ -4,68 +4,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "check_main.h"
+#include "helper/net_name_server.h"
 #include "helper/net_run.h"
 
 static struct {
     struct weir_reactor r;
-    struct weir_source server;
-    int asked;
-    bool silent, fails, turned, moved, fast;
-    uint8_t ttl_s;
+    struct name_server server;
+    bool fast;
     struct weir_resolve names;
     int ready, changed, answered, fail_count, works;
     char problem[512];
-    char servers[64]; /* as the configuration has it */
+    char servers[32 + WEIR_ADDR_TEXT_MAX]; /* as the configuration has it */
     struct weir_view *view;
 } f;
 
-/* A: 192.0.2.1 and .2, turned round when `turned`, .11 and .12 when `moved`; names that begin with "gone": no such
- * name; the rest: nothing. */
-static void run_server(struct weir_source *src)
+/* What the server answers from now on. */
+static void records(uint8_t first, uint8_t second, uint16_t ttl_s)
 {
-    uint8_t q[512], a[1024];
-    struct sockaddr_storage from;
-    socklen_t from_len = sizeof from;
-    for (ssize_t n; (n = recvfrom(src->fd, q, sizeof q, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len)) > 12;) {
-        size_t end = 12;
-        while (q[end] != 0)
-            end += 1 + q[end];
-        bool is_a = q[end + 2] == 1;
-        bool gone = f.fails || memcmp(q + 13, "gone", 4) == 0;
-        f.asked += is_a;
-        if (f.silent)
-            continue;
-        end += 5;
-        memcpy(a, q, end);
-        memset(a + 6, 0, 6);
-        a[2] = 0x81;
-        a[3] = gone ? 0x83 : 0x80;
-        for (int i = 0; is_a && !gone && i < 2; i++) {
-            const uint8_t last = (uint8_t)((f.turned ? 2 - i : 1 + i) + (f.moved ? 10 : 0));
-            const uint8_t record[16] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, f.ttl_s, 0, 4, 192, 0, 2, last};
-            memcpy(a + end, record, 16);
-            end += 16;
-            a[7]++;
-        }
-        ck_assert_int_eq(sendto(src->fd, a, end, 0, (struct sockaddr *)&from, from_len), (ssize_t)end);
-    }
-}
-
-static void serve(void)
-{
-    struct weir_addr addr;
-    char text[WEIR_ADDR_TEXT_MAX];
-    socklen_t len = sizeof addr;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_assert(weir_addr_literal(&addr, WEIR_STR("127.0.0.1"), 0));
-    ck_assert_int_eq(bind(fd, &addr.sa, weir_addr_len(&addr)), 0);
-    ck_assert_int_eq(getsockname(fd, &addr.sa, &len), 0);
-    weir_source_init(&f.server, fd, run_server);
-    ck_assert_int_eq(weir_poller_add(&f.r.poller, &f.server), WEIR_OK);
-    snprintf(f.servers, sizeof f.servers, "dns: {servers: ['%s']", weir_addr_text(&addr, text));
+    f.server.records[0] = (struct name_record){.last = first, .ttl_s = ttl_s};
+    f.server.records[1] = (struct name_record){.last = second, .ttl_s = ttl_s};
+    f.server.count = 2;
 }
 
 static struct weir_view *view_of(const char *providers, const struct weir_view *before)
@@ -112,10 +72,11 @@ static const struct weir_resolve_events events = {.ready = on_ready, .changed = 
 static void setup(void)
 {
     memset(&f, 0, sizeof f);
-    f.ttl_s = 200;
     reactor_open(&f.r);
     weir_resolve_init(&f.names, &f.r, &events, NULL);
-    serve();
+    name_server_open(&f.server, &f.r);
+    records(1, 2, 200);
+    snprintf(f.servers, sizeof f.servers, "dns: {servers: ['%s']", f.server.address);
 }
 
 static void teardown(void)
@@ -123,8 +84,7 @@ static void teardown(void)
     weir_resolve_close(&f.names);
     if (f.view != NULL)
         weir_view_unref(f.view);
-    weir_poller_forget(&f.r.poller, &f.server);
-    close(f.server.fd);
+    name_server_close(&f.server);
     weir_reactor_close(&f.r);
 }
 
@@ -151,7 +111,7 @@ START_TEST(test_literals_need_no_server)
     want();
     ck_assert_int_eq(f.ready, 1); /* from inside the call */
     ck_assert(!weir_resolve_differs(&f.names, f.view));
-    ck_assert_int_eq(f.asked, 0);
+    ck_assert_int_eq(f.server.asked_a, 0);
 }
 END_TEST
 
@@ -168,7 +128,7 @@ START_TEST(test_each_name_is_asked_for_once_and_goes_to_all_who_have_it)
 {
     f.view = view_of(names, NULL);
     resolve();
-    ck_assert_int_eq(f.asked, 2);
+    ck_assert_int_eq(f.server.asked_a, 2);
     ck_assert_int_eq(f.answered, 1);
     ck_assert_int_eq(f.fail_count, 1);
     ck_assert_ptr_nonnull(strstr(f.problem, "gone.test"));
@@ -186,7 +146,7 @@ START_TEST(test_another_order_is_no_difference)
     f.view = view_of(names, NULL);
     resolve();
     ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
-    f.turned = true;
+    records(2, 1, 200);
     resolve();
     ck_assert(!weir_resolve_differs(&f.names, f.view));
 }
@@ -198,16 +158,16 @@ START_TEST(test_a_name_that_fails_keeps_its_addresses_and_is_told_once)
     f.view = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", NULL);
     resolve();
     ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
-    f.fails = true;
-    int asked = f.asked;
-    RUN_UNTIL(&f.r, f.asked > asked + 3);
+    f.server.all_gone = true;
+    int asked = f.server.asked_a;
+    RUN_UNTIL(&f.r, f.server.asked_a > asked + 3);
     ck_assert_int_eq(f.fail_count, 1);
     ck_assert(!weir_resolve_differs(&f.names, f.view));
     ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
     ck_assert_uint_eq(f.view->providers[0].endpoints[0].address_count, 2);
-    f.fails = false;
-    asked = f.asked;
-    RUN_UNTIL(&f.r, f.asked > asked + 3);
+    f.server.all_gone = false;
+    asked = f.server.asked_a;
+    RUN_UNTIL(&f.r, f.server.asked_a > asked + 3);
     ck_assert_int_eq(f.works, 1);
     ck_assert_int_eq(f.fail_count, 1);
 }
@@ -219,7 +179,7 @@ START_TEST(test_a_name_is_asked_again_by_itself_and_its_change_is_told)
     f.view = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", NULL);
     resolve();
     ck_assert_int_eq(weir_resolve_apply(&f.names, f.view), 0);
-    f.moved = true;
+    records(11, 12, 200);
     RUN_UNTIL(&f.r, f.changed > 0 && weir_resolve_differs(&f.names, f.view));
     ck_assert_int_eq(f.ready, 1);
     struct weir_view *next = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", f.view);
@@ -234,7 +194,7 @@ END_TEST
 START_TEST(test_the_time_to_live_says_when_to_ask_again)
 {
     f.view = view_of("providers: {a: {base_url: 'http://one.test:1'}}\n", NULL);
-    f.ttl_s = 2;
+    records(1, 2, 2);
     resolve();
     struct weir_resolve_entry *e = WEIR_CONTAINER(f.names.entries.next, struct weir_resolve_entry, link);
     ck_assert_uint_ge(e->again.due_ms, f.r.now_ms + 1000);
@@ -245,9 +205,9 @@ END_TEST
 START_TEST(test_a_call_overtakes_the_one_before)
 {
     f.view = view_of(names, NULL);
-    f.silent = true;
+    f.server.silent = true;
     want();
-    RUN_UNTIL(&f.r, f.asked > 0);
+    RUN_UNTIL(&f.r, f.server.asked_a > 0);
     ck_assert_int_eq(f.ready, 0);
     struct weir_view *next = view_of("providers: {a: {base_url: 'http://192.0.2.9:1'}}\n", f.view);
     weir_view_unref(f.view);
@@ -291,10 +251,10 @@ END_TEST
 
 START_TEST(test_the_end_is_told_to_nobody)
 {
-    f.silent = true;
+    f.server.silent = true;
     f.view = view_of(names, NULL);
     want();
-    RUN_UNTIL(&f.r, f.asked > 0);
+    RUN_UNTIL(&f.r, f.server.asked_a > 0);
     weir_resolve_close(&f.names);
     run_idle(&f.r);
     ck_assert_int_eq(f.ready + f.fail_count, 0);
