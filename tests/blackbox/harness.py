@@ -69,6 +69,15 @@ def free_port():
                 continue
 
 
+def refused(port):
+    """Whether nobody takes connections there."""
+    try:
+        Client(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 class Process:
     """A program with its output in files. A sanitizer's report in them fails the test, however the program is stopped."""
 
@@ -276,6 +285,22 @@ class Node(Process):
 
     def wait_log(self, text, bound=None):
         wait_for(lambda: text in self.log, f"{text!r} in the log of {self.name}", bound)
+
+    def events(self, name, **fields):
+        """The lines of the log that tell of this event with these fields; an event without one of them is an error."""
+        return [e for e in self.log_lines() if e["event"] == name and all(e[k] == v for k, v in fields.items())]
+
+    def wait_events(self, name, count=1, bound=None, **fields):
+        """Those lines, when there are so many at least: the log is written behind the requests."""
+        what = f"{count} lines of {name} {fields or ''} in the log of {self.name}"
+        wait_for(lambda: len(self.events(name, **fields)) >= count, what, bound)
+        return self.events(name, **fields)
+
+    def wait_only_events(self, name, count=1, **fields):
+        """Those lines, when there are so many, and no more."""
+        found = self.wait_events(name, count, **fields)
+        assert len(found) == count, found
+        return found
 
     def reload(self, config):
         self.write_config(config)

@@ -6,7 +6,7 @@ import socket
 import struct
 
 import pytest
-from harness import free_port, wait_for
+from harness import free_port, refused, wait_for
 from http1 import Client, Closed
 
 GUIDE_POOL = [
@@ -269,14 +269,6 @@ def test_admin_port_outlives_the_clients_in_a_drain(stage, mock):
         assert c.response().status == 200
     assert node.wait() == 0, "and a scraper that hangs does not keep it from ending"
     kept.close()
-
-
-def refused(port):
-    try:
-        Client(port).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 V1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 5555 80\r\n"

@@ -20,15 +20,6 @@ def alerting(**more):
     return {"interval": 1, "connection_pool": [], **more}
 
 
-def events(node, event, rule=None):
-    return [line for line in node.log_lines() if line.get("event") == event and rule in (None, line.get("rule"))]
-
-
-def wait_events(node, event, count, rule=None):
-    wait_for(lambda: len(events(node, event, rule)) >= count, f"{count} lines {event}")
-    return events(node, event, rule)
-
-
 def posted(receiver):
     return [json.loads(r.body) for r in receiver.requests]
 
@@ -66,9 +57,9 @@ def test_firing_and_resolved_once_each(stage: Stage, mock):
     top = {"alerting": alerting(webhook_url=receiver.url + "/hook?token=t"), "alerts": [rule, BEAT]}
     node = stage.node({"a": limited(mock.url, 5), "b": limited(mock.url, 1)}, **top)
     evaluations(node)
-    assert not events(node, "alert_firing")
+    assert not node.events("alert_firing")
     change(stage, node, mock, 50, **top)
-    fired = wait_events(node, "alert_firing", 2, "wide")
+    fired = node.wait_events("alert_firing", 2, rule="wide")
     assert [line.get("provider") for line in fired] == [None, "a"]
     assert all(line["level"] == "error" and line["msg"] == "too wide" and line["severity"] == "critical" for line in fired)
     assert [line["max_connections"] for line in fired] == [51, 50]
@@ -78,9 +69,9 @@ def test_firing_and_resolved_once_each(stage: Stage, mock):
     assert alerts(node)["firing"] == 2
     assert node.metric("weir_alerts_firing", severity="critical") == 2
     change(stage, node, mock, 5, **top)
-    wait_events(node, "alert_resolved", 2, "wide")
+    node.wait_events("alert_resolved", 2, rule="wide")
     evaluations(node)
-    assert len(events(node, "alert_firing")) == 2 and len(events(node, "alert_resolved")) == 2
+    assert len(node.events("alert_firing")) == 2 and len(node.events("alert_resolved")) == 2
     receiver.wait(lambda u: len(u.requests) >= 4, "four posts")
     evaluations(node)
     bodies = posted(receiver)
@@ -107,13 +98,13 @@ def test_firing_and_resolved_once_each(stage: Stage, mock):
 def test_a_reload_keeps_what_fires(stage, mock):
     rules = [{"name": "on", "condition": ALWAYS}, BEAT]
     node = stage.node({"a": limited(mock.url, 5), "b": limited(mock.url, 1)}, alerting=alerting(), alerts=rules)
-    wait_events(node, "alert_firing", 3)
+    node.wait_events("alert_firing", 3)
     for limit in (6, 7):
         change(stage, node, mock, limit, alerting=alerting(), alerts=[*rules, {"name": f"r{limit}", "condition": "error_rate > 2"}])
         evaluations(node)
-    assert len(events(node, "alert_firing")) == 3 and not events(node, "alert_resolved")
+    assert len(node.events("alert_firing")) == 3 and not node.events("alert_resolved")
     change(stage, node, mock, 7, alerting=alerting(), alerts=[BEAT])
-    assert len(wait_events(node, "alert_resolved", 3)) == 3
+    assert len(node.wait_events("alert_resolved", 3)) == 3
     assert alerts(node)["firing"] == 0
 
 
@@ -121,7 +112,7 @@ def test_a_division_by_zero_does_not_fire(stage, mock):
     rules = [{"name": "zero", "condition": "connection_errors_total / connections_created_total >= 0"}, BEAT]
     node = stage.node(mock, alerting=alerting(window=1), alerts=rules)
     evaluations(node, 3)
-    assert not events(node, "alert_firing", "zero")
+    assert not node.events("alert_firing", rule="zero")
     assert all(a["state"] == "inactive" for a in alerts(node)["alerts"])
 
 
@@ -130,9 +121,9 @@ def test_counters_count_over_the_window(stage, mock):
     node = stage.node(mock, alerting=alerting(window=1), alerts=rules)
     evaluations(node)
     assert node.get("/echo").status == 200
-    (line, *_) = wait_events(node, "alert_firing", 2)
+    (line, *_) = node.wait_events("alert_firing", 2)
     assert line["level"] == "info" and line["msg"] == "busy" and line["total_requests"] == 1
-    wait_events(node, "alert_resolved", 2)
+    node.wait_events("alert_resolved", 2)
 
 
 def test_a_condition_may_name_what_weir_counts(stage, mock):
@@ -141,10 +132,10 @@ def test_a_condition_may_name_what_weir_counts(stage, mock):
         {"name": "asked", "condition": "weir_provider_requests_total > 0"},
     ]
     node = stage.node(mock, alerting=alerting(), alerts=rules)
-    wait_events(node, "alert_firing", 1, "up")
+    node.wait_events("alert_firing", 1, rule="up")
     node.get("/echo")
-    assert len(wait_events(node, "alert_firing", 2, "asked")) == 2
-    assert [line.get("provider") for line in events(node, "alert_firing", "up")] == [None], "a provider has no uptime"
+    assert len(node.wait_events("alert_firing", 2, rule="asked")) == 2
+    assert [line.get("provider") for line in node.events("alert_firing", rule="up")] == [None], "a provider has no uptime"
 
 
 def test_for_must_hold(stage, mock):
@@ -176,7 +167,7 @@ def test_scale_up_is_shown(stage, mock):
 def test_investigate_logs_a_diagnosis(stage, mock):
     rule = {"name": "why", "condition": "max_connections > 10", "action": "investigate"}
     node = stage.node({"a": limited(mock.url, 50), "b": limited(mock.url, 1)}, alerting=alerting(), alerts=[rule])
-    lines = wait_events(node, "diagnosis", 2, "why")
+    lines = node.wait_events("diagnosis", 2, rule="why")
     assert [(line.get("provider"), line["max_connections"], line["endpoints"]) for line in lines] == [(None, 51, 2), ("a", 50, 1)]
     for line in lines:
         assert line["resident_bytes"] > 0 and line["descriptors"] > 0 and "lag_worker_ms" in line and "error_rate" in line
@@ -209,7 +200,7 @@ def test_the_guides_rules_over_a_full_pool(stage, mock):
     full = {"pool_exhausted", "pool_utilization_high", "connection_pool_exhausted"}
     wait_for(lambda: firing(node) == full, "the rules to fire")
     assert alerts(node)["scale_up_wanted"]
-    fired = wait_events(node, "alert_firing", 6)  # over all, and for the one provider
+    fired = node.wait_events("alert_firing", 6)  # over all, and for the one provider
     said = {line["rule"]: (line["level"], line["msg"]) for line in fired if line.get("provider")}
     assert said == {
         "pool_exhausted": ("warning", "Connection pool exhausted"),
@@ -222,7 +213,7 @@ def test_the_guides_rules_over_a_full_pool(stage, mock):
         c.close()
     wait_for(lambda: firing(node) == set(), "the rules to be over")
     assert not alerts(node)["scale_up_wanted"]
-    wait_for(lambda: len(events(node, "alert_resolved")) == len(events(node, "alert_firing")), "as many resolved as fired")
+    wait_for(lambda: len(node.events("alert_resolved")) == len(node.events("alert_firing")), "as many resolved as fired")
 
 
 def test_the_guides_rules_over_errors(stage, mock):
@@ -233,9 +224,9 @@ def test_the_guides_rules_over_errors(stage, mock):
     mock.down()
     assert node.get("/echo").status == 502
     wait_for(lambda: firing(node) == {"high_error_rate", "high_connection_errors"}, "the rules to fire")
-    (line,) = [d for d in wait_events(node, "diagnosis", 2) if d.get("provider") == "mock"]
+    (line,) = [d for d in node.wait_events("diagnosis", 2) if d.get("provider") == "mock"]
     assert line["rule"] == "high_connection_errors" and line["connect_refused"] == 1 and line["connections_created_total"] == 1
-    assert events(node, "alert_firing", "high_error_rate")[0]["level"] == "error"
+    assert node.events("alert_firing", rule="high_error_rate")[0]["level"] == "error"
 
 
 def test_a_delivery_that_fails_is_tried_again(stage, mock):
@@ -248,10 +239,10 @@ def test_a_delivery_that_fails_is_tried_again(stage, mock):
     rule = {"name": "on", "condition": "weir_workers == 1", "action": "webhook"}
     node = stage.node(mock, alerting=alerting(webhook_url=receiver.url), alerts=[rule])
     receiver.wait(lambda u: len(u.requests) >= 2, "the second try")
-    wait_events(node, "webhook_works", 1)
+    node.wait_events("webhook_works", 1)
     first, second = posted(receiver)
     assert first == second
-    assert [line["reason"] for line in events(node, "webhook_failed")] == ["the receiver answered 503"]
+    assert [line["reason"] for line in node.events("webhook_failed")] == ["the receiver answered 503"]
     assert node.metric("weir_webhook_posts_total", result="failed") == 1
     assert node.metric("weir_webhook_posts_total", result="delivered") == 1
     assert node.metric("weir_webhook_dropped_total") == 0
@@ -264,7 +255,7 @@ def test_a_receiver_that_refuses_is_not_asked_again(stage, mock):
     wait_for(lambda: node.metric("weir_webhook_dropped_total") == 2, "both to be dropped")
     evaluations(node)
     assert len(receiver.requests) == 2
-    assert len(events(node, "webhook_failed")) == 1 and len(events(node, "webhook_dropped")) == 1
+    assert len(node.events("webhook_failed")) == 1 and len(node.events("webhook_dropped")) == 1
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://no-such-host.invalid/"])
@@ -272,7 +263,7 @@ def test_a_receiver_that_is_away_is_logged_once(stage, mock, url):
     rule = {"name": "on", "condition": "weir_workers == 1", "action": "webhook"}
     node = stage.node(mock, alerting=alerting(webhook_url=url), alerts=[rule])
     wait_for(lambda: node.metric("weir_webhook_posts_total", result="failed") >= 2, "two tries")
-    assert len(events(node, "webhook_failed")) == 1
+    assert len(node.events("webhook_failed")) == 1
     assert node.metric("weir_webhook_queued") == 1
 
 
@@ -281,7 +272,7 @@ def test_a_new_url_gets_what_waits(stage, mock):
     rule = {"name": "on", "condition": "weir_workers == 1", "action": "webhook"}
     providers = {"a": limited(mock.url, 5), "b": limited(mock.url, 1)}
     node = stage.node(providers, alerting=alerting(webhook_url="http://127.0.0.1:1"), alerts=[rule])
-    wait_events(node, "webhook_failed", 1)
+    node.wait_events("webhook_failed", 1)
     change(stage, node, mock, 5, alerting=alerting(webhook_url=receiver.url), alerts=[rule])
     receiver.wait(lambda u: len(u.requests) == 1, "the post")
     wait_for(lambda: node.metric("weir_webhook_queued") == 0, "an empty queue")

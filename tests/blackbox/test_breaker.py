@@ -5,6 +5,7 @@ import threading
 import pytest
 from harness import wait_for
 from http1 import Closed
+from load import Load
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 RECOVERY_S = 1  # the shortest wait of a circuit in these tests; a bound from below, never from above
@@ -34,17 +35,6 @@ def is_open(r):
 
 def transitions(node, to):
     return node.metric("weir_circuit_transitions_total", to=to)
-
-
-def events(node, name):
-    return [line for line in node.log_lines() if line.get("event") == name]
-
-
-def wait_events(node, name, count=1):
-    """The log is written behind the requests; so many lines of that event, and no more."""
-    found = wait_for(lambda: (lambda e: e if len(e) >= count else None)(events(node, name)), f"{count} lines of {name}")
-    assert len(found) == count
-    return found
 
 
 def wait_closed(node):
@@ -164,7 +154,7 @@ def test_an_endpoint_that_does_not_take_the_request_is_a_failure(stage):
                 sent += c.sock.send(b"x" * 65536)
         except (BrokenPipeError, ConnectionResetError):
             pass
-    assert wait_events(node, "circuit_opened")[0]["last_failure"] == "timeout_total"
+    assert node.wait_only_events("circuit_opened")[0]["last_failure"] == "timeout_total"
 
 
 def test_the_threshold_is_the_nodes_not_each_workers(stage, mock):
@@ -181,7 +171,7 @@ def test_the_error_rate_opens_it(stage, mock):
     for i in range(10):
         assert get(node, "/echo", [("x-mock-status", 500 if i % 2 else 200)]).status in (200, 500)
     assert is_open(get(node))
-    assert wait_events(node, "circuit_opened")[0]["reason"] == "error_rate"
+    assert node.wait_only_events("circuit_opened")[0]["reason"] == "error_rate"
 
 
 def test_below_the_error_rate_it_stays_closed(stage, mock):
@@ -324,7 +314,7 @@ def test_retry_after_is_a_cooldown(stage, status):
     assert [get(node).status for _ in range(20)] == [200] * 20
     assert sick.stats()["requests"]["total"] == 1
     assert transitions(node, "open") == 0 and node.metric("weir_circuit_cooldowns_total") == 1
-    wait_events(node, "circuit_cooling")
+    node.wait_only_events("circuit_cooling")
 
 
 def test_the_cooldown_of_the_only_endpoint_is_passed_on(stage, mock):
@@ -422,23 +412,16 @@ def test_a_storm_is_told_in_a_line_a_change(stage, mock):
     }
     node = stage.node(mock, server={"workers": 2}, logging={"access": False}, http_client=config)
     quiet = len(node.log_lines())
-    stop = threading.Event()
 
-    def load():
-        with node.client() as c:
-            while not stop.is_set():
-                assert c.get("/echo").status in (500, 503)
+    def ask(c, _):
+        assert c.get("/echo").status in (500, 503)
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
-    for t in threads:
-        t.start()
-    wait_for(lambda: transitions(node, "open") >= 3 and node.metric("weir_circuit_refusals_total") > 1000, "the storm")
-    stop.set()
-    for t in threads:
-        t.join()
+    load = Load(node, 4, ask)
+    load.wait(lambda: transitions(node, "open") >= 3 and node.metric("weir_circuit_refusals_total") > 1000, "the storm")
+    load.end()
     opened, half = transitions(node, "open"), transitions(node, "half_open")
-    wait_events(node, "circuit_opened", opened)
-    wait_events(node, "circuit_half_open", half)
+    node.wait_only_events("circuit_opened", opened)
+    node.wait_only_events("circuit_half_open", half)
     lines = node.log_lines()[quiet:]
     assert len(lines) <= opened + half + 2, [line["event"] for line in lines]
 

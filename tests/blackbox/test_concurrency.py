@@ -1,10 +1,9 @@
 """Adaptive concurrency: an endpoint is sent as many requests at once as it bears, and who comes then waits."""
 
-import threading
-
 import pytest
 
 from harness import wait_for
+from load import Load
 
 NOW = "weir_concurrency_requests_total"
 CHAT = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
@@ -104,24 +103,15 @@ def test_the_limit_grows_while_answers_are_fast_and_falls_when_told(stage):
         return node.metric("weir_endpoint_concurrency_limit")
 
     assert limit() == 4
-    ending = threading.Event()
 
-    def ask():
-        with node.client() as c:
-            while not ending.is_set():
-                assert c.get("/echo").status in (200, 429)
+    def ask(c, _):
+        assert c.get("/echo").status in (200, 429)
 
-    threads = [threading.Thread(target=ask) for _ in range(24)]
-    for t in threads:
-        t.start()
-    try:
-        grown = wait_for(lambda: limit() > 8 and limit(), "the limit to grow")
-        mock.plan(status=429)
-        wait_for(lambda: limit() == 4, f"the limit to fall from {grown} to its least")
-    finally:
-        ending.set()
-        for t in threads:
-            t.join()
+    load = Load(node, 24, ask)
+    grown = wait_for(lambda: limit() > 8 and limit(), "the limit to grow")
+    mock.plan(status=429)
+    wait_for(lambda: limit() == 4, f"the limit to fall from {grown} to its least")
+    load.end()
 
 
 def test_a_reload_turns_it_off(stage, mock):
@@ -142,6 +132,6 @@ def test_a_provider_that_goes_serves_those_who_wait(stage, mock):
     second = asked(node, 1)[0]
     wait_for(lambda: node.metric("weir_requests_active") >= 3, "the second one to wait, beside this question")
     node.reload(stage.config(node.port, {"other": {"base_url": mock.url}}, http_client=bears(1, 1)))
-    wait_for(lambda: [d for d in node.log_lines() if d.get("event") == "reload"], "the reload")
+    node.wait_events("reload")
     mock.steps("g", "all")
     assert [c.response().status for c in (first, second)] == [200, 200]

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from harness import wait_for
+from load import Load
 
 A, CNAME, AAAA = 1, 5, 28
 # Longer than any time to live in here, shorter than the 30 s after which names are asked for anyway.
@@ -134,49 +135,10 @@ class Dropper:
         self.thread.join(10)
 
 
-class Load:
-    """Clients that ask over and over on connections of their own; every answer's status is kept."""
-
-    def __init__(self, node, clients=4):
-        self.node = node
-        self.statuses = collections.Counter()
-        self.broken = []
-        self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
-        for t in self.threads:
-            t.start()
-
-    def _run(self):
-        try:
-            with self.node.client() as c:
-                while not self.ending.is_set():
-                    self.statuses[c.get("/echo").status] += 1
-        except Exception as e:  # noqa: BLE001 - shown by the test
-            self.broken.append(repr(e))
-
-    def total(self):
-        return sum(self.statuses.values())
-
-    def more(self, count):
-        goal = self.total() + count
-        wait_for(lambda: self.broken or self.total() >= goal, f"{count} more answers")
-
-    def end(self):
-        self.ending.set()
-        for t in self.threads:
-            t.join(30)
-        assert not self.broken
-        assert set(self.statuses) == {200}, self.statuses
-
-
 def status(node):
     with node.client() as c:
         r = c.get("/echo")
         return r.status, r.get("x-weir-error")
-
-
-def events(node, name):
-    return [line for line in node.log_lines() if line.get("event") == name]
 
 
 def test_a_name_is_asked_of_the_configured_server(stage, mock, names):
@@ -191,7 +153,7 @@ def test_a_name_that_comes_up_later_is_found(stage, mock, names):
     assert status(node) == (502, "dns_failed")
     names.names["late.weir.test"] = ["127.0.0.1"]
     wait_for(lambda: status(node) == (200, None), "the name to be found")
-    wait_for(lambda: events(node, "dns_works"), "it to be told")
+    node.wait_events("dns_works")
 
 
 def test_what_is_known_stays_in_use_while_the_server_forgets(stage, mock, names):
@@ -199,15 +161,15 @@ def test_what_is_known_stays_in_use_while_the_server_forgets(stage, mock, names)
     node = stage.node(f"http://kept.weir.test:{mock.port}", dns={"servers": [names.address], "refresh": 0.1})
     assert status(node) == (200, None)
     names.names.clear()
-    wait_for(lambda: events(node, "dns_failed"), "the node to notice")
+    node.wait_events("dns_failed")
     asked = names.asked["kept.weir.test"]
     wait_for(lambda: names.asked["kept.weir.test"] > asked + 3, "more questions")
     assert status(node) == (200, None)
-    assert len(events(node, "dns_failed")) == 1
+    assert len(node.events("dns_failed")) == 1
     names.names["kept.weir.test"] = ["127.0.0.1"]
-    wait_for(lambda: events(node, "dns_works"), "the node to notice")
-    assert len(events(node, "dns_failed")) == len(events(node, "dns_works")) == 1
-    assert not events(node, "endpoint_addresses")
+    node.wait_events("dns_works")
+    assert len(node.events("dns_failed")) == len(node.events("dns_works")) == 1
+    assert not node.events("endpoint_addresses")
 
 
 def test_a_change_moves_traffic_and_ends_old_connections(stage, names):
@@ -233,7 +195,7 @@ def test_a_change_moves_traffic_and_ends_old_connections(stage, names):
         wait_for(lambda: old.stats()["connections"]["open"] == 0, "the last old connection to end")
     load.end()
     assert node.metric("weir_pool_connections_closed_total", reason="moved") >= 2
-    (line,) = events(node, "endpoint_addresses")
+    (line,) = node.events("endpoint_addresses")
     assert (line["old"], line["new"]) == (f"127.0.0.1:{old.port}", f"127.0.0.2:{old.port}")
 
 
@@ -242,14 +204,14 @@ def test_a_silent_resolver_is_not_noticed(stage, mock, names):
     node = stage.node(f"http://quiet.weir.test:{mock.port}", dns={"servers": [names.address]})
     load = Load(node)
     names.silent = True
-    wait_for(lambda: events(node, "dns_failed"), "the node to notice", 2 * SOON_S)
+    node.wait_events("dns_failed", bound=2 * SOON_S)
     asked = names.asked["quiet.weir.test"]
     wait_for(lambda: names.asked["quiet.weir.test"] > asked + 1, "another question", 2 * SOON_S)
     load.more(100)
     names.silent = False
-    wait_for(lambda: events(node, "dns_works"), "the node to notice", 2 * SOON_S)
+    node.wait_events("dns_works", bound=2 * SOON_S)
     load.end()
-    assert len(events(node, "dns_failed")) == len(events(node, "dns_works")) == 1
+    assert len(node.events("dns_failed")) == len(node.events("dns_works")) == 1
 
 
 def test_an_alias_is_asked_again_when_its_own_time_is_over(stage, mock, names):
@@ -283,7 +245,7 @@ def test_without_the_cache_each_connection_asks(stage, names):
     names.names.clear()
     assert status(node) == (200, None)
     assert first.stats()["requests"]["total"] == 6
-    assert not any("dns_cache" in line["key"] for line in events(node, "config_warning"))
+    assert not any("dns_cache" in line["key"] for line in node.events("config_warning"))
 
 
 def test_without_the_cache_what_is_known_serves_while_nobody_answers(stage, mock, names):
@@ -313,7 +275,7 @@ def ask_until_avoided(node):
     def avoided():
         for _ in range(10):
             assert status(node) == (200, None), status(node)
-        return events(node, "address_avoided")
+        return node.events("address_avoided")
 
     (line,) = wait_for(avoided, "the address to be avoided", SOON_S)
     assert line["address"].startswith("127.0.0.3:")

@@ -102,5 +102,5 @@ def test_no_addresses_are_told(stage, how):
         for secret in ("127.0.0.1", "no-such-name", "http://", ":81"):
             assert secret not in shown
     # Whoever runs it is told: in the access log.
-    wait_for(lambda: [line for line in node.log_lines() if line.get("event") == "access" and line.get("endpoint")]
-             or how == "unknown", "the endpoint in the log")
+    told = lambda: [line for line in node.events("access") if line.get("endpoint")]  # noqa: E731
+    wait_for(lambda: told() or how == "unknown", "the endpoint in the log")

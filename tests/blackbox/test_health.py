@@ -16,15 +16,6 @@ def of(*upstreams, **keys):
     return {"endpoints": [{"url": getattr(u, "url", u)} for u in upstreams], **keys}
 
 
-def events(node, name, upstream=None):
-    url = getattr(upstream, "url", upstream)
-    return [l for l in node.log_lines() if l.get("event") == name and (url is None or l["endpoint"] == url)]
-
-
-def wait_event(node, name, upstream=None, count=1):
-    return wait_for(lambda: (lambda e: e if len(e) >= count else None)(events(node, name, upstream)), f"{count} x {name}")[-1]
-
-
 def checks(node, result, provider="mock"):
     return node.metric("weir_health_checks_total", provider=provider, result=result)
 
@@ -41,26 +32,26 @@ def test_one_that_fails_its_check_gets_no_request_and_comes_back(stage):
     well, sick = stage.mock("--name", "well"), stage.mock("--name", "sick")
     sick.plan(status=503)
     node = stage.node({"mock": of(well, sick)}, http_client={"health": {**CHECKS, "path": "/v1/models"}})
-    told = wait_event(node, "endpoint_unhealthy", sick)
+    told = node.wait_events("endpoint_unhealthy", endpoint=sick.url)[-1]
     assert told["provider"] == "mock" and told["reason"] == "status 503"
-    assert wait_event(node, "endpoint_ejected", sick)["reason"] == "failed checks"
+    assert node.wait_events("endpoint_ejected", endpoint=sick.url)[-1]["reason"] == "failed checks"
     assert node.metric("weir_endpoints_ejected", provider="mock") == 1
     assert node.metric("weir_endpoint_ejections_total", endpoint=sick.url, reason="checks") == 1
     shown = node.get("/health/connections").json()["providers"]["mock"]
     assert shown["status"] == "degraded" and shown["endpoints"][sick.url]["checks_failed"]
     assert names(node, 20) == {"well"}
     sick.plan()
-    wait_event(node, "endpoint_healthy", sick)
-    wait_event(node, "endpoint_returned", sick)
+    node.wait_events("endpoint_healthy", endpoint=sick.url)
+    node.wait_events("endpoint_returned", endpoint=sick.url)
     assert names(node, 20) == {"well", "sick"}
     assert node.metric("weir_endpoints_ejected", provider="mock") == 0
-    assert not events(node, "endpoint_unhealthy", well) and checks(node, "passed") > 0
+    assert not node.events("endpoint_unhealthy", endpoint=well.url) and checks(node, "passed") > 0
 
 
 def test_a_dead_port_is_found_without_a_request(stage, mock):
     dead = f"http://127.0.0.1:{free_port()}"
     node = stage.node({"mock": of(dead, mock)}, http_client={"health": CHECKS})
-    wait_event(node, "endpoint_ejected", dead)
+    node.wait_events("endpoint_ejected", endpoint=dead)
     with node.client() as c:
         assert [c.get("/echo").status for _ in range(20)] == [200] * 20
 
@@ -70,12 +61,12 @@ def test_at_most_half_are_out(stage):
     for m in mocks:
         m.down()
     node = stage.node({"mock": of(*mocks)}, http_client={"health": CHECKS})
-    wait_event(node, "endpoint_unhealthy", count=3)
+    node.wait_events("endpoint_unhealthy", 3)
     assert node.metric("weir_endpoints_ejected", provider="mock") == 1
     assert node.get("/health/connections").json()["providers"]["mock"]["status"] == "unhealthy"
     for m in mocks:
         m.up()
-    wait_event(node, "endpoint_healthy", count=3)
+    node.wait_events("endpoint_healthy", 3)
     assert node.metric("weir_endpoints_ejected", provider="mock") == 0
     assert names(node, 12) == {"0", "1", "2"}
 
@@ -107,8 +98,8 @@ def test_a_check_ends_with_its_time(stage, mock):
     hung = stage.upstream(lambda wire, _: wire.hold())
     health = {**CHECKS, "path": "/v1/models", "health_check_timeout": 0.2}
     node = stage.node({"mock": of(hung, mock)}, http_client={"health": health})
-    assert "timed out" in wait_event(node, "endpoint_unhealthy", hung)["reason"]
-    assert not events(node, "endpoint_unhealthy", mock)
+    assert "timed out" in node.wait_events("endpoint_unhealthy", endpoint=hung.url)[-1]["reason"]
+    assert not node.events("endpoint_unhealthy", endpoint=mock.url)
 
 
 def test_without_health_nothing_is_checked_or_ejected(stage, mock):
@@ -135,12 +126,12 @@ def test_failed_tries_eject_and_time_brings_back(stage):
     with node.client() as c:
         failed = sum(c.get("/echo").status == 500 for _ in range(20))
     assert failed == 3
-    told = wait_event(node, "endpoint_ejected", sick)
+    told = node.wait_events("endpoint_ejected", endpoint=sick.url)[-1]
     assert told["reason"] == "failed tries in a row" and told["until"].endswith("Z")
     sick.plan()
-    wait_event(node, "endpoint_returned", sick)
+    node.wait_events("endpoint_returned", endpoint=sick.url)
     assert names(node, 10) == {"well", "sick"}
-    assert len(events(node, "endpoint_ejected")) == 1
+    assert len(node.events("endpoint_ejected")) == 1
 
 
 def test_no_checks_while_the_circuit_is_open(stage):
@@ -154,7 +145,7 @@ def test_no_checks_while_the_circuit_is_open(stage):
     sick.plan(status=500)
     with node.client() as c:
         assert sum(c.get("/echo").status == 500 for _ in range(20)) == 3
-    told = wait_event(node, "circuit_opened", sick)
+    told = node.wait_events("circuit_opened", endpoint=sick.url)[-1]
     assert told["provider"] == "mock"
     begun = count(well, "passed")
     wait_for(lambda: count(well, "passed") > begun + 1, "what was under way to end")
@@ -191,16 +182,15 @@ def test_connections_to_a_sick_endpoint_are_cleaned_up(stage, how, workers):
     parked = int(node.metric("connections_idle", endpoint=sick.url))
     assert parked > 0 and (workers > 1 or parked == 3)  # each worker takes the endpoints in turn for itself
     sick.plan(status=503)
-    wait_event(node, "endpoint_ejected", sick)
+    node.wait_events("endpoint_ejected", endpoint=sick.url)
     closed = lambda: node.metric("weir_pool_connections_closed_total", endpoint=sick.url, reason="unhealthy")  # noqa: E731
     wait_for(lambda: closed() == parked, "its connections to be closed")
-    wait_event(node, "pool_cleanup")
-    told = events(node, "pool_cleanup")
+    told = node.wait_events("pool_cleanup")
     assert [e["msg"] for e in told] == [f"Cleaned up {parked} stale connections"] and told[0]["provider"] == "mock"
     assert node.metric("weir_pool_cleaned_connections_total") == parked
     assert node.pool("mock")["connections_idle"] == 6 - parked
     sick.plan()
-    wait_event(node, "endpoint_returned", sick)
+    node.wait_events("endpoint_returned", endpoint=sick.url)
     with node.client() as c:
         assert [c.get("/echo").status for _ in range(4)] == [200] * 4
 
@@ -223,7 +213,7 @@ def test_a_sweep_comes_sooner_when_there_is_little_load(stage):
             assert c.get(target).status == 200
     assert idle("busy") == idle("calm") == 1
     sick.plan(status=503)
-    wait_event(node, "endpoint_ejected", sick, count=2)
+    node.wait_events("endpoint_ejected", 2, endpoint=sick.url)
     clients = [node.client() for _ in range(10)]
     for c in clients:
         c.ask("GET", "/busy/echo", [("x-mock-gate", "hold")])
@@ -255,15 +245,14 @@ def test_limits_follow_the_load(stage, mock):
     mock.wait_waiting("hold", 30)  # more than were allowed before: who was queued has been seen to
     assert limits(node) == (60, 45)
     node.reload(stage.config(node.port, mock, http_client={**client, "retry": {"enabled": True}}))
-    wait_event(node, "reload")
+    node.wait_events("reload")
     assert limits(node) == (60, 45)
     mock.steps("hold", "all")
     assert [c.response().status for c in clients] == [200] * 30
     wait_for(lambda: limits(node) == (20, 15), "the limits to come down with the load")
     wait_for(lambda: node.pool("mock")["connections_idle"] == 15, "what is over the limits to be closed")
-    wait_for(lambda: len(events(node, "pool_scaled")) >= 3, "the log, which is written behind")
-    assert [e["band"] for e in events(node, "pool_scaled")] == ["low", "high", "low"]
-    assert wait_event(node, "pool_cleanup")["msg"] == "Cleaned up 15 stale connections"
+    assert [e["band"] for e in node.wait_events("pool_scaled", 3)] == ["low", "high", "low"]
+    assert node.wait_events("pool_cleanup")[-1]["msg"] == "Cleaned up 15 stale connections"
 
 
 def test_size_and_clocks_by_the_formulas(stage, mock):
@@ -280,8 +269,8 @@ def test_size_and_clocks_by_the_formulas(stage, mock):
         return limits(node)[0] == 10 and clock("read") != 30
 
     wait_for(tuned, "what the formulas yield")
-    assert wait_event(node, "pool_tuned")["max_connections"] == 10
+    assert node.wait_events("pool_tuned")[-1]["max_connections"] == 10
     assert clock("read") == 80 and clock("connect") == 5 and clock("total") == 90
     node.reload(stage.config(node.port, mock, http_client={**client, "auto_tune": False}))
-    wait_event(node, "reload")
+    node.wait_events("reload")
     assert limits(node)[0] == 100 and clock("read") == 30 and clock("connect") == 2 and clock("total") == 100

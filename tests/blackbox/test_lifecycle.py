@@ -8,8 +8,9 @@ import subprocess
 import threading
 
 import pytest
-from harness import free_port, program, wait_for
-from http1 import Client, Closed, answering
+from harness import free_port, program, refused, wait_for
+from http1 import Closed, answering
+from load import Load
 
 STREAM = json.dumps({"model": "m", "stream": True, "messages": [], "max_tokens": 3}).encode()
 
@@ -29,14 +30,6 @@ def rest_of(stream):
     while (event := stream.event()) is not None:
         events.append(event)
     return events
-
-
-def refused(port):
-    try:
-        Client(port).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -127,7 +120,7 @@ def test_drain_has_an_end(stage, mock):
     with pytest.raises((Closed, ConnectionResetError)):
         rest_of(c)
     c.close()
-    (line,) = [e for e in node.log_lines() if e.get("event") == "access" and e.get("target") == "/v1/chat/completions"]
+    (line,) = node.events("access", target="/v1/chat/completions")
     assert (line["close"], line["error"]) == ("drain_timeout", "drain_timeout"), "it was not the client who left"
 
 
@@ -159,57 +152,23 @@ def test_restart_on_the_same_port(stage, mock):
     assert again.get("/echo").status == 200
 
 
-class Load:
-    """Clients that ask without pause until told to stop."""
-
-    def __init__(self, node, target="/echo", count=6):
-        self.node, self.target = node, target
-        self.ending = threading.Event()
-        self.answers, self.failures = [], []
-        self.threads = [threading.Thread(target=self._run) for _ in range(count)]
-        for t in self.threads:
-            t.start()
-
-    def _run(self):
-        try:
-            with self.node.client() as c:
-                while not self.ending.is_set():
-                    r = c.get(self.target)
-                    if r.status == 200:
-                        self.answers.append(r.get("x-mock-name"))
-                    else:
-                        self.failures.append(repr(r))
-        except Exception as e:  # noqa: BLE001
-            self.failures.append(repr(e))
-
-    def wait_answers(self, condition, what):
-        wait_for(lambda: self.failures or condition(self.answers), what)
-
-    def stop(self):
-        self.ending.set()
-        for t in self.threads:
-            t.join()
-        assert not self.failures, self.failures[:3]
-        return self.answers
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_reload_under_load(stage, workers):
     red, blue = stage.mock("--name", "red"), stage.mock("--name", "blue")
     node = stage.node({"p": red}, server={"workers": workers})
     streams = [open_stream(node, red, f"g{i}") for i in range(4)]
-    load = Load(node)
-    load.wait_answers(lambda a: len(a) > 50, "the load to begin")
+    load = Load(node, 6)
+    load.wait(lambda: len(load.answers) > 50, "the load to begin")
     for turn in range(6):
         now, name = (blue, "blue") if turn % 2 == 0 else (red, "red")
         node.reload(stage.config(node.port, {"p": now}, server={"workers": workers}))
-        load.wait_answers(lambda a, n=name: a[-30:] == [n] * 30, f"all answers to come from {name}")
-    load.stop()
+        load.wait(lambda n=name: load.answers[-30:] == [n] * 30, f"all answers to come from {name}")
+    load.end()
     for i, s in enumerate(streams):
         red.steps(f"g{i}", "all")
         assert rest_of(s)[-1] == "data: [DONE]", "a stream outlives its configuration"
         s.close()
-    changed = [e for e in node.log_lines() if e.get("event") == "config_changed"]
+    changed = node.events("config_changed")
     assert any(red.url in json.dumps(e) and blue.url in json.dumps(e) for e in changed), "each changed key is logged"
     assert node.metric("weir_reloads_total", result="ok") == 6
 
@@ -253,14 +212,14 @@ def test_reload_of_a_broken_file_changes_nothing(stage, text, line):
     mock = stage.mock("--name", "red")
     node = stage.node(mock)
     before = node.config_path.read_text()
-    load = Load(node, count=2)
+    load = Load(node, 2)
     if text == "":
         os.remove(node.config_path)
         node.tell(signal.SIGHUP)
     else:
         node.reload(text)
     wait_for(lambda: node.metric("weir_reloads_total", result="failed") == 1, "the reload to fail")
-    answers = load.stop()
+    answers = load.end()
     assert set(answers) <= {"red"}
     node.wait_log(node.config_path.name)
     if line:
@@ -321,7 +280,7 @@ def test_descriptor_limit_is_raised_and_reported(stage, mock):
     with open(f"/proc/{node.pid}/limits") as f:
         line = next(text for text in f if text.startswith("Max open files"))
     assert line.split()[3] == "256", line
-    wait_for(lambda: [e for e in node.log_lines() if e["event"] == "descriptors" and e["limit"] == 256], "the warning")
+    node.wait_events("descriptors", limit=256)
     assert node.get("/echo").status == 200
 
 

@@ -273,10 +273,9 @@ def test_a_new_endpoint_starts_slowly(stage):
             return [c.get("/echo").get("x-mock-name") for _ in range(110)].count("b")
 
     def reload(seconds):
-        told = lambda: sum(line["event"] == "reload" for line in node.log_lines())  # noqa: E731
-        before = told()
+        before = len(node.events("reload"))
         node.reload(stage.config(node.port, endpoints(a, b), http_client={"slow_start": seconds}))
-        wait_for(lambda: told() > before, "the reload")
+        node.wait_events("reload", before + 1)
 
     assert given() == 0
     reload(3600)

@@ -99,7 +99,7 @@ def test_who_waits_is_served_when_its_token_comes(stage, mock):
         c.get("/health/live")
     seen = outcomes(node)
     assert seen["admitted"] + seen["queued"] == 4 and seen["queued"] >= 1
-    waited = [line for line in node.log_lines() if line.get("event") == "access" and "limit_ms" in line]
+    waited = [line for line in node.events("access") if "limit_ms" in line]
     assert len(waited) == seen["queued"]
     assert all(line["limit_ms"] <= line["total_ms"] for line in waited)
 
@@ -147,7 +147,7 @@ def test_a_reload_forgets_nothing(stage, mock):
     with node.client() as c:
         assert [c.get("/echo").status for _ in range(4)] == [200, 200, 200, 429]
         node.reload(stage.config(node.port, limited(mock, 6, 4), http_client=waits(1)))
-        node.wait_log('"event":"reload"')
+        node.wait_events("reload")
         assert [c.get("/echo").status for _ in range(2)] == [200, 429]
 
 
@@ -197,7 +197,7 @@ def test_only_what_belongs_to_the_cluster_warns(stage, mock):
     for key in ("fail", "degraded_share"):
         node.wait_log(f'"key":"providers.mock.rate_limit.{key}"')
     assert node.stop() == 0  # all of its log is written
-    warned = {line["key"] for line in node.log_lines() if line.get("event") == "config_warning"}
+    warned = {line["key"] for line in node.events("config_warning")}
     assert warned == {"providers.mock.rate_limit.fail", "providers.mock.rate_limit.degraded_share"}
 
 

@@ -1,11 +1,10 @@
 """One endpoint of three is sick under load: clients see nothing of it, it is left alone but for probes, and it comes back."""
 
-import threading
 import time
 
 import pytest
 from harness import wait_for
-from http1 import Client, Closed
+from load import Load
 
 RECOVERY_S = 1
 CHAT = b'{"model":"m","stream":true,"messages":[]}'
@@ -21,52 +20,25 @@ CASES = {
 }
 
 
-class Load:
-    """Clients that ask all the time, in turn plain and streamed, and note whatever is not a whole answer."""
+def plain(c):
+    r = c.post("/echo", b"x" * 300)
+    assert r.status == 200 and r.json()["body_bytes"] == 300, r
 
-    def __init__(self, port, clients):
-        self.port, self.stop, self.wrong = port, threading.Event(), []
-        self.count = [0] * clients
-        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(clients)]
-        for t in self.threads:
-            t.start()
 
-    def run(self, number):
-        try:
-            with Client(self.port) as c:
-                while not self.stop.is_set():
-                    self.plain(c) if self.count[number] % 2 else self.stream(c)
-                    self.count[number] += 1
-                    time.sleep(0.01)
-        except (Closed, OSError, AssertionError, ValueError) as e:
-            self.wrong.append(repr(e))
+def stream(c):
+    c.ask("POST", "/v1/chat/completions", [("x-mock-tokens", "3")], CHAT)
+    r = c.response_head()
+    assert r.status == 200, r
+    events = []
+    while (event := c.event()) is not None:
+        events.append(event)
+    assert events[-1] == "data: [DONE]", events
 
-    @staticmethod
-    def plain(c):
-        r = c.post("/echo", b"x" * 300)
-        assert r.status == 200 and r.json()["body_bytes"] == 300, r
 
-    @staticmethod
-    def stream(c):
-        c.ask("POST", "/v1/chat/completions", [("x-mock-tokens", "3")], CHAT)
-        r = c.response_head()
-        assert r.status == 200, r
-        events = []
-        while (event := c.event()) is not None:
-            events.append(event)
-        assert events[-1] == "data: [DONE]", events
-
-    def wait(self, more):
-        """Until so many more requests have been answered."""
-        goal = sum(self.count) + more
-        wait_for(lambda: self.wrong or sum(self.count) >= goal, f"{more} more answers")
-        assert not self.wrong, self.wrong
-
-    def end(self):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
-        assert not self.wrong, self.wrong
+def in_turn(c, number):
+    """Plain and streamed; whatever is not a whole answer is wrong."""
+    plain(c) if number % 2 else stream(c)
+    time.sleep(0.01)
 
 
 def sicken(mock, plan):
@@ -117,8 +89,8 @@ def node_for(stage, mocks, balance):
 def test_one_of_three_is_sick(stage, trio, case, balance):
     plan, sick = CASES[case], trio[1]
     node = node_for(stage, trio, balance)
-    load = Load(node.port, 6)
-    load.wait(150)
+    load = Load(node, 6, in_turn)
+    load.more(150)
     assert all(m.stats()["requests"]["total"] > 0 for m in trio), "all three serve"
 
     sicken(sick, plan)
@@ -126,8 +98,8 @@ def test_one_of_three_is_sick(stage, trio, case, balance):
     # What was on its way to it has arrived: from here on there are only probes.
     seen, began = tries(node, sick.url), time.monotonic()
     arrived = len(sick.arrivals())
-    load.wait(300)
-    wait_for(lambda: load.wrong or opened(node, sick.url) >= 3 or ejected(node, sick.url), "two failed probes")
+    load.more(300)
+    load.wait(lambda: opened(node, sick.url) >= 3 or ejected(node, sick.url), "two failed probes")
     probes = tries(node, sick.url) - seen
     assert probes <= (time.monotonic() - began) / RECOVERY_S + 1, "more than one probe in a recovery timeout"
     times = sick.arrivals(arrived)
@@ -136,8 +108,8 @@ def test_one_of_three_is_sick(stage, trio, case, balance):
 
     arrived = len(sick.arrivals())
     heal(sick, plan)
-    wait_for(lambda: load.wrong or len(sick.arrivals()) > arrived + 50, "traffic at the healed one")
-    load.wait(50)
+    load.wait(lambda: len(sick.arrivals()) > arrived + 50, "traffic at the healed one")
+    load.more(50)
     load.end()
 
 
@@ -145,29 +117,29 @@ def test_one_of_three_is_sick(stage, trio, case, balance):
 def test_two_of_three_are_sick(stage, trio, balance):
     """Only half of a provider's endpoints may be out of health, but circuits have no such bound: the third serves all."""
     node = node_for(stage, trio, balance)
-    load = Load(node.port, 4)
-    load.wait(50)
+    load = Load(node, 4, in_turn)
+    load.more(50)
     trio[0].plan(status=500)
     trio[1].plan(fault="reset-before-head")
     wait_for(lambda: opened(node, trio[0].url) >= 2 and opened(node, trio[1].url) >= 2, "both to be given up")
-    load.wait(150)
+    load.more(150)
     trio[0].plan()
     trio[1].plan()
     counts = [len(m.arrivals()) for m in trio]
-    wait_for(lambda: load.wrong or all(len(m.arrivals()) > n + 30 for m, n in zip(trio, counts)), "traffic at all three")
+    load.wait(lambda: all(len(m.arrivals()) > n + 30 for m, n in zip(trio, counts)), "traffic at all three")
     load.end()
 
 
 def test_a_slow_one_gets_less_from_the_less_loaded_choice(stage, trio):
     """Slow, but in time: no failure, no circuit; in turn it would get a third."""
     node = node_for(stage, trio, "least_loaded")
-    load = Load(node.port, 8)
-    load.wait(100)
+    load = Load(node, 8, in_turn)
+    load.more(100)
     trio[2].plan(latency_ms=300)
-    load.wait(100)
+    load.more(100)
     for m in trio:
         m.reset_stats()
-    load.wait(600)
+    load.more(600)
     load.end()
     seen = [m.stats()["requests"]["total"] for m in trio]
     assert seen[2] * 4 < sum(seen), seen

@@ -43,7 +43,7 @@ def access(node, count=1):
     """The access lines of the requests that were for a provider."""
 
     def lines():
-        found = [line for line in node.log_lines() if line.get("event") == "access" and "provider" in line]
+        found = [line for line in node.events("access") if "provider" in line]
         return found if len(found) >= count else None
 
     return wait_for(lines, f"{count} lines of the access log")
