@@ -9,10 +9,6 @@
 #ifndef WEIR_TESTS_FUZZ_H1_HARNESS_H
 #define WEIR_TESTS_FUZZ_H1_HARNESS_H
 
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "http/codec.h"
 
 struct run {
@@ -31,30 +27,22 @@ struct run {
     int failing;                                /* writes fail from now on */
 };
 
-static struct weir_reactor *reactor(void)
+#include "codec_run.h"
+
+static void note_sent(struct run *t, const void *p, size_t n)
 {
-    static struct weir_reactor r;
-    static bool open;
-    struct weir_err err;
-    if (!open && weir_reactor_init(&r, &err) != WEIR_OK)
-        abort();
-    open = true;
-    return &r;
+    if (!t->chaos)
+        hash(&t->wrote, p, n);
 }
 
-static uint64_t chance(struct run *t, uint64_t n)
+static bool has_enough(const struct run *t)
 {
-    t->seed ^= t->seed << 13;
-    t->seed ^= t->seed >> 7;
-    t->seed ^= t->seed << 17;
-    return t->seed % n;
+    return !t->server && !t->chaos && t->over;
 }
 
-static void hash(uint64_t *h, const void *p, size_t n)
+static void check_turn(const struct run *t)
 {
-    const uint8_t *at = p;
-    for (size_t i = 0; i < n; i++)
-        *h = (*h ^ at[i]) * UINT64_C(1099511628211);
+    (void)t;
 }
 
 static void say(struct run *t, const char *word, uint64_t number)
@@ -80,36 +68,6 @@ static void say_fields(struct run *t, const struct weir_fields *fields)
             assert(c >= ' ' || c == '\t');
         }
     }
-}
-
-/* -- the stream: takes what chance lets it -- */
-
-static ssize_t stream_writev(struct weir_stream *s, const struct iovec *iov, int count)
-{
-    struct run *t = WEIR_CONTAINER(s, struct run, stream);
-    size_t taken = 0, most = t->chaos ? chance(t, 40000) : SIZE_MAX;
-    if (t->failing != 0)
-        return -32;
-    for (int i = 0; i < count && taken < most; i++) {
-        size_t n = iov[i].iov_len < most - taken ? iov[i].iov_len : most - taken;
-        if (!t->chaos)
-            hash(&t->wrote, iov[i].iov_base, n);
-        taken += n;
-    }
-    return taken == 0 ? WEIR_STREAM_AGAIN : (ssize_t)taken;
-}
-
-static size_t stream_pending(const struct weir_stream *s)
-{
-    (void)s;
-    return 0;
-}
-
-static const struct weir_stream_ops stream_ops = {.writev = stream_writev, .pending = stream_pending};
-
-static void stream_run(struct weir_source *src)
-{
-    (void)src;
 }
 
 static void free_codec(struct run *t)
@@ -371,75 +329,17 @@ static void on_closed(struct weir_codec *c, const struct weir_reset *why)
 static const struct weir_codec_events codec_events = {
     .accept = on_accept, .malformed = on_malformed, .idle = on_idle, .busy = on_busy, .closed = on_closed};
 
-static void on_flushed(struct weir_outbox *o, int error)
-{
-    struct run *t = o->owner;
-    if (t->codec == NULL)
-        return;
-    if (error != 0)
-        t->codec->ops->eof(t->codec, error);
-    else
-        t->codec->ops->writable(t->codec);
-}
-
 static const struct weir_http_limits limits = {.head_bytes_max = 600, .fields_max = 12, .body_bytes_max = 2000};
 
 static void run_open(struct run *t, bool server, bool chaos, bool cut, uint64_t seed)
 {
-    struct weir_reactor *r = reactor();
-    memset(t, 0, sizeof *t);
-    t->server = server;
-    t->chaos = chaos;
-    t->cut = cut;
-    t->seed = seed | 1;
-    weir_source_init(&t->stream.source, -1, stream_run);
-    t->stream.ops = &stream_ops;
-    t->stream.reactor = r;
-    weir_outbox_init(&t->out, r, &t->stream, on_flushed, t);
+    surround(t, server, chaos, cut, seed);
     t->codec = server ? weir_h1_server_new(&limits, &codec_events, t, &t->out)
                       : weir_h1_client_new(&limits, &codec_events, t, &t->out);
     if (t->codec == NULL)
         abort();
     if (!server)
         open_next(t);
-}
-
-static void turn_end(struct run *t)
-{
-    if (t->chaos)
-        weir_outbox_writable(&t->out);
-    for (int i = 0; i < 4 && weir_outbox_flush_all(reactor()); i++)
-        ;
-    if (t->codec != NULL)
-        t->codec->ops->feed(t->codec, NULL, 0);
-}
-
-/* Until the bytes are used up, or the codec waits for what will not come. */
-static void run_feed(struct run *t, const uint8_t *p, size_t n)
-{
-    for (int idle_turns = 0; n > 0 && t->codec != NULL && idle_turns < 12;) {
-        if (!t->server && !t->chaos && t->over)
-            return;
-        size_t want = t->codec->ops->want(t->codec);
-        size_t some = want < n ? want : n;
-        if (t->cut && some > 0)
-            some = 1 + (size_t)chance(t, some < 40 ? some : 40);
-        idle_turns = some == 0 ? idle_turns + 1 : 0;
-        if (some > 0) {
-            uint8_t *copy = malloc(some); /* gone after the call, so that the sanitizer sees who keeps it */
-            if (copy == NULL)
-                abort();
-            memcpy(copy, p, some);
-            t->codec->ops->feed(t->codec, copy, some);
-            free(copy);
-            p += some;
-            n -= some;
-        }
-        meddle(t);
-        if (t->chaos && chance(t, 200) == 0)
-            t->failing = 1;
-        turn_end(t);
-    }
 }
 
 static void run_close(struct run *t)
@@ -450,8 +350,7 @@ static void run_close(struct run *t)
         turn_end(t);
     if (t->codec != NULL)
         free_codec(t);
-    weir_outbox_close(&t->out);
-    weir_list_remove(&t->stream.source.queued);
+    surround_close(t);
     weir_arena_reset(&t->arena);
 }
 

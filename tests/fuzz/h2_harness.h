@@ -266,81 +266,23 @@ static const struct weir_codec_events codec_events = {.accept = on_accept,
                                                       .closed = on_closed,
                                                       .slots = on_change};
 
-static void on_flushed(struct weir_outbox *o, int error)
-{
-    struct run *t = o->owner;
-    if (t->codec == NULL)
-        return;
-    if (error != 0)
-        t->codec->ops->eof(t->codec, error);
-    else
-        t->codec->ops->writable(t->codec);
-}
-
 static const struct weir_http_limits limits = {.head_bytes_max = 2000, .fields_max = 20, .body_bytes_max = 20000};
 
 static void run_open(struct run *t, bool server, bool chaos, bool cut, uint64_t seed)
 {
-    struct weir_reactor *r = reactor();
     struct weir_h2_options options;
-    memset(t, 0, sizeof *t);
+    surround(t, server, chaos, cut, seed);
     t->users = malloc(EXCHANGES_MAX * sizeof *t->users);
-    t->server = server;
-    t->chaos = chaos;
-    t->cut = cut;
-    t->seed = seed | 1;
     weir_h2_options_init(&options, server);
     /* so that twins, whose streams close at different times, are refused the same */
     options.streams_max = chaos ? 20 : EXCHANGES_MAX;
     options.resets_per_second_max = options.noise_per_second_max = 0;
-    weir_source_init(&t->stream.source, -1, stream_run);
-    t->stream.ops = &stream_ops;
-    t->stream.reactor = r;
-    weir_outbox_init(&t->out, r, &t->stream, on_flushed, t);
     t->codec = server ? weir_h2_server_new(&limits, &options, &codec_events, t, &t->out)
                       : weir_h2_client_new(&limits, &options, &codec_events, t, &t->out);
     if (t->codec == NULL || t->users == NULL)
         abort();
     for (int i = 0; i < 5 && !server && t->codec != NULL; i++)
         open_next(t);
-}
-
-static void turn_end(struct run *t)
-{
-    if (t->chaos)
-        weir_outbox_writable(&t->out);
-    for (int i = 0; i < 4 && weir_outbox_flush_all(reactor()); i++)
-        ;
-    if (t->codec != NULL)
-        t->codec->ops->feed(t->codec, NULL, 0);
-    assert(t->codec == NULL || weir_h2_bytes(t->codec) < MEMORY_MAX);
-}
-
-/* Until the bytes are used up, or the codec waits for what will not come. */
-static void run_feed(struct run *t, const uint8_t *p, size_t n)
-{
-    for (int idle_turns = 0; n > 0 && t->codec != NULL && idle_turns < 12;) {
-        size_t want = t->codec->ops->want(t->codec);
-        size_t some = want < n ? want : n;
-        if (t->cut && some > 0)
-            some = 1 + (size_t)chance(t, some < 40 ? some : 40);
-        idle_turns = some == 0 ? idle_turns + 1 : 0;
-        if (some > 0) {
-            uint8_t *copy = malloc(some); /* gone after the call, so that the sanitizer sees who keeps it */
-            if (copy == NULL)
-                abort();
-            memcpy(copy, p, some);
-            t->codec->ops->feed(t->codec, copy, some);
-            free(copy);
-            p += some;
-            n -= some;
-        }
-        if (t->codec != NULL)
-            meddle(t);
-        if (t->chaos && chance(t, 200) == 0)
-            t->failing = 1;
-        turn_end(t);
-    }
 }
 
 /* What each exchange was told, 0 where it did not come to a good end. */
@@ -352,8 +294,7 @@ static void run_close(struct run *t, uint64_t *said)
         turn_end(t);
     if (t->codec != NULL)
         free_codec(t);
-    weir_outbox_close(&t->out);
-    weir_list_remove(&t->stream.source.queued);
+    surround_close(t);
     for (unsigned i = 0; i < t->count; i++) {
         weir_arena_reset(&t->users[i].arena);
         said[i] = t->users[i].whole ? t->users[i].said : 0;
