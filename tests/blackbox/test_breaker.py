@@ -411,6 +411,7 @@ def test_a_storm_is_told_in_a_line_a_change(stage, mock):
         "retry": {"attempts": 3, "backoff_factor": 0},
     }
     node = stage.node(mock, server={"workers": 2}, logging={"access": False}, http_client=config)
+    node.wait_events("ready")  # the last line of the start, which is written behind it
     quiet = len(node.log_lines())
 
     def ask(c, _):
