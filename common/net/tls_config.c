@@ -310,25 +310,29 @@ static int set_alpn(struct weir_tls_config *c, const char *const *alpn, size_t c
 }
 
 /* What both sides have in common. On failure the caller drops *out. */
-static int new_config(struct weir_tls_config **out, bool server, enum weir_tls_version least, size_t own_max,
-                      struct weir_err *err)
+/* NULL: err says why. */
+static struct weir_tls_config *new_config(bool server, enum weir_tls_version least, size_t own_max,
+                                          struct weir_err *err)
 {
     static atomic_uint_fast64_t ids;
-    *out = NULL;
     if (init_crypto(err) != WEIR_OK)
-        return err->code;
+        return NULL;
     struct weir_tls_config *c = calloc(1, sizeof *c + own_max * sizeof c->own[0]);
-    if (c == NULL)
-        return weir_err_set(err, WEIR_ENOMEM, "tls: out of memory");
-    *out = c;
+    if (c == NULL) {
+        weir_err_set(err, WEIR_ENOMEM, "tls: out of memory");
+        return NULL;
+    }
     atomic_init(&c->refs, 1);
     c->id = atomic_fetch_add(&ids, 1) + 1;
     c->server = server;
     mbedtls_ssl_config_init(&c->ssl);
     mbedtls_ssl_ticket_init(&c->tickets);
     if (mbedtls_ssl_config_defaults(&c->ssl, server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
-                                    MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0)
-        return weir_err_set(err, WEIR_ENOMEM, "tls: out of memory");
+                                    MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0) {
+        weir_err_set(err, WEIR_ENOMEM, "tls: out of memory");
+        weir_tls_config_unref(&c);
+        return NULL;
+    }
     mbedtls_ssl_conf_rng(&c->ssl, weir_tls_random, NULL);
     mbedtls_ssl_conf_ciphersuites(&c->ssl, CIPHERS);
     mbedtls_ssl_conf_groups(&c->ssl, GROUPS);
@@ -340,7 +344,7 @@ static int new_config(struct weir_tls_config **out, bool server, enum weir_tls_v
     /* A resumption agrees on a fresh key too, so that a stolen ticket key does not open what was recorded. */
     mbedtls_ssl_conf_tls13_key_exchange_modes(&c->ssl, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL |
                                                            MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL);
-    return WEIR_OK;
+    return c;
 }
 
 static void set_roots(struct weir_tls_config *c, struct weir_tls_roots *roots)
@@ -353,11 +357,11 @@ static void set_roots(struct weir_tls_config *c, struct weir_tls_roots *roots)
 
 int weir_tls_config_client(struct weir_tls_config **out, const struct weir_tls_client_opts *opts, struct weir_err *err)
 {
-    struct weir_tls_config *c;
     assert(opts->roots != NULL || !opts->verify);
     *out = NULL;
-    if (new_config(&c, false, opts->min_version, 1, err) != WEIR_OK)
-        goto err;
+    struct weir_tls_config *c = new_config(false, opts->min_version, 1, err);
+    if (c == NULL)
+        return err->code;
     c->verify = opts->verify;
     set_roots(c, opts->roots);
     mbedtls_ssl_conf_authmode(&c->ssl, opts->verify ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
@@ -388,14 +392,14 @@ static int set_tickets(struct weir_tls_config *c, struct weir_err *err)
 int weir_tls_config_server(struct weir_tls_config **out, const struct weir_tls_server_opts *opts, struct weir_err *err)
 {
     static const int modes[] = {MBEDTLS_SSL_VERIFY_NONE, MBEDTLS_SSL_VERIFY_OPTIONAL, MBEDTLS_SSL_VERIFY_REQUIRED};
-    struct weir_tls_config *c;
     *out = NULL;
     assert(opts->pair_count > 0);
     assert(opts->client_roots != NULL || opts->client_certs == WEIR_TLS_CLIENT_CERTS_OFF);
     if (opts->pair_count > WEIR_TLS_CERTIFICATES_MAX)
         return weir_err_set(err, WEIR_EINVAL, "tls: more than %u certificates", WEIR_TLS_CERTIFICATES_MAX);
-    if (new_config(&c, true, opts->min_version, opts->pair_count, err) != WEIR_OK)
-        goto err;
+    struct weir_tls_config *c = new_config(true, opts->min_version, opts->pair_count, err);
+    if (c == NULL)
+        return err->code;
     c->client_certs = opts->client_certs;
     c->verify = opts->client_certs != WEIR_TLS_CLIENT_CERTS_OFF;
     set_roots(c, opts->client_roots);
