@@ -207,10 +207,10 @@ static void open_stream(struct weir_tls *t)
 /* One record whole, or bytes that will never be one: a job for less would come back with nothing done. */
 static bool has_record(const struct weir_tls *t)
 {
-    const uint8_t *p = t->in + t->in_at;
     size_t n = t->in_len - t->in_at;
     if (n == 0)
         return false;
+    const uint8_t *p = t->in + t->in_at;
     if (p[0] < MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC || p[0] > MBEDTLS_SSL_MSG_APPLICATION_DATA)
         return n >= 2 || t->under_ended;
     if (n < RECORD_HEADER)
