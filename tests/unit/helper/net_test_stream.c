@@ -78,14 +78,19 @@ static ssize_t ts_read(struct weir_stream *s, void *buf, size_t len)
     return (ssize_t)n;
 }
 
-static void record(struct test_stream *ts, const void *p, size_t n)
+/* Grows by doubling: tests send tens of megabytes in small pieces. */
+static void append(char **text, size_t *len, size_t *cap, const void *p, size_t n)
 {
-    char *grown = realloc(ts->wrote, ts->wrote_len + n + 1);
-    ck_assert_ptr_nonnull(grown);
-    memcpy(grown + ts->wrote_len, p, n);
-    ts->wrote = grown;
-    ts->wrote_len += n;
-    ts->wrote[ts->wrote_len] = '\0';
+    if (*len + n + 1 > *cap) {
+        size_t wanted = *cap * 2 > *len + n + 1 ? *cap * 2 : *len + n + 1;
+        char *grown = realloc(*text, wanted);
+        ck_assert_ptr_nonnull(grown);
+        *text = grown;
+        *cap = wanted;
+    }
+    memcpy(*text + *len, p, n);
+    *len += n;
+    (*text)[*len] = '\0';
 }
 
 static ssize_t ts_writev(struct weir_stream *s, const struct iovec *iov, int count)
@@ -106,7 +111,7 @@ static ssize_t ts_writev(struct weir_stream *s, const struct iovec *iov, int cou
         most = ts->write_max;
     for (int i = 0; i < count; i++) {
         size_t n = iov[i].iov_len < most - taken ? iov[i].iov_len : most - taken;
-        record(ts, iov[i].iov_base, n);
+        append(&ts->wrote, &ts->wrote_len, &ts->wrote_cap, iov[i].iov_base, n);
         taken += n;
         total += iov[i].iov_len;
     }
@@ -183,19 +188,10 @@ void test_stream_free(struct test_stream *ts)
     free(ts);
 }
 
-static void add_input(struct test_stream *ts, const void *p, size_t n)
-{
-    char *grown = realloc(ts->input, ts->input_len + n + 1);
-    ck_assert_ptr_nonnull(grown);
-    memcpy(grown + ts->input_len, p, n);
-    ts->input = grown;
-    ts->input_len += n;
-}
-
 void test_stream_feed(struct test_stream *ts, const void *p, size_t n)
 {
     ck_assert(!ts->ended);
-    add_input(ts, p, n);
+    append(&ts->input, &ts->input_len, &ts->input_cap, p, n);
     edge(ts, WEIR_READY_IN);
 }
 
@@ -207,7 +203,7 @@ void test_stream_feed_text(struct test_stream *ts, const char *text)
 void test_stream_hide(struct test_stream *ts, const void *p, size_t n)
 {
     ck_assert(!ts->ended);
-    add_input(ts, p, n);
+    append(&ts->input, &ts->input_len, &ts->input_cap, p, n);
 }
 
 void test_stream_end(struct test_stream *ts)
@@ -229,5 +225,5 @@ void test_stream_forget(struct test_stream *ts)
 {
     free(ts->wrote);
     ts->wrote = NULL;
-    ts->wrote_len = 0;
+    ts->wrote_len = ts->wrote_cap = 0;
 }

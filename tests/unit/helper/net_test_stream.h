@@ -21,14 +21,14 @@ struct test_stream {
 
     /* What happened. */
     char *wrote; /* NUL-terminated; NULL while nothing was written */
-    size_t wrote_len;
+    size_t wrote_len, wrote_cap;
     unsigned reads, writes;
     unsigned moves; /* attach calls */
     bool closed, closed_by_reset;
 
     /* The script's inside. */
     char *input;
-    size_t input_at, input_len;
+    size_t input_at, input_len, input_cap;
     size_t room; /* bytes the kernel still takes; SIZE_MAX: no limit */
     bool ended, limited, started_asked;
 };
