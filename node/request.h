@@ -66,6 +66,9 @@ struct weir_request_redirect {
     const struct weir_view_endpoint *foreign; /* the last one outside that it led to: one reference to its runtime */
     uint8_t count;                            /* followed so far */
     bool outside;                             /* what is asked now is asked there */
+    /* It has led outside. Even back at the provider it is then somebody else who said what is asked: the provider's
+     * credentials stay away from it until the request begins again. */
+    bool left;
     bool restarts; /* the request is still what it was: a retry begins again with it, at any endpoint */
 };
 
@@ -212,7 +215,7 @@ void weir_request_unfollow(struct weir_request *r);
 void weir_request_leave_foreign(struct weir_request *r);
 /* The try outside has failed for good: the client is told, and that it was not the provider. */
 void weir_request_fail_outside(struct weir_request *r, const struct weir_try_failure *f);
-/* What a try outside the provider sends in place of the request's fields: without what only the provider is to see.
+/* What is sent in place of the request's fields once it has left the provider: without what only that is to see.
  * False: out of memory. */
 bool weir_request_foreign_fields(struct weir_request *r, struct weir_fields *out);
 /* The method of what is asked now; empty once the head is gone. */

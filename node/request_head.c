@@ -294,13 +294,13 @@ bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
         .fields = r->head->fields,
         .close = foreign || !r->provider->config->connection_reuse,
     };
-    return !foreign || weir_request_foreign_fields(r, &out->fields);
+    return !r->redirect.left || weir_request_foreign_fields(r, &out->fields);
 }
 
 bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct weir_head *out)
 {
     /* The client would bring it to the provider with the next request. */
-    if (weir_endpoint_is_foreign(r->endpoint->rt))
+    if (r->redirect.left)
         weir_fields_drop_name(&in->fields, WEIR_STR("set-cookie"));
     if (weir_fields_get(&in->fields, WEIR_FIELD_X_REQUEST_ID) == NULL &&
         !weir_fields_add_id(&in->fields, &r->arena, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r)))

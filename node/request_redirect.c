@@ -122,6 +122,7 @@ bool weir_request_follow(struct weir_request *r, const struct weir_head *head)
     if (foreign != NULL) {
         weir_request_leave_foreign(r);
         r->redirect.foreign = r->endpoint = foreign;
+        r->redirect.left = true;
     }
     weir_provider_add(weir_request_provider_counters(r),
                       foreign != NULL ? WEIR_PC_REDIRECT_FOREIGN : WEIR_PC_REDIRECT_FOLLOWED, 1);
@@ -136,10 +137,10 @@ void weir_request_unfollow(struct weir_request *r)
     r->redirect.restarts = false;
     r->redirect.target.len = 0;
     r->redirect.slot = 0;
-    r->redirect.outside = false;
+    r->redirect.outside = r->redirect.left = false;
 }
 
-/* A copy: the provider, should the way lead back to it, is to be sent all of them again. */
+/* A copy: the provider is to be sent all of them again, should the request begin anew. */
 bool weir_request_foreign_fields(struct weir_request *r, struct weir_fields *out)
 {
     const struct weir_fields *all = &r->head->fields;

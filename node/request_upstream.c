@@ -122,7 +122,7 @@ static void send_rest(struct weir_request *r)
     if (r->body_ended) {
         r->end_sent_up = true;
         /* Trailers have names of the client's choice: what in them is secret nobody knows. */
-        r->up->ops->send_end(r->up, weir_endpoint_is_foreign(r->endpoint->rt) ? NULL : r->trailers);
+        r->up->ops->send_end(r->up, r->redirect.left ? NULL : r->trailers);
     } else {
         grant_down(r);
     }

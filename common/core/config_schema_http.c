@@ -248,11 +248,11 @@ static const struct weir_config_field http_fields[] = {
     WEIR_CONFIG_NEST(HTTP, tls, "tls", weir_config_section_client_tls, "TLS to the provider.",
                      WEIR_CONFIG_NEEDS(TLS_CLIENT)),
     WEIR_CONFIG_NEST(HTTP, adaptive_concurrency, "adaptive_concurrency", adaptive_section, "Adaptive concurrency."),
-    WEIR_CONFIG_VALUE(
-        CHOICE, HTTP, follow_redirects, "follow_redirects", "same_origin",
-        "Follow a provider's redirects: never, to its own endpoints, or anywhere, there without credentials (but a "
-        "provider could then make weir reach addresses inside your network).",
-        .choices = redirect_choices, WEIR_CONFIG_NEEDS(REDIRECTS), .quiet = "false"),
+    WEIR_CONFIG_VALUE(CHOICE, HTTP, follow_redirects, "follow_redirects", "same_origin",
+                      "Follow a provider's redirects: never, to its own endpoints, or anywhere, without credentials "
+                      "from there on (but a "
+                      "provider could then make weir reach addresses inside your network).",
+                      .choices = redirect_choices, WEIR_CONFIG_NEEDS(REDIRECTS), .quiet = "false"),
     WEIR_CONFIG_VALUE(CHOICE, HTTP, balance, "balance", "round_robin", "How a request's endpoint is chosen.",
                       .choices = balance_choices, WEIR_CONFIG_NEEDS(BALANCE), .quiet = "round_robin"),
     WEIR_CONFIG_VALUE(BOOL, HTTP, auto_tune, "auto_tune", "false",

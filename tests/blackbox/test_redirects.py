@@ -383,7 +383,8 @@ def test_the_prefix_is_the_providers(stage):
 
 
 def test_out_and_back(stage):
-    """Back at one of the provider's endpoints it is the provider's request again; relative to elsewhere it stays there."""
+    """Back at one of the provider's endpoints a request that somebody else has shaped has no credentials any more;
+    relative to elsewhere it stays there."""
     pages = {}
     other, first = stage.upstream(site(pages)), stage.upstream(site({"/a": lambda r: moved(f"{other.url}/b")}))
     pages.update({"/b": moved("/c"), "/c": lambda r: moved(f"{first.url}/d")})
@@ -393,11 +394,39 @@ def test_out_and_back(stage):
             assert c.post("/a", b"x", [("Cookie", "a=b")]).text == "/d"
     assert asked(first) == ["POST /a", "POST /d"] * 3 and asked(other) == ["POST /b", "POST /c"] * 3
     for r in first.requests:
-        assert r.get("authorization") == "Bearer configured" and r.get("cookie") == "a=b" and r.body == b"x"
-        assert r.get("host") == f"127.0.0.1:{first.port}"
-    for r in other.requests:
+        assert r.get("host") == f"127.0.0.1:{first.port}" and r.body == b"x"
+    for r in first.requests[::2]:
+        assert r.get("authorization") == "Bearer configured" and r.get("cookie") == "a=b"
+    for r in [*other.requests, *first.requests[1::2]]:
         assert r.get("authorization") is None and r.get("cookie") is None and r.body == b"x"
     ok_at_provider(node)
+
+
+def test_back_from_outside_a_retry_has_its_credentials(stage):
+    """What fails behind a way outside is asked again as it came, at the provider: that request nobody else has shaped."""
+    other = stage.upstream(site({"/b": lambda r: moved(f"{first.url}/d")}))
+    broken = b"HTTP/1.1 503 Service Unavailable\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    answers = [moved(f"{other.url}/b"), found(b"/a")]
+    first = stage.upstream(site({"/a": lambda r: answers.pop(0), "/d": broken}))
+    node = anywhere(stage, first, provider={"api_key": "configured"}, client={"retry": RETRY})
+    with node.client() as c:
+        assert c.get("/a").text == "/a"
+    assert asked(first) == ["GET /a", "GET /d", "GET /a"]
+    assert [r.get("authorization") for r in first.requests] == ["Bearer configured", None, "Bearer configured"]
+
+
+def test_back_from_outside_trailers_and_cookies_stay_away(stage):
+    other = stage.upstream(site({"/b": lambda r: moved(f"{first.url}/d")}))
+    planted = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    first = stage.upstream(site({"/a": lambda r: moved(f"{other.url}/b"), "/d": planted}))
+    node = anywhere(stage, first)
+    with node.client() as c:
+        c.ask("POST", "/a", [("Transfer-Encoding", "chunked"), ("Trailer", "X-Last")])
+        c.send(b"3\r\nabc\r\n0\r\nX-Last: secret\r\n\r\n")
+        r = c.response("POST")
+    assert r.status == 200 and r.get("set-cookie") is None
+    assert asked(first) == ["POST /a", "POST /d"] and first.requests[1].body == b"abc"
+    assert [len(r.trailers) for r in first.requests] == [1, 0]
 
 
 def test_a_loop_outside_ends(stage):
