@@ -250,8 +250,7 @@ static const struct weir_config_field http_fields[] = {
     WEIR_CONFIG_NEST(HTTP, adaptive_concurrency, "adaptive_concurrency", adaptive_section, "Adaptive concurrency."),
     WEIR_CONFIG_VALUE(CHOICE, HTTP, follow_redirects, "follow_redirects", "same_origin",
                       "Follow a provider's redirects: never, to its own endpoints, or anywhere, without credentials "
-                      "from there on (but a "
-                      "provider could then make weir reach addresses inside your network).",
+                      "from there on (but a provider could then make weir reach addresses inside your network).",
                       .choices = redirect_choices, WEIR_CONFIG_NEEDS(REDIRECTS), .quiet = "false"),
     WEIR_CONFIG_VALUE(CHOICE, HTTP, balance, "balance", "round_robin", "How a request's endpoint is chosen.",
                       .choices = balance_choices, WEIR_CONFIG_NEEDS(BALANCE), .quiet = "round_robin"),

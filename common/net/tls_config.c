@@ -309,8 +309,7 @@ static int set_alpn(struct weir_tls_config *c, const char *const *alpn, size_t c
     return WEIR_OK;
 }
 
-/* What both sides have in common. On failure the caller drops *out. */
-/* NULL: err says why. */
+/* What both sides have in common. NULL: err says why. */
 static struct weir_tls_config *new_config(bool server, enum weir_tls_version least, size_t own_max,
                                           struct weir_err *err)
 {
