@@ -188,7 +188,9 @@ static int serve(struct weir_control *c, struct weir_config *config, struct weir
         weir_config_free(&config);
         return weir_err_set(err, WEIR_ENOMEM, "configuration: out of memory");
     }
-    int rv = weir_view_new(&v, shared, NULL, c->node.worker_count, err);
+    int rv = weir_tls_setup_new(&shared->tls, config, err);
+    if (rv == 0)
+        rv = weir_view_new(&v, shared, NULL, c->node.worker_count, err);
     weir_shared_config_unref(shared);
     if (rv == 0) {
         rv = start_threads(c, err);
@@ -229,6 +231,7 @@ static void close_control(struct weir_control *c)
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);
     weir_deadline_drop(&c->reactor.wheel, &c->monitor);
     weir_deadline_drop(&c->reactor.wheel, &c->drain_begin);
+    weir_crypto_pool_free(&c->node.crypto); /* posts what it had begun, which is then handled once more */
     weir_mailbox_drain(&c->reactor.mailbox);
     for (unsigned i = 0; i < c->node.worker_count; i++)
         weir_worker_sweep(&c->node.workers[i]); /* answers that came after their worker had ended */
@@ -258,6 +261,8 @@ static int run(struct weir_control *c, const struct weir_control_opts *opts, str
     weir_control_raise_descriptors(c, config);
     weir_control_log_problems(c, opts->warnings);
     int rv = weir_control_make_workers(c, config, err);
+    if (rv == 0)
+        rv = weir_crypto_pool_new(&c->node.crypto, c->node.worker_count, err);
     if (rv == 0)
         rv = weir_control_listen(c, config, err);
     if (rv != 0) {

@@ -271,7 +271,9 @@ void weir_control_reload(struct weir_control *c)
         reload_failed(c, "out of memory");
         return;
     }
-    rv = weir_view_new(&v, shared, c->view, c->node.worker_count, &err);
+    rv = weir_tls_setup_new(&shared->tls, config, &err);
+    if (rv == 0)
+        rv = weir_view_new(&v, shared, c->view, c->node.worker_count, &err);
     weir_shared_config_unref(shared);
     if (rv != 0) {
         reload_failed(c, err.msg);

@@ -2,6 +2,7 @@
 #ifndef WEIR_NODE_NODE_H
 #define WEIR_NODE_NODE_H
 
+#include "net/tls.h"
 #include "node/worker.h"
 
 struct weir_node {
@@ -9,15 +10,17 @@ struct weir_node {
     unsigned worker_count;
     struct weir_pool *pools[WEIR_WORKERS_MAX];
     struct weir_log *log;
-    struct weir_mailbox *control_mailbox; /* its receiver is the control thread's struct weir_control */
-    weir_message_cb worker_drained;       /* what control does with weir_worker.drained */
-    weir_message_cb admin_call;           /* ... and with struct weir_admin_call */
-    char name[64];                        /* shown as "node" in logs and answers */
-    uint64_t started_us;                  /* weir_clock_us() */
-    _Atomic bool ready;                   /* /health/ready: names resolved once, not draining */
-    _Atomic bool draining;                /* answers carry Connection: close */
-    _Atomic uint32_t clients;             /* connections of all workers, to ports for weir's own pages alone apart:
-                                             server.max_connections holds over them */
+    struct weir_mailbox *control_mailbox;   /* its receiver is the control thread's struct weir_control */
+    weir_message_cb worker_drained;         /* what control does with weir_worker.drained */
+    weir_message_cb admin_call;             /* ... and with struct weir_admin_call */
+    char name[64];                          /* shown as "node" in logs and answers */
+    struct weir_crypto_pool *crypto;        /* for the handshakes of all workers, and control's */
+    struct weir_tls_stats tls_up, tls_down; /* towards endpoints, towards clients */
+    uint64_t started_us;                    /* weir_clock_us() */
+    _Atomic bool ready;                     /* /health/ready: names resolved once, not draining */
+    _Atomic bool draining;                  /* answers carry Connection: close */
+    _Atomic uint32_t clients;               /* connections of all workers, to ports for weir's own pages alone apart:
+                                               server.max_connections holds over them */
     struct weir_node_counters control_counters; /* control's own */
 };
 

@@ -89,8 +89,10 @@ static struct weir_endpoint *endpoint_new(struct weir_provider *p, const char *i
     if (e == NULL)
         return NULL;
     e->id = strdup(id);
-    int slot = e->id == NULL ? -1 : slotted ? take_slot(p) : (int)WEIR_SLOT_NONE;
+    e->tls_sessions = weir_tls_sessions_new();
+    int slot = e->id == NULL || e->tls_sessions == NULL ? -1 : slotted ? take_slot(p) : (int)WEIR_SLOT_NONE;
     if (slot < 0) {
+        weir_tls_sessions_unref(&e->tls_sessions);
         free(e->id);
         free(e);
         return NULL;
@@ -159,6 +161,7 @@ void weir_endpoint_unref(struct weir_endpoint *e)
     weir_provider_unref(e->provider);
     weir_circuit_end(&e->circuit);
     weir_concurrency_end(&e->concurrency);
+    weir_tls_sessions_unref(&e->tls_sessions);
     free(e->foreign);
     free(e->id);
     free(e);

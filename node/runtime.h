@@ -18,6 +18,7 @@
 #include "core/pool.h"
 #include "core/retry_budget.h"
 #include "core/wrr.h"
+#include "net/tls_sessions.h"
 #include "node/addresses.h"
 #include "node/circuit.h"
 #include "node/concurrency.h"
@@ -67,6 +68,7 @@ struct weir_endpoint {
     struct weir_concurrency concurrency;
     struct weir_endpoint_check last_check;
     struct weir_addresses addresses;
+    struct weir_tls_sessions *tls_sessions;                                          /* to resume from */
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
     struct weir_endpoint_local local[];
 };

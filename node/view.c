@@ -20,6 +20,7 @@ void weir_shared_config_unref(struct weir_shared_config *s)
 {
     if (atomic_fetch_sub(&s->refs, 1) != 1)
         return;
+    weir_tls_setup_free(&s->tls);
     weir_config_free(&s->config);
     free(s);
 }
@@ -137,6 +138,8 @@ static int build_provider(struct weir_view *v, const struct weir_config_provider
     assert(v->providers != NULL);
     struct weir_view_provider *p = &v->providers[v->provider_count];
     *p = (struct weir_view_provider){.config = config};
+    if (v->shared->tls != NULL)
+        p->tls = v->shared->tls->providers[v->provider_count];
     if (old != NULL) {
         p->rt = old->rt;
         weir_provider_ref(p->rt);

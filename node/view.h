@@ -12,6 +12,7 @@
 #include "net/addr.h"
 #include "net/stream.h"
 #include "node/runtime.h"
+#include "node/tls_setup.h"
 
 struct weir_view_endpoint {
     struct weir_endpoint *rt;
@@ -31,12 +32,14 @@ struct weir_view_provider {
     struct weir_str credential;      /* value of the field that carries the API key; empty: the client's own passes */
     struct weir_str credential_name; /* lower case */
     struct weir_tcp_opts *tcp;
+    struct weir_tls_provider tls; /* the shared configuration's */
 };
 
 /* A configuration shared by views: the one that was read last outlives address changes. */
 struct weir_shared_config {
     _Atomic uint32_t refs;
     struct weir_config *config;
+    struct weir_tls_setup *tls; /* owned; NULL: nothing of it speaks TLS */
 };
 
 struct weir_view {
@@ -50,7 +53,8 @@ struct weir_view {
     struct weir_arena arena; /* everything above */
 };
 
-/* Takes over config on success; one reference, the caller's. */
+/* Takes over config on success; one reference, the caller's. Without TLS: that is control's to read. NULL: out of
+ * memory. */
 struct weir_shared_config *weir_shared_config_new(struct weir_config *config);
 void weir_shared_config_ref(struct weir_shared_config *s);
 void weir_shared_config_unref(struct weir_shared_config *s);

@@ -1,0 +1,172 @@
+#include "node/tls_setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const offers_h1[] = {"http/1.1"};
+
+/* -- authorities, each file once -- */
+
+struct known_roots {
+    const char *file; /* NULL: the system's */
+    struct weir_tls_roots *roots;
+};
+
+/* One for each provider, one for clients, one for the webhook. */
+struct roots_table {
+    struct known_roots *at;
+    size_t count;
+};
+
+static bool same_file(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Borrowed from the table, which has room. */
+static int roots_of(struct weir_tls_roots **out, struct roots_table *t, const char *file, struct weir_err *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < t->count; i++) {
+        if (same_file(t->at[i].file, file)) {
+            *out = t->at[i].roots;
+            return 0;
+        }
+    }
+    struct known_roots *k = &t->at[t->count];
+    int rv = weir_tls_roots_load(&k->roots, file, err);
+    if (rv != 0)
+        return rv;
+    k->file = file;
+    t->count++;
+    *out = k->roots;
+    return 0;
+}
+
+static void end_table(struct roots_table *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        weir_tls_roots_unref(&t->at[i].roots);
+    free(t->at);
+}
+
+/* -- one configuration each -- */
+
+static enum weir_tls_version version_of(enum weir_config_tls_version v)
+{
+    return v == WEIR_CONFIG_TLS_1_3 ? WEIR_TLS_1_3 : WEIR_TLS_1_2;
+}
+
+static int make_client(struct weir_tls_config **out, const struct weir_config_client_tls *c, bool shows_own,
+                       struct roots_table *known, struct weir_err *err)
+{
+    struct weir_tls_client_opts opts = {.verify = c->verify,
+                                        .min_version = version_of(c->min_version),
+                                        .alpn = offers_h1,
+                                        .alpn_count = sizeof offers_h1 / sizeof offers_h1[0]};
+    if (shows_own)
+        opts.own = (struct weir_tls_pair){c->cert_file, c->key_file};
+    int rv = c->verify ? roots_of(&opts.roots, known, c->ca_file, err) : 0;
+    return rv == 0 ? weir_tls_config_client(out, &opts, err) : rv;
+}
+
+static int make_server(struct weir_tls_config **out, const struct weir_config_server *s, struct roots_table *known,
+                       struct weir_err *err)
+{
+    size_t count = s->tls.certificates.count;
+    struct weir_tls_pair *pairs = calloc(count, sizeof *pairs);
+    if (pairs == NULL)
+        return weir_err_set(err, WEIR_ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        pairs[i] = (struct weir_tls_pair){s->tls.certificates.at[i].cert_file, s->tls.certificates.at[i].key_file};
+    bool asks = s->tls.client_certificates != WEIR_CONFIG_CERTS_OFF;
+    struct weir_tls_server_opts opts = {.pairs = pairs,
+                                        .pair_count = count,
+                                        .min_version = version_of(s->tls.min_version),
+                                        .client_certs = (enum weir_tls_client_certs)s->tls.client_certificates,
+                                        .alpn = offers_h1,
+                                        .alpn_count = sizeof offers_h1 / sizeof offers_h1[0],
+                                        .tickets = !asks};
+    int rv = asks ? roots_of(&opts.client_roots, known, s->tls.client_ca_file, err) : 0;
+    if (rv == 0)
+        rv = weir_tls_config_server(out, &opts, err);
+    free(pairs);
+    return rv;
+}
+
+static int make_provider(struct weir_tls_provider *out, const struct weir_config_provider *p, struct roots_table *known,
+                         struct weir_err *err)
+{
+    bool wanted = false;
+    int rv = 0;
+    for (size_t i = 0; i < p->endpoint_count; i++)
+        wanted = wanted || p->endpoints[i].tls;
+    if (wanted)
+        rv = make_client(&out->own, &p->http.tls, true, known, err);
+    if (rv == 0 && p->http.follow_redirects == WEIR_CONFIG_REDIRECTS_ANY) {
+        rv = make_client(&out->foreign, &p->http.tls, false, known, err);
+        if (rv == WEIR_ENOTFOUND && !wanted && p->http.tls.ca_file == NULL)
+            rv = 0; /* no system authorities on a machine where nothing else asks for them */
+    }
+    return rv == 0 ? 0 : weir_err_wrap(err, "provider %s: tls", p->name);
+}
+
+static int make_all(struct weir_tls_setup *t, const struct weir_config *config, struct roots_table *known,
+                    struct weir_err *err)
+{
+    static const struct weir_config_client_tls plain = {.verify = true, .min_version = WEIR_CONFIG_TLS_1_2};
+    const char *webhook = config->alerting.webhook_url;
+    int rv = 0;
+    if (config->server.tls.certificates.count > 0) {
+        rv = make_server(&t->server, &config->server, known, err);
+        if (rv != 0)
+            return weir_err_wrap(err, "server: tls");
+    }
+    if (webhook != NULL && strncasecmp(webhook, "https://", 8) == 0) {
+        rv = make_client(&t->webhook, &plain, false, known, err);
+        if (rv != 0)
+            return weir_err_wrap(err, "alerts: webhook");
+    }
+    for (size_t i = 0; rv == 0 && i < config->provider_count; i++)
+        rv = make_provider(&t->providers[i], &config->providers[i], known, err);
+    return rv;
+}
+
+int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config, struct weir_err *err)
+{
+    size_t n = config->provider_count;
+    struct roots_table known = {.at = calloc(n + 2, sizeof *known.at)};
+    struct weir_tls_setup *t = calloc(1, sizeof *t);
+    *out = NULL;
+    if (t != NULL)
+        t->providers = calloc(n + 1, sizeof *t->providers);
+    if (t == NULL || t->providers == NULL || known.at == NULL) {
+        weir_tls_setup_free(&t);
+        free(known.at);
+        return weir_err_set(err, WEIR_ENOMEM, "tls: out of memory");
+    }
+    t->provider_count = n;
+    int rv = make_all(t, config, &known, err);
+    end_table(&known);
+    if (rv != 0)
+        weir_tls_setup_free(&t);
+    *out = t;
+    return rv;
+}
+
+void weir_tls_setup_free(struct weir_tls_setup **setup)
+{
+    struct weir_tls_setup *t = *setup;
+    *setup = NULL;
+    if (t == NULL)
+        return;
+    weir_tls_config_unref(&t->server);
+    weir_tls_config_unref(&t->webhook);
+    for (size_t i = 0; i < t->provider_count; i++) {
+        weir_tls_config_unref(&t->providers[i].own);
+        weir_tls_config_unref(&t->providers[i].foreign);
+    }
+    free(t->providers);
+    free(t);
+}

@@ -1,0 +1,30 @@
+/* The TLS configurations that one reading of the node's configuration comes to: files are read here, once, when the
+ * node starts or reads its configuration again, so a reload renews certificates. Immutable once made; shared by the
+ * views of that configuration. A connection keeps its own reference to the one that it was opened with. */
+#ifndef WEIR_NODE_TLS_SETUP_H
+#define WEIR_NODE_TLS_SETUP_H
+
+#include "core/config.h"
+#include "net/tls_config.h"
+
+struct weir_tls_provider {
+    struct weir_tls_config *own;     /* NULL: none of its endpoints is https */
+    struct weir_tls_config *foreign; /* what it redirects to elsewhere: the same trust, but its client certificate is
+                                        not shown there. NULL: no redirect leaves it */
+};
+
+struct weir_tls_setup {
+    struct weir_tls_config *server;      /* NULL: listeners speak plain */
+    struct weir_tls_config *webhook;     /* trusts the system's authorities; NULL: the webhook is not https */
+    struct weir_tls_provider *providers; /* by index in the configuration */
+    size_t provider_count;
+};
+
+/* Blocks on files. Errors (naming the key's provider or section, the file, the problem): WEIR_ENOTFOUND, WEIR_EIO,
+ * WEIR_EINVAL, WEIR_ENOMEM; *out is then NULL. */
+WEIR_MUST_USE int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config,
+                                     struct weir_err *err);
+/* Nulls; NULL is legal. */
+void weir_tls_setup_free(struct weir_tls_setup **t);
+
+#endif
