@@ -107,12 +107,14 @@ static const char *join_servers(struct weir_textbuf *text, const struct weir_con
     return servers->count > 0 ? text->ptr : NULL;
 }
 
-static bool configure_webhook(struct weir_alerting *a, const struct weir_config *c)
+static bool configure_webhook(struct weir_alerting *a, const struct weir_shared_config *shared)
 {
+    const struct weir_config *c = shared->config;
     struct weir_textbuf text;
     bool failed;
     weir_textbuf_init(&text, WEIR_CONFIG_FILE_BYTES_MAX);
     const char *servers = join_servers(&text, &c->dns.servers, &failed);
+    weir_webhook_trust(&a->webhook, shared->tls != NULL ? shared->tls->webhook : NULL, a->crypto);
     if (!failed)
         failed = weir_webhook_configure(&a->webhook, c->alerting.webhook_url, servers) != 0;
     weir_textbuf_close(&text);
@@ -126,7 +128,7 @@ void weir_alerting_configure(struct weir_alerting *a, struct weir_shared_config 
     if (config == a->config)
         return;
     int rv = weir_alerts_new(&next, config->config, &err);
-    if (rv == 0 && !configure_webhook(a, config->config))
+    if (rv == 0 && !configure_webhook(a, config))
         rv = weir_err_set(&err, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
     if (rv != 0) {
         struct weir_log_line l;

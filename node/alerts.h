@@ -17,6 +17,7 @@ struct weir_alerting {
     struct weir_log_producer *log;
     struct weir_node_counters *counters; /* control's */
     const char *node;
+    struct weir_crypto_pool *crypto; /* for a webhook over https://; set before weir_alerting_configure */
     weir_alerting_snapshot_fn *snapshot;
     void *owner;
     struct weir_shared_config *config; /* held: the rules are its */
@@ -27,7 +28,7 @@ struct weir_alerting {
     const struct weir_snapshot *now; /* while rules are evaluated */
 };
 
-/* All members above `config` are the caller's to set first; they outlast it. */
+/* All members above `config` are the caller's to set first, or when they say; they outlast it. */
 void weir_alerting_init(struct weir_alerting *a);
 /* At the start, and when a configuration has come into force; the states of rules that stay the same are kept. On
  * failure, which is logged, the old rules stay. */

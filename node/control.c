@@ -263,6 +263,7 @@ static int run(struct weir_control *c, const struct weir_control_opts *opts, str
     int rv = weir_control_make_workers(c, config, err);
     if (rv == 0)
         rv = weir_crypto_pool_new(&c->node.crypto, c->node.worker_count, err);
+    c->alerting.crypto = c->node.crypto;
     if (rv == 0)
         rv = weir_control_listen(c, config, err);
     if (rv != 0) {

@@ -1,11 +1,12 @@
 /* Active checks: asks an endpoint whether it is there, past the pool, and says how it went. A TCP connection is a
- * check; with health.path it is a request over HTTP/1.1 whose status must be an expected one. The addresses of the
+ * check, with the handshake where the endpoint is https; with health.path it is a request over HTTP/1.1 whose status
+ * must be an expected one. The addresses of the
  * endpoint's name are asked in turn, each for an equal share of what is left of health_check_timeout, and one that
  * passes is enough. On control's reactor; nothing waits. */
 #ifndef WEIR_NODE_PROBE_H
 #define WEIR_NODE_PROBE_H
 
-#include "http/conn.h"
+#include "node/call.h"
 #include "node/view.h"
 
 /* Checks at once: they are spread over their interval, so this many take place only when many endpoints hang; each
@@ -24,10 +25,8 @@ struct weir_probe {
     struct weir_probes *set;
     struct weir_view *view; /* one reference, while it runs; NULL: free */
     const struct weir_view_endpoint *endpoint;
-    struct weir_stream *connecting;
-    struct weir_http_conn conn;
-    struct weir_arena arena;      /* of its request and answer */
-    struct weir_deadline address; /* the time of the address under way */
+    struct weir_call call;        /* to the address under way */
+    struct weir_deadline address; /* its time */
     unsigned next_address;
     uint64_t ends_ms;
 };
@@ -38,7 +37,8 @@ typedef void weir_probe_done_fn(void *arg, const struct weir_view_endpoint *e, e
 
 struct weir_probes {
     struct weir_reactor *reactor;
-    struct weir_http_limits limits;
+    struct weir_crypto_pool *crypto; /* for https:// endpoints; outlives it. The caller's to set */
+    struct weir_tls_stats *tls;      /* likewise; may be NULL */
     weir_probe_done_fn *done;
     void *arg;
     unsigned running;

@@ -64,7 +64,7 @@ static struct weir_redirect_decision decide(struct weir_request *r, const struct
         .endpoints = config->endpoints,
         .endpoint_count = config->endpoint_count,
         .followed = r->redirect.count,
-        .tls_built = weir_config_features[WEIR_CONFIG_FEATURE_TLS_CLIENT].built,
+        .foreign_tls = r->provider->tls.foreign != NULL,
         .answer_begun = r->answer_begun,
         .has_body = r->head->has_body,
         .body_ended = r->body_ended,

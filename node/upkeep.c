@@ -118,6 +118,7 @@ void weir_upkeep_init(struct weir_upkeep *u, struct weir_reactor *reactor, struc
         u->rng.state = weir_clock_us();
     weir_deadline_init(&u->tick, tick);
     weir_probes_init(&u->probes, reactor, u, checked);
+    u->probes.tls = &node->tls_up;
 }
 
 static void follow_provider(struct weir_upkeep *u, const struct weir_view_provider *p, uint64_t now_ms)
@@ -137,6 +138,7 @@ void weir_upkeep_follow(struct weir_upkeep *u, struct weir_view *view)
         if (atomic_load(&u->view->providers[i].rt->retired))
             weir_health_forget(u->view->providers[i].rt);
     u->view = view;
+    u->probes.crypto = u->node->crypto;
     for (unsigned i = 0; i < view->provider_count; i++)
         follow_provider(u, &view->providers[i], now_ms);
     if (u->tick.due_ms == WEIR_NEVER)

@@ -21,6 +21,7 @@ struct weir_upstream {
     struct weir_deadline deadline;           /* connect clock, then keep-alive expiry */
     struct weir_upstream_question *question; /* while its name is asked for */
     struct weir_dial *dial;                  /* while it is being opened */
+    struct weir_stream *handshake;           /* likewise, once it is connected and TLS begins */
     struct weir_hold *hold;                  /* until it is open: the addresses are the view's */
     const struct weir_view_endpoint *target; /* likewise */
     const struct weir_address *avoid;        /* likewise: dialed last; NULL: none */

@@ -1,5 +1,7 @@
 /* How an opening ends:
- *   an address answers           -> codec made, weir_pool_opened
+ *   an address answers           -> https: the handshake begins on it; else codec made, weir_pool_opened
+ *   the handshake ends well      -> likewise
+ *   it does not                  -> weir_pool_open_failed, with the check that failed and for whom
  *   none of them does            -> weir_pool_open_failed
  *   the connect clock runs out   -> weir_pool_open_failed, wherever it is
  *   the pool closes it meanwhile -> the race is called off, nothing is reported
@@ -10,6 +12,8 @@
  */
 #include <stdlib.h>
 
+#include "net/tls.h"
+#include "node/node.h"
 #include "node/resolve.h"
 #include "node/upstream_inner.h"
 
@@ -37,6 +41,8 @@ static enum weir_endpoint_counter failure_class(int code)
         return WEIR_EC_CONNECT_UNREACHABLE;
     case WEIR_ECLOSED:
         return WEIR_EC_CONNECT_RESET;
+    case WEIR_ETLS:
+        return WEIR_EC_CONNECT_TLS;
     case WEIR_ELIMIT:
     case WEIR_ENOMEM:
         return WEIR_EC_CONNECT_RESOURCES;
@@ -96,22 +102,21 @@ static struct weir_address *keep_address(const struct weir_upstream *u, const st
     return a;
 }
 
-static void dial_done(void *owner, const struct weir_dial_result *result)
+static void fail_with(struct weir_upstream *u, int code)
 {
-    struct weir_upstream *u = owner;
-    struct weir_endpoint *e = u->pooled.endpoint;
     struct weir_err err;
-    u->dial = NULL;
-    if (result->stream == NULL) {
-        weir_upstream_open_failed(u, result->err);
+    weir_err_set(&err, code, "connect to %s: %s", u->pooled.endpoint->id, weir_err_text(code));
+    weir_upstream_open_failed(u, &err);
+}
+
+/* Bytes may flow: HTTP begins. */
+static void opened(struct weir_upstream *u, struct weir_stream *s)
+{
+    struct weir_endpoint *e = u->pooled.endpoint;
+    if (!weir_upstream_run(u, s)) {
+        fail_with(u, WEIR_ENOMEM);
         return;
     }
-    if (!weir_upstream_run(u, result->stream)) {
-        weir_err_set(&err, WEIR_ENOMEM, "connect to %s: out of memory", e->id);
-        weir_upstream_open_failed(u, &err);
-        return;
-    }
-    u->address = keep_address(u, &result->addr);
     u->connect_us = weir_worker_now_us(u->worker) - u->dial_us;
     if (!weir_endpoint_is_foreign(e)) /* clocks are tuned by it */
         weir_hist_observe(&e->provider->local[u->worker->index].counters, WEIR_H_CONNECT, u->connect_us);
@@ -120,6 +125,67 @@ static void dial_done(void *owner, const struct weir_dial_result *result)
     atomic_store_explicit(&e->last_connect_failed, false, memory_order_relaxed);
     end_dial(u);
     weir_pool_opened(&u->worker->pool, &u->pooled);
+}
+
+static void handshake_done(struct weir_stream *s, int code, const struct weir_err *err)
+{
+    struct weir_upstream *u = s->owner;
+    struct weir_endpoint *e = u->pooled.endpoint;
+    struct weir_tls_info info;
+    if (code != 0) {
+        struct weir_err why = *err;
+        weir_err_wrap(&why, "connect to %s", e->id);
+        struct weir_address *a = weir_upstream_address(u, u->target);
+        if (a != NULL)
+            weir_upstream_address_tried(u->worker, e, a, false);
+        weir_stream_close(&u->handshake, true);
+        weir_upstream_open_failed(u, &why);
+        return;
+    }
+    if (weir_tls_info(s, &info))
+        weir_latency_observe(&e->local[u->worker->index].counters, WEIR_LATENCY_TLS, info.handshake_us,
+                             weir_worker_now_us(u->worker));
+    u->handshake = NULL;
+    opened(u, s);
+}
+
+/* Whom the peer must prove to be. A provider's client certificate is not shown where a redirect leads. */
+static int wrap(struct weir_upstream *u, struct weir_stream *plain)
+{
+    const struct weir_view_endpoint *t = u->target;
+    const char *name = t->provider->config->http.tls.server_name;
+    bool foreign = weir_endpoint_is_foreign(u->pooled.endpoint);
+    struct weir_tls_opts opts = {.config = foreign ? t->provider->tls.foreign : t->provider->tls.own,
+                                 .pool = u->worker->node->crypto,
+                                 .host = name != NULL && !foreign ? name : t->config->host,
+                                 .sessions = u->pooled.endpoint->tls_sessions,
+                                 .stats = &u->worker->node->tls_up,
+                                 .started = true};
+    return weir_tls_wrap(&u->handshake, plain, &opts);
+}
+
+static void dial_done(void *owner, const struct weir_dial_result *result)
+{
+    struct weir_upstream *u = owner;
+    struct weir_stream *s = result->stream;
+    u->dial = NULL;
+    if (s == NULL) {
+        weir_upstream_open_failed(u, result->err);
+        return;
+    }
+    u->address = keep_address(u, &result->addr);
+    if (!u->target->config->tls) {
+        opened(u, s);
+        return;
+    }
+    int rv = wrap(u, s);
+    if (rv != 0) {
+        weir_stream_close(&s, true);
+        fail_with(u, rv);
+        return;
+    }
+    u->handshake->owner = u;
+    weir_stream_start(u->handshake, handshake_done);
 }
 
 static int begin_dial(struct weir_upstream *u, const struct weir_addr *addrs, unsigned count, struct weir_endpoint *e,
@@ -153,7 +219,8 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
         return;
     }
     struct weir_err err;
-    weir_err_set(&err, WEIR_ETIMEOUT, "connect to %s: timed out after %llu ms", u->pooled.endpoint->id,
+    weir_err_set(&err, WEIR_ETIMEOUT, "connect to %s: %s after %llu ms", u->pooled.endpoint->id,
+                 u->handshake != NULL ? "the TLS handshake timed out" : "timed out",
                  (unsigned long long)weir_scaling_connect_ms(u->target->provider));
     weir_dial_close(&u->dial, true);
     weir_upstream_open_failed(u, &err);
@@ -260,6 +327,8 @@ void weir_upstream_stop_opening(struct weir_upstream *u)
     end_dial(u);
     forget_question(u);
     weir_dial_close(&u->dial, false);
+    if (u->handshake != NULL)
+        weir_stream_close(&u->handshake, true);
 }
 
 static int begin(struct weir_upstream *u, struct weir_endpoint *e, const struct weir_view *v, struct weir_err *err)

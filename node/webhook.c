@@ -4,12 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of an answer's body this much is read, so that the connection ends without a reset; nobody looks at it. */
-#define BODY_READ_MAX ((size_t)16384)
 /* A name server that does not answer leaves time to fail within the try. */
 #define RESOLVE_TIMEOUT_MS (WEIR_WEBHOOK_TIMEOUT_MS / 2)
-
-static const struct weir_http_limits limits = {.head_bytes_max = 16384, .fields_max = 100};
 
 static void begin_try(struct weir_webhook *w);
 
@@ -18,13 +14,7 @@ static void begin_try(struct weir_webhook *w);
 static void end_try(struct weir_webhook *w)
 {
     weir_deadline_clear(&w->clock);
-    if (w->dialing != NULL)
-        weir_stream_close(&w->dialing, true);
-    if (w->conn.codec != NULL) {
-        weir_http_conn_close(&w->conn, w->status == 0);
-        w->conn.codec = NULL;
-    }
-    w->exchange = NULL;
+    weir_call_end(&w->call);
     w->state = WEIR_WEBHOOK_IDLE;
 }
 
@@ -65,7 +55,8 @@ static void fail_try(struct weir_webhook *w, const char *fmt, ...) __attribute__
 static void fail_try(struct weir_webhook *w, const char *fmt, ...)
 {
     const struct weir_webhook_text *first = WEIR_CONTAINER(w->queue.next, struct weir_webhook_text, link);
-    bool final = w->status != 0 && w->status != 408 && w->status != 429 && w->status < 500;
+    unsigned status = w->call.status;
+    bool final = status != 0 && status != 408 && status != 429 && status < 500;
     end_try(w);
     w->counts.failed++;
     if (!w->failing) {
@@ -107,142 +98,61 @@ static void succeed(struct weir_webhook *w)
 
 static void judge(struct weir_webhook *w)
 {
-    if (w->status >= 200 && w->status < 300)
+    if (w->call.status >= 200 && w->call.status < 300)
         succeed(w);
     else
-        fail_try(w, "the receiver answered %u", w->status);
+        fail_try(w, "the receiver answered %u", w->call.status);
 }
 
-/* -- the exchange -- */
+/* -- the call -- */
 
-static void on_head(struct weir_exchange *x, struct weir_head *head)
+static bool fill(struct weir_call *c, struct weir_head *head, struct weir_str *body)
 {
-    struct weir_webhook *w = x->user;
-    if (head->status < 200)
-        return;
-    w->status = head->status;
-    x->ops->grant(x, BODY_READ_MAX);
-}
-
-static void on_body(struct weir_exchange *x, const uint8_t *p, size_t n)
-{
-    struct weir_webhook *w = x->user;
-    (void)p;
-    w->drained += n;
-    if (w->drained >= BODY_READ_MAX)
-        judge(w);
-}
-
-static void on_end(struct weir_exchange *x, const struct weir_fields *trailers)
-{
-    (void)trailers;
-    judge(x->user);
-}
-
-static void on_reset(struct weir_exchange *x, const struct weir_reset *why)
-{
-    struct weir_webhook *w = x->user;
-    w->exchange = NULL;
-    if (w->status != 0)
-        judge(w); /* it has said what it thinks of the text */
-    else
-        fail_try(w, "%s", weir_reset_text(why->reason));
-}
-
-static void on_room(struct weir_exchange *x, size_t room)
-{
-    (void)x;
-    (void)room;
-}
-
-static const struct weir_exchange_events exchange_events = {
-    .head = on_head, .body = on_body, .end = on_end, .reset = on_reset, .room = on_room};
-
-/* The exchange tells all there is to know before either of these, and takes the connection down. */
-static void on_idle(struct weir_codec *c, bool reusable)
-{
-    (void)c;
-    (void)reusable;
-}
-
-static void on_closed(struct weir_codec *c, const struct weir_reset *why)
-{
-    fail_try(c->owner, "%s", weir_reset_text(why->reason));
-}
-
-static const struct weir_codec_events codec_events = {.idle = on_idle, .closed = on_closed};
-
-static bool fill_head(struct weir_webhook *w, struct weir_head *head, size_t len)
-{
-    *head = (struct weir_head){.method = WEIR_STR("POST"),
-                               .target = w->parts.target.len > 0 ? w->parts.target : WEIR_STR("/"),
-                               .authority = w->parts.authority,
-                               .content_length = (int64_t)len,
-                               .has_body = true,
-                               .close = true};
-    return weir_fields_add_id(&head->fields, &w->arena, WEIR_FIELD_CONTENT_TYPE, WEIR_STR("application/json")) &&
-           weir_fields_add(&head->fields, &w->arena, WEIR_STR("user-agent"), WEIR_STR("weir/" WEIR_VERSION));
-}
-
-static void send_text(struct weir_webhook *w)
-{
+    struct weir_webhook *w = WEIR_CONTAINER(c, struct weir_webhook, call);
     const struct weir_webhook_text *t = WEIR_CONTAINER(w->queue.next, struct weir_webhook_text, link);
-    struct weir_stream *s = w->dialing;
-    struct weir_head head;
-    weir_arena_reset(&w->arena);
-    weir_http_conn_init(&w->conn, s, false);
-    struct weir_codec *codec = weir_h1_client_new(&limits, &codec_events, w, &w->conn.out);
-    if (codec == NULL || !fill_head(w, &head, t->len)) {
-        if (codec != NULL)
-            codec->ops->free(codec);
-        weir_outbox_close(&w->conn.out);
-        fail_try(w, "out of memory");
-        return;
-    }
-    w->dialing = NULL;
+    *body = (struct weir_str){t->bytes, t->len};
+    head->method = WEIR_STR("POST");
+    head->target = w->parts.target.len > 0 ? w->parts.target : WEIR_STR("/");
+    head->authority = w->parts.authority;
+    head->content_length = (int64_t)t->len;
+    head->has_body = true;
     w->state = WEIR_WEBHOOK_SENT;
-    weir_http_conn_run(&w->conn, codec, NULL, 0);
-    struct weir_exchange *x = codec->ops->open(codec);
-    w->exchange = x;
-    x->events = &exchange_events;
-    x->user = w;
-    x->arena = &w->arena;
-    x->ops->send_head(x, &head, false);
-    x->ops->send_body(x, t->bytes, t->len);
-    x->ops->send_end(x, NULL);
+    return weir_fields_add_id(&head->fields, &c->arena, WEIR_FIELD_CONTENT_TYPE, WEIR_STR("application/json")) &&
+           weir_fields_add(&head->fields, &c->arena, WEIR_STR("user-agent"), WEIR_STR("weir/" WEIR_VERSION));
 }
 
-/* -- connecting -- */
+static void dial(struct weir_webhook *w, const struct weir_err *last);
 
-static void on_started(struct weir_stream *s, int code, const struct weir_err *err);
+static void called(struct weir_call *c, unsigned status, const struct weir_err *err)
+{
+    struct weir_webhook *w = WEIR_CONTAINER(c, struct weir_webhook, call);
+    if (status != 0) {
+        judge(w);
+    } else if (w->state == WEIR_WEBHOOK_SENT) {
+        fail_try(w, "%s", err->msg);
+    } else {
+        struct weir_err why = *err;
+        weir_call_end(&w->call);
+        dial(w, &why);
+    }
+}
 
 /* The next address, while there is one. */
 static void dial(struct weir_webhook *w, const struct weir_err *last)
 {
     struct weir_err err = *last;
-    static const struct weir_tcp_opts opts = {0};
+    static const struct weir_tcp_opts tcp = {0};
+    struct weir_call_opts opts = {.tcp = &tcp, .read_body = true, .fill = fill, .done = called};
+    if (w->parts.tls)
+        opts.tls = (struct weir_tls_opts){.config = w->tls, .pool = w->crypto, .host = w->host};
     while (w->address_next < w->address_count) {
-        const struct weir_addr *a = &w->addresses[w->address_next++];
-        if (weir_tcp_connect(&w->dialing, w->reactor, &a->sa, weir_addr_len(a), &opts, &err) != 0)
+        opts.addr = &w->addresses[w->address_next++];
+        if (weir_call_begin(&w->call, w->reactor, &opts, &err) != 0)
             continue;
         w->state = WEIR_WEBHOOK_CONNECTING;
-        w->dialing->owner = w;
-        weir_stream_start(w->dialing, on_started);
         return;
     }
     fail_try(w, "%s", err.msg);
-}
-
-static void on_started(struct weir_stream *s, int code, const struct weir_err *err)
-{
-    struct weir_webhook *w = s->owner;
-    if (code == 0) {
-        send_text(w);
-        return;
-    }
-    struct weir_err why = *err;
-    weir_stream_close(&w->dialing, false);
-    dial(w, &why);
 }
 
 static void on_resolved(void *owner, const struct weir_dns_answer *a)
@@ -278,9 +188,12 @@ static void begin_try(struct weir_webhook *w)
 {
     struct weir_err err;
     w->state = WEIR_WEBHOOK_RESOLVING;
-    w->status = 0;
-    w->drained = 0;
+    w->call = (struct weir_call){0};
     weir_reactor_deadline(w->reactor, &w->clock, w->reactor->now_ms + WEIR_WEBHOOK_TIMEOUT_MS);
+    if (w->parts.tls && w->tls == NULL) {
+        fail_try(w, "there are no authorities to check the receiver's certificate by");
+        return;
+    }
     if (make_resolver(w, &err) != 0) {
         fail_try(w, "%s", err.msg);
         return;
@@ -294,7 +207,7 @@ static void on_clock(struct weir_deadline *d, uint64_t now_ms)
     (void)now_ms;
     if (w->state == WEIR_WEBHOOK_WAITING)
         begin_try(w);
-    else if (w->status != 0)
+    else if (w->call.status != 0)
         judge(w);
     else
         fail_try(w, "the receiver did not answer within %u s", WEIR_WEBHOOK_TIMEOUT_MS / 1000);
@@ -341,12 +254,22 @@ int weir_webhook_configure(struct weir_webhook *w, const char *url, const char *
     }
     forget_target(w);
     w->url = url_copy;
+    if (w->url != NULL)
+        snprintf(w->host, sizeof w->host, "%.*s", (int)w->parts.host.len, w->parts.host.ptr);
     w->dns_servers = servers_copy;
     w->failing = w->dropping = false;
     while (w->url == NULL && !weir_list_empty(&w->queue))
         drop_first(w);
     go_on(w);
     return 0;
+}
+
+void weir_webhook_trust(struct weir_webhook *w, struct weir_tls_config *tls, struct weir_crypto_pool *crypto)
+{
+    struct weir_tls_config *before = w->tls;
+    w->tls = tls != NULL ? weir_tls_config_ref(tls) : NULL;
+    w->crypto = crypto;
+    weir_tls_config_unref(&before);
 }
 
 int weir_webhook_post(struct weir_webhook *w, struct weir_str text)
@@ -381,6 +304,6 @@ void weir_webhook_close(struct weir_webhook *w)
     while (!weir_list_empty(&w->queue))
         drop_first(w);
     forget_target(w);
-    weir_arena_reset(&w->arena);
+    weir_tls_config_unref(&w->tls);
     weir_deadline_drop(&w->reactor->wheel, &w->clock);
 }

@@ -10,8 +10,8 @@
 
 #include "core/config_check.h"
 #include "core/textbuf.h"
-#include "http/conn.h"
 #include "net/dns.h"
+#include "node/call.h"
 #include "node/log.h"
 
 /* Texts that wait: all rules of a large configuration firing at once. Of more the oldest is dropped: what a receiver
@@ -23,6 +23,8 @@
 #define WEIR_WEBHOOK_WAIT_MS_MAX 30000u
 /* A text that could not be delivered for this long is old news, and dropped. */
 #define WEIR_WEBHOOK_AGE_MS_MAX 900000u
+/* RFC 1035: no name is longer, so a longer one never gets as far as a connection. */
+#define WEIR_WEBHOOK_HOST_MAX 255u
 /* Addresses of the name that are tried. */
 #define WEIR_WEBHOOK_ADDRESSES_MAX 4u
 
@@ -62,12 +64,10 @@ struct weir_webhook {
     bool dropping;
     struct weir_addr addresses[WEIR_WEBHOOK_ADDRESSES_MAX];
     unsigned address_count, address_next;
-    struct weir_stream *dialing;
-    struct weir_http_conn conn; /* while conn.codec is set */
-    struct weir_exchange *exchange;
-    struct weir_arena arena;
-    unsigned status; /* of the answer; 0: none yet */
-    size_t drained;  /* of its body */
+    struct weir_call call;
+    struct weir_tls_config *tls; /* one reference; NULL: https:// cannot be posted to */
+    struct weir_crypto_pool *crypto;
+    char host[WEIR_WEBHOOK_HOST_MAX + 1]; /* of the URL: what the receiver must prove to be */
     struct weir_webhook_counts counts;
 };
 
@@ -75,6 +75,9 @@ void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct we
 /* Where to post from now on; url NULL: nowhere, and what waits is dropped. servers: name servers as
  * weir_dns_set_servers takes them, or NULL. Errors: WEIR_ENOMEM; everything is then as before. */
 WEIR_MUST_USE int weir_webhook_configure(struct weir_webhook *w, const char *url, const char *servers);
+/* By what a receiver on https:// proves who it is, from the next try on. A reference to tls is taken; the pool outlives
+ * w. */
+void weir_webhook_trust(struct weir_webhook *w, struct weir_tls_config *tls, struct weir_crypto_pool *crypto);
 /* Queues a JSON text, which is copied. Errors: WEIR_ENOMEM. Without a URL it does nothing. */
 WEIR_MUST_USE int weir_webhook_post(struct weir_webhook *w, struct weir_str text);
 /* Drops everything; no deadline of its own is left on the wheel. */

@@ -203,11 +203,6 @@ static void analytics_check(struct weir_config_reader *r)
 static void webhook_check(struct weir_config_reader *r)
 {
     const char *url = r->c->alerting.webhook_url;
-    const struct weir_config_origin *origin = weir_config_origin_of(r->c, &r->c->alerting.webhook_url);
-    struct weir_config_http_url parts;
-    if (url != NULL && origin != NULL && weir_config_http_url_split(&parts, url) == NULL && parts.tls &&
-        !weir_config_features[WEIR_CONFIG_FEATURE_TLS_CLIENT].built)
-        weir_config_report(r, WEIR_CONFIG_ERROR, origin->line, origin->path, "https:// is not in this build");
     if (url != NULL)
         return;
     const struct weir_config_alerts *lists[] = {&r->c->alerting.connection_pool, &r->c->alerts};

@@ -248,9 +248,9 @@ static void endpoint_check(struct weir_config_reader *r, const struct weir_confi
     for (size_t j = 0; j < i; j++)
         if (p->endpoints[j].id != NULL && strcmp(p->endpoints[j].id, e->id) == 0)
             weir_config_report(r, WEIR_CONFIG_ERROR, line, key, "%s is listed twice", e->id);
-    if (e->tls && !weir_config_features[WEIR_CONFIG_FEATURE_TLS_CLIENT].built)
-        weir_config_report(r, WEIR_CONFIG_ERROR, line, key, "%s%s: https:// is not in this build", e->url,
-                           origin != NULL ? "" : " (the default)");
+    if (e->tls && !p->http.tls.verify)
+        weir_config_report(r, WEIR_CONFIG_WARNING, line, key,
+                           "tls.verify is false: whoever answers for %s is believed, and gets its credentials", e->url);
     if (e->tls || weir_config_host_is_loopback(e->host))
         return;
     if (r->c->tls.required)

@@ -27,7 +27,7 @@
     X(CLUSTER, false, WARN, "the cluster")               \
     X(ANALYTICS, false, WARN, "analytics")               \
     X(COORDINATOR, false, WARN, "the coordinator")       \
-    X(TLS_CLIENT, false, REFUSE, "TLS to providers")     \
+    X(TLS_CLIENT, true, REFUSE, "TLS to providers")      \
     X(TLS_SERVER, false, REFUSE, "TLS listeners")        \
     X(AUTH, false, REFUSE, "client authentication")      \
     X(MODEL_ROUTES, false, REFUSE, "routing by model")

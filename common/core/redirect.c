@@ -62,10 +62,10 @@ static enum weir_redirect_reason look_at_target(struct weir_redirect_decision *d
     if (wrong != WEIR_URL_FINE)
         return wrong == WEIR_URL_MEMORY ? WEIR_REDIRECT_MEMORY : WEIR_REDIRECT_LOCATION;
     d->foreign = !find_endpoint(s, d->to.origin.id, &d->endpoint);
-    if (d->to.origin.tls && !s->tls_built)
-        return WEIR_REDIRECT_TLS;
     if (d->foreign && s->policy != WEIR_CONFIG_REDIRECTS_ANY)
         return WEIR_REDIRECT_ORIGIN;
+    if (d->foreign && d->to.origin.tls && !s->foreign_tls)
+        return WEIR_REDIRECT_TLS;
     if (d->foreign && s->asked.tls && !d->to.origin.tls)
         return WEIR_REDIRECT_DOWNGRADE;
     return WEIR_REDIRECT_NONE;

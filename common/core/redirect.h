@@ -24,7 +24,7 @@
     X(ANSWER_BEGUN, "answer_begun", "a part of an answer has gone to the client")            \
     X(LOCATION, "location", "it has no Location, more than one, or one that is no http URL") \
     X(ORIGIN, "origin", "it leads outside the provider's endpoints")                         \
-    X(TLS, "tls", "https:// is not in this build")                                           \
+    X(TLS, "tls", "there are no authorities to check another origin's certificate by")       \
     X(DOWNGRADE, "downgrade", "it leads from https:// to http:// elsewhere")                 \
     X(BODY, "body", "the request body is not kept, or has not come to its end")              \
     X(LIMIT, "limit", "there were too many in a row")                                        \
@@ -52,7 +52,7 @@ struct weir_redirect_sight {
     const struct weir_config_endpoint *endpoints; /* the provider's */
     size_t endpoint_count;
     unsigned followed; /* so far, by this request */
-    bool tls_built;
+    bool foreign_tls;  /* there are authorities by which another origin's certificate can be checked */
     bool answer_begun; /* a byte of the final head has gone to the client */
     bool has_body;     /* the request that it answers had one */
     bool body_ended;   /* all of it has come from the client */

@@ -74,10 +74,6 @@ BAD = {
         "http_client:\n  max_connections: 3\n  pool_limits: {max_connections: 4}\n",
         ["weir.yaml:3: error: http_client.pool_limits.max_connections: says otherwise than http_client.max_connections in line 2"],
     ),
-    "https-not-built": (
-        "providers:\n  a: {base_url: 'https://x'}\n",
-        ["weir.yaml:2: error: providers.a.base_url:", "not in this build"],
-    ),
     "tls-not-built": (
         "server:\n  tls:\n    certificates: [{cert_file: a, key_file: b}]\n",
         ["error: server.tls", "not in this build"],

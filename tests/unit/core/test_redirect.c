@@ -107,15 +107,13 @@ START_TEST(test_where_to)
     ck_assert(!d.foreign && d.endpoint == 1 && weir_str_eq(d.to.target, WEIR_STR("/q?r")));
     fields.count = 0;
     location("https://s.example/q");
-    passes(WEIR_REDIRECT_TLS);
-    sight.tls_built = true;
     ck_assert_uint_eq(follows().endpoint, 2);
 }
 END_TEST
 
 START_TEST(test_policies)
 {
-    sight.tls_built = true;
+    sight.foreign_tls = true;
     location("http://b.example/x"); /* the host of an endpoint on another port */
     passes(WEIR_REDIRECT_ORIGIN);
     sight.policy = WEIR_CONFIG_REDIRECTS_ANY;
@@ -127,7 +125,7 @@ START_TEST(test_policies)
     fields.count = 0;
     location("https://elsewhere.example/x");
     ck_assert(follows().foreign);
-    sight.tls_built = false;
+    sight.foreign_tls = false;
     passes(WEIR_REDIRECT_TLS);
     fields.count = 0;
     location("http://b.example:8080/x"); /* configured: whoever wrote that wants it */

@@ -219,7 +219,7 @@ START_TEST(test_closed_while_it_runs)
 {
     begin("health_check_timeout: 60, path: /up", 1);
     weir_probe_begin(&f.probes, f.view, &f.view->providers[0].endpoints[0]); /* this one has not even connected */
-    RUN_UNTIL(&f.r, f.probes.at[0].conn.codec != NULL);
+    RUN_UNTIL(&f.r, f.probes.at[0].call.conn.codec != NULL);
     weir_probe_begin(&f.probes, f.view, &f.view->providers[0].endpoints[0]);
     ck_assert_uint_eq(f.probes.running, 3);
     weir_probes_close(&f.probes);

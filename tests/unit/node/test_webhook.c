@@ -122,7 +122,7 @@ START_TEST(test_an_answer_that_is_cut_or_long)
     post("{}");
     wants("{}");
     answer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok"); /* and no more */
-    RUN_UNTIL(&f.r, f.w.status == 200);
+    RUN_UNTIL(&f.r, f.w.call.status == 200);
     weir_wheel_run(&f.r.wheel, f.r.now_ms + WEIR_WEBHOOK_TIMEOUT_MS + 10);
     ck_assert_uint_eq(f.w.counts.delivered, 3);
 }

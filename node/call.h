@@ -1,0 +1,48 @@
+/* One HTTP request to one address, for what the node asks on its own account (checks, webhooks): connect, TLS if it is
+ * wanted, request, the answer's status. A connection of its own, closed afterwards. On control's reactor; knows no
+ * clock: the owner's deadline ends it. */
+#ifndef WEIR_NODE_CALL_H
+#define WEIR_NODE_CALL_H
+
+#include "http/conn.h"
+#include "net/addr.h"
+#include "net/tls.h"
+
+/* Of an answer's body this much is read where it is read at all, so that the connection ends without a reset. */
+#define WEIR_CALL_BODY_READ_MAX ((size_t)16384)
+
+struct weir_call;
+
+struct weir_call_opts {
+    const struct weir_addr *addr;    /* copied */
+    const struct weir_tcp_opts *tcp; /* may be NULL; outlives the connect */
+    struct weir_tls_opts tls;        /* config NULL: plain. What it points at outlives the call */
+    bool connect_only;               /* an open connection, handshake included, is all that is asked */
+    bool read_body;                  /* done waits for the answer's end, or WEIR_CALL_BODY_READ_MAX of it */
+    /* Fills in the request, in c->arena; *body is what follows it, if has_body, and outlives the call's begin. False:
+     * out of memory. */
+    bool (*fill)(struct weir_call *c, struct weir_head *head, struct weir_str *body);
+    /* The end, once, never from inside begin, and not after weir_call_end: with a status (0: connect_only), or with
+     * why there is none (status 0, err set, valid during the call). The owner then calls weir_call_end, within it. */
+    void (*done)(struct weir_call *c, unsigned status, const struct weir_err *err);
+};
+
+struct weir_call {
+    struct weir_call_opts opts;
+    struct weir_stream *opening; /* connecting or shaking hands; NULL afterwards */
+    bool shaking;
+    struct weir_http_conn conn;
+    struct weir_arena arena;
+    unsigned status; /* of the answer; 0: none yet */
+    size_t body_read;
+};
+
+/* Errors: those of weir_tcp_connect; nothing is under way then. *c is overwritten. */
+WEIR_MUST_USE int weir_call_begin(struct weir_call *c, struct weir_reactor *r, const struct weir_call_opts *opts,
+                                  struct weir_err *err);
+/* Closes what is open, without `done`. Legal at any time, also on one that is all zeros. */
+void weir_call_end(struct weir_call *c);
+/* What it waits for: "the connect", "the TLS handshake", "the answer". */
+const char *weir_call_step(const struct weir_call *c);
+
+#endif
