@@ -68,7 +68,8 @@ struct weir_endpoint {
     struct weir_concurrency concurrency;
     struct weir_endpoint_check last_check;
     struct weir_addresses addresses;
-    struct weir_tls_sessions *tls_sessions;                                          /* to resume from */
+    struct weir_tls_sessions *tls_sessions; /* to resume from */
+    _Atomic unsigned tls_failing;           /* enum weir_tls_fail of the last handshake; NONE: it was well */
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */
     struct weir_endpoint_local local[];
 };

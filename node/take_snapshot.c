@@ -118,6 +118,27 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     return 0;
 }
 
+_Static_assert(WEIR_NG_TLS_UP_MEMORY - WEIR_NG_TLS_UP_RESUMED == WEIR_TLS_FAIL_COUNT - 1, "a row for each failure");
+_Static_assert(WEIR_NG_TLS_DOWN_MEMORY - WEIR_NG_TLS_DOWN_RESUMED == WEIR_TLS_FAIL_COUNT - 1, "a row for each failure");
+
+/* rows: those of WEIR_TLS_ROWS. */
+static void handshakes(uint64_t *rows, const struct weir_tls_stats *t)
+{
+    rows[0] = atomic_load_explicit(&t->full, memory_order_relaxed);
+    rows[1] = atomic_load_explicit(&t->resumed, memory_order_relaxed);
+    for (unsigned i = WEIR_TLS_FAIL_NONE + 1; i < WEIR_TLS_FAIL_COUNT; i++)
+        rows[1 + i] = atomic_load_explicit(&t->failed[i], memory_order_relaxed);
+}
+
+static uint64_t unverified(const struct weir_view *v)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < v->provider_count; i++)
+        for (unsigned k = 0; k < v->providers[i].endpoint_count; k++)
+            count += v->providers[i].endpoints[k].config->tls && !v->providers[i].config->http.tls.verify;
+    return count;
+}
+
 int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct weir_node *node,
                        const struct weir_view *view, uint64_t control_lag_us, bool ends)
 {
@@ -141,6 +162,10 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     s->gauges[WEIR_NG_VIEW_GENERATION] = view->generation;
     s->gauges[WEIR_NG_DRAINING] = atomic_load(&node->draining);
     s->gauges[WEIR_NG_WORKERS] = node->worker_count;
+    handshakes(&s->gauges[WEIR_NG_TLS_UP_FULL], &node->tls_up);
+    handshakes(&s->gauges[WEIR_NG_TLS_DOWN_FULL], &node->tls_down);
+    s->gauges[WEIR_NG_TLS_UNVERIFIED] = unverified(view);
+    s->gauges[WEIR_NG_TLS_WAITING] = node->crypto != NULL ? weir_crypto_pool_waiting(node->crypto) : 0;
     s->gauges[WEIR_NG_LOG_DROPPED] = weir_log_dropped(node->log);
     struct weir_provider_snapshot *providers = alloc_aligned(a, (view->provider_count + 1) * sizeof *providers);
     if (providers == NULL)

@@ -79,28 +79,58 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_ALERT_CHANGES "Alerts that began or ceased to fire."
 #define WEIR_HELP_CODED         "Answers that weir compressed, by coding."
 
+/* How handshakes of one side end: the results that succeed, then what can be wrong, in the order of enum weir_tls_fail
+ * (net/tls.h). */
+#define WEIR_TLS_ROWS(X, SIDE, family, help)                                                    \
+    X(TLS_##SIDE##_FULL, family, "result=\"full\"", COUNTER, COUNT, help)                       \
+    X(TLS_##SIDE##_RESUMED, family, "result=\"resumed\"", COUNTER, COUNT, help)                 \
+    X(TLS_##SIDE##_EXPIRED, family, "result=\"expired\"", COUNTER, COUNT, help)                 \
+    X(TLS_##SIDE##_NOT_YET_VALID, family, "result=\"not_yet_valid\"", COUNTER, COUNT, help)     \
+    X(TLS_##SIDE##_UNTRUSTED, family, "result=\"untrusted\"", COUNTER, COUNT, help)             \
+    X(TLS_##SIDE##_SELF_SIGNED, family, "result=\"self_signed\"", COUNTER, COUNT, help)         \
+    X(TLS_##SIDE##_WRONG_HOST, family, "result=\"wrong_host\"", COUNTER, COUNT, help)           \
+    X(TLS_##SIDE##_KEY_USAGE, family, "result=\"key_usage\"", COUNTER, COUNT, help)             \
+    X(TLS_##SIDE##_WEAK, family, "result=\"weak\"", COUNTER, COUNT, help)                       \
+    X(TLS_##SIDE##_BAD_CERTIFICATE, family, "result=\"bad_certificate\"", COUNTER, COUNT, help) \
+    X(TLS_##SIDE##_NO_CERTIFICATE, family, "result=\"no_certificate\"", COUNTER, COUNT, help)   \
+    X(TLS_##SIDE##_VERSION, family, "result=\"version\"", COUNTER, COUNT, help)                 \
+    X(TLS_##SIDE##_NO_COMMON, family, "result=\"nothing_in_common\"", COUNTER, COUNT, help)     \
+    X(TLS_##SIDE##_ALPN, family, "result=\"alpn\"", COUNTER, COUNT, help)                       \
+    X(TLS_##SIDE##_ALERT, family, "result=\"alert\"", COUNTER, COUNT, help)                     \
+    X(TLS_##SIDE##_CLOSED, family, "result=\"closed\"", COUNTER, COUNT, help)                   \
+    X(TLS_##SIDE##_NOT_TLS, family, "result=\"not_tls\"", COUNTER, COUNT, help)                 \
+    X(TLS_##SIDE##_PROTOCOL, family, "result=\"protocol\"", COUNTER, COUNT, help)               \
+    X(TLS_##SIDE##_OVERLOAD, family, "result=\"overload\"", COUNTER, COUNT, help)               \
+    X(TLS_##SIDE##_MEMORY, family, "result=\"memory\"", COUNTER, COUNT, help)
+
 /* Scope: the node. Values that control reads off the process when it takes a snapshot; X as above. */
-#define WEIR_NODE_GAUGE_MAP(X)                                                                                      \
-    X(UPTIME_US, "weir_uptime_seconds", "", GAUGE, US, "Time since the process started to serve.")                  \
-    X(RESIDENT, "weir_process_resident_memory_bytes", "", GAUGE, BYTES, "Resident memory.")                         \
-    X(MEMORY_LIMIT, "weir_process_memory_limit_bytes", "", GAUGE, BYTES,                                            \
-      "Memory that the process may use: its control group's limit or the machine's memory.")                        \
-    X(FDS_OPEN, "weir_process_open_descriptors", "", GAUGE, COUNT, "Open file descriptors.")                        \
-    X(FDS_LIMIT, "weir_process_descriptors_limit", "", GAUGE, COUNT, "File descriptors that may be open.")          \
-    X(CPU_US, "weir_process_cpu_seconds_total", "", COUNTER, US, "CPU time used, user and system.")                 \
-    X(LAG_CONTROL_US, "weir_loop_lag_seconds", "thread=\"control\"", GAUGE, US, WEIR_HELP_LAG)                      \
-    X(LAG_WORKER_US, "weir_loop_lag_seconds", "thread=\"worker\"", GAUGE, US, WEIR_HELP_LAG)                        \
-    X(VIEW_GENERATION, "weir_view_generation", "", GAUGE, COUNT, "Generation of the view that is in force.")        \
-    X(DRAINING, "weir_draining", "", GAUGE, COUNT, "1 while the node drains.")                                      \
-    X(WORKERS, "weir_workers", "", GAUGE, COUNT, "Worker threads.")                                                 \
-    X(LOG_DROPPED, "weir_log_lines_dropped_total", "", COUNTER, COUNT, "Log lines dropped rather than waited for.") \
-    X(ALERTS_INFO, "weir_alerts_firing", "severity=\"info\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                       \
-    X(ALERTS_WARNING, "weir_alerts_firing", "severity=\"warning\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                 \
-    X(ALERTS_CRITICAL, "weir_alerts_firing", "severity=\"critical\"", GAUGE, COUNT, WEIR_HELP_ALERTS)               \
-    X(SCALE_UP, "weir_scale_up_wanted", "", GAUGE, COUNT, "Alerts with the action scale_up that fire now.")         \
-    X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.")                    \
-    X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)     \
-    X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)           \
+#define WEIR_NODE_GAUGE_MAP(X)                                                                                        \
+    X(UPTIME_US, "weir_uptime_seconds", "", GAUGE, US, "Time since the process started to serve.")                    \
+    X(RESIDENT, "weir_process_resident_memory_bytes", "", GAUGE, BYTES, "Resident memory.")                           \
+    X(MEMORY_LIMIT, "weir_process_memory_limit_bytes", "", GAUGE, BYTES,                                              \
+      "Memory that the process may use: its control group's limit or the machine's memory.")                          \
+    X(FDS_OPEN, "weir_process_open_descriptors", "", GAUGE, COUNT, "Open file descriptors.")                          \
+    X(FDS_LIMIT, "weir_process_descriptors_limit", "", GAUGE, COUNT, "File descriptors that may be open.")            \
+    X(CPU_US, "weir_process_cpu_seconds_total", "", COUNTER, US, "CPU time used, user and system.")                   \
+    X(LAG_CONTROL_US, "weir_loop_lag_seconds", "thread=\"control\"", GAUGE, US, WEIR_HELP_LAG)                        \
+    X(LAG_WORKER_US, "weir_loop_lag_seconds", "thread=\"worker\"", GAUGE, US, WEIR_HELP_LAG)                          \
+    X(VIEW_GENERATION, "weir_view_generation", "", GAUGE, COUNT, "Generation of the view that is in force.")          \
+    X(DRAINING, "weir_draining", "", GAUGE, COUNT, "1 while the node drains.")                                        \
+    X(WORKERS, "weir_workers", "", GAUGE, COUNT, "Worker threads.")                                                   \
+    X(LOG_DROPPED, "weir_log_lines_dropped_total", "", COUNTER, COUNT, "Log lines dropped rather than waited for.")   \
+    X(ALERTS_INFO, "weir_alerts_firing", "severity=\"info\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                         \
+    X(ALERTS_WARNING, "weir_alerts_firing", "severity=\"warning\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                   \
+    X(ALERTS_CRITICAL, "weir_alerts_firing", "severity=\"critical\"", GAUGE, COUNT, WEIR_HELP_ALERTS)                 \
+    X(SCALE_UP, "weir_scale_up_wanted", "", GAUGE, COUNT, "Alerts with the action scale_up that fire now.")           \
+    WEIR_TLS_ROWS(X, UP, "weir_upstream_tls_handshakes_total",                                                        \
+                  "TLS handshakes with endpoints, checks included, by how they ended.")                               \
+    WEIR_TLS_ROWS(X, DOWN, "weir_downstream_tls_handshakes_total", "TLS handshakes with clients, by how they ended.") \
+    X(TLS_UNVERIFIED, "weir_tls_unverified_endpoints", "", GAUGE, COUNT,                                              \
+      "Endpoints over https:// whose certificate is not checked.")                                                    \
+    X(TLS_WAITING, "weir_tls_handshakes_waiting", "", GAUGE, COUNT, "Steps of handshakes that wait for a thread.")    \
+    X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.")                      \
+    X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)       \
+    X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)             \
     X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")
 
 #define WEIR_HELP_ALERTS  "Alerts that fire now, by severity; over all and per provider count as two."

@@ -12,7 +12,9 @@
  * WEIR_STREAM_AGAIN the same bytes must be offered again first (an outbox does). One event's reads decrypt a bounded
  * share, then others get theirs.
  *
- * KeyUpdate is not in mbedTLS 3.6: a peer that sends one ends the connection (WEIR_TLS_BROKEN). */
+ * What mbedTLS 3.6 lacks: KeyUpdate (a peer that sends one ends the connection, WEIR_TLS_BROKEN); and RSA-PSS in TLS
+ * 1.2, though TLS 1.3 needs it offered: a server that speaks 1.2 only, has an RSA key and puts its own order of
+ * signatures first is refused (WEIR_TLS_FAIL_PROTOCOL). Those that follow the client's order, as most do, are not. */
 #ifndef WEIR_NET_TLS_H
 #define WEIR_NET_TLS_H
 

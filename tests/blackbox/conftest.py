@@ -1,6 +1,7 @@
 import faulthandler
 import itertools
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,10 +49,10 @@ class Stage:
     def mock(self, *flags, name=None, **options):
         return self._keep(harness.Mock(self.scratch, name or f"mock{next(self.number)}", *flags, **options))
 
-    def upstream(self, script):
-        """A script, or what it answers: the same to all requests, or a list to take turns."""
+    def upstream(self, script, tls=None):
+        """A script, or what it answers: the same to all requests, or a list to take turns. tls: an ssl.SSLContext."""
         answers = script if isinstance(script, list) else [script]
-        upstream = Upstream(script if callable(script) else answering(*answers))
+        upstream = Upstream(script if callable(script) else answering(*answers), tls=tls)
         self.running.append(upstream.close)
         return upstream
 
@@ -108,6 +109,14 @@ def module_stage(tmp_path_factory):
         yield s
     finally:
         s.close()
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    """A folder of certificates, good ones and one for each way to be bad: see tests/make-pki."""
+    folder = tmp_path_factory.mktemp("pki")
+    subprocess.run([harness.ROOT / "tests" / "make-pki", folder], check=True)
+    return folder
 
 
 @pytest.fixture

@@ -243,8 +243,11 @@ class Request:
 class Upstream:
     """Listens, and runs `script(wire, upstream)` in a thread for each connection. What fails in a script fails the test."""
 
-    def __init__(self, script, backlog=128):
+    def __init__(self, script, backlog=128, tls=None):
+        """tls: an ssl.SSLContext; connections whose handshake fails are counted in `refusals`, and run no script."""
         self.script = script
+        self.tls = tls
+        self.refusals = []
         self.requests = []
         self.connections = 0
         self.errors = []
@@ -256,7 +259,7 @@ class Upstream:
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(backlog)
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
 
@@ -266,14 +269,27 @@ class Upstream:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            wire = UpstreamWire(sock, self)
-            with self.lock:
-                self.connections += 1
-                self.wires.append(wire)
-                self.changed.notify_all()
-            thread = threading.Thread(target=self._serve, args=(wire,), daemon=True)
+            thread = threading.Thread(target=self._begin, args=(sock,), daemon=True)
             self.threads.append(thread)
             thread.start()
+
+    def _begin(self, sock):
+        if self.tls is not None:
+            sock.settimeout(BOUND_S)
+            try:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            except OSError as e:
+                with self.lock:
+                    self.refusals.append(e)
+                    self.changed.notify_all()
+                sock.close()
+                return
+        wire = UpstreamWire(sock, self)
+        with self.lock:
+            self.connections += 1
+            self.wires.append(wire)
+            self.changed.notify_all()
+        self._serve(wire)
 
     def _serve(self, wire):
         try:
