@@ -79,7 +79,7 @@ static uint64_t look_interval_ms(const struct weir_client *c)
 static uint64_t phase_limit_ms(const struct weir_client *c)
 {
     switch (c->phase) {
-    case WEIR_CLIENT_PROXY_HEADER:
+    case WEIR_CLIENT_OPENING:
     case WEIR_CLIENT_HEAD:
         return config_of(c)->header_timeout_ms;
     case WEIR_CLIENT_IDLE:
@@ -159,7 +159,7 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
 {
     struct weir_client *c = WEIR_CONTAINER(d, struct weir_client, deadline);
     switch (c->phase) {
-    case WEIR_CLIENT_PROXY_HEADER:
+    case WEIR_CLIENT_OPENING:
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
         end(c, true);
         return;
@@ -238,6 +238,45 @@ static void begin_http(struct weir_client *c, const uint8_t *early, size_t early
     weir_http_conn_run(&c->conn, codec, early, early_len);
 }
 
+/* -- TLS -- */
+
+static void shaken(struct weir_stream *s, int code, const struct weir_err *err)
+{
+    struct weir_client *c = s->owner;
+    if (code == 0) {
+        begin_http(c, NULL, 0);
+        return;
+    }
+    weir_node_tell_handshake(c->worker->node, c->worker->log, c->worker->reactor.now_ms, weir_tls_failed(s), err->msg);
+    end(c, false); /* orderly: the alert says why */
+}
+
+/* The configuration in force decides whether clients speak TLS, and with which certificates. */
+static void begin_transport(struct weir_client *c, const uint8_t *early, size_t early_len)
+{
+    const struct weir_tls_setup *setup = c->worker->hold->view->shared->tls;
+    struct weir_stream *under = c->stream;
+    if (setup == NULL || setup->server == NULL) {
+        begin_http(c, early, early_len);
+        return;
+    }
+    struct weir_tls_opts opts = {.config = setup->server,
+                                 .pool = c->worker->node->crypto,
+                                 .stats = &c->worker->node->tls_down,
+                                 .started = true,
+                                 .early = early,
+                                 .early_len = early_len};
+    if (weir_tls_wrap(&c->stream, under, &opts) != 0) {
+        c->stream = under;
+        end(c, true);
+        return;
+    }
+    c->secure = true;
+    c->stream->owner = c;
+    weir_client_set_phase(c, WEIR_CLIENT_OPENING);
+    weir_stream_start(c->stream, shaken);
+}
+
 /* -- PROXY protocol -- */
 
 static void refuse_proxy_header(struct weir_client *c)
@@ -289,7 +328,7 @@ static void proxy_event(struct weir_stream *s)
             c->peer = header.source;
         free(c->proxy_header);
         c->proxy_header = NULL;
-        begin_http(c, bytes + header.len, len - header.len);
+        begin_transport(c, bytes + header.len, len - header.len);
         return;
     default:
         refuse_proxy_header(c);
@@ -307,9 +346,9 @@ static void started(struct weir_stream *s, int code, const struct weir_err *err)
         return;
     }
     if (c->proxy_protocol)
-        weir_client_set_phase(c, WEIR_CLIENT_PROXY_HEADER);
+        weir_client_set_phase(c, WEIR_CLIENT_OPENING);
     else
-        begin_http(c, NULL, 0);
+        begin_transport(c, NULL, 0);
 }
 
 void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener *l, int fd,

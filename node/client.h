@@ -1,14 +1,15 @@
-/* A client's connection: PROXY header, HTTP, its clocks, and the requests that come over it. */
+/* A client's connection: PROXY header, TLS, HTTP, its clocks, and the requests that come over it. */
 #ifndef WEIR_NODE_CLIENT_H
 #define WEIR_NODE_CLIENT_H
 
 #include "core/cidr.h"
 #include "node/worker.h"
 
-/* What it is doing, and so which clock runs: server.header_timeout for a head, server.idle_timeout between requests.
+/* What it is doing, and so which clock runs: server.header_timeout for what comes before HTTP (PROXY header, handshake)
+ * and for a head, server.idle_timeout between requests.
  * While a request is there it is two: server.write_timeout for taking what is sent, and server.idle_timeout for sending
  * what is still expected of the body. */
-enum weir_client_phase { WEIR_CLIENT_PROXY_HEADER, WEIR_CLIENT_IDLE, WEIR_CLIENT_HEAD, WEIR_CLIENT_BUSY };
+enum weir_client_phase { WEIR_CLIENT_OPENING, WEIR_CLIENT_IDLE, WEIR_CLIENT_HEAD, WEIR_CLIENT_BUSY };
 
 struct weir_request;
 
@@ -23,7 +24,8 @@ struct weir_client {
     uint8_t peer_text_len;
     enum weir_client_phase phase;
     bool proxy_protocol, serves_admin, serves_proxy;
-    bool reset; /* to be ended by a reset */
+    bool secure; /* over TLS */
+    bool reset;  /* to be ended by a reset */
     bool
         end_is_all; /* nothing but the connection's end tells it that the answer is whole (HTTP/1.0 without a length) */
     /* The clocks of a client that has a request, or has yet to take the end of an answer: when it last acknowledged

@@ -6,6 +6,7 @@
 #include "core/monitor.h"
 #include "node/access_log.h"
 #include "node/admin.h"
+#include "node/certificates.h"
 #include "node/control_inner.h"
 #include "node/take_snapshot.h"
 
@@ -131,6 +132,7 @@ static void run_monitor(struct weir_deadline *d, uint64_t now_ms)
     struct weir_control *c = WEIR_CONTAINER(d, struct weir_control, monitor);
     struct weir_arena arena = {0};
     struct weir_snapshot s;
+    weir_certificates_watch(c->view->shared->tls, (int64_t)(weir_clock_unix_ms() / 1000), c->log);
     if (take_snapshot(c, &s, &arena, false) == 0) {
         weir_monitor_log(c->log, &s);
         note_monitored(c->view, &s);

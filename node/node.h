@@ -21,7 +21,13 @@ struct weir_node {
     _Atomic bool draining;                  /* answers carry Connection: close */
     _Atomic uint32_t clients;               /* connections of all workers, to ports for weir's own pages alone apart:
                                                server.max_connections holds over them */
-    struct weir_node_counters control_counters; /* control's own */
+    struct weir_node_counters control_counters;               /* control's own */
+    _Atomic uint64_t handshakes_told_ms[WEIR_TLS_FAIL_COUNT]; /* see weir_node_tell_handshake */
 };
+
+/* A client's handshake failed: said at most once a minute for each reason, since everybody may come and fail; the rest
+ * is counted. Any worker's thread. */
+void weir_node_tell_handshake(struct weir_node *node, struct weir_log_producer *log, uint64_t now_ms,
+                              enum weir_tls_fail fail, const char *reason);
 
 #endif

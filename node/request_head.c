@@ -207,7 +207,8 @@ static bool add_forwarded(struct weir_request *r)
     if (!append(r, WEIR_FIELD_X_FORWARDED_FOR, peer))
         return false;
     if (weir_fields_get(f, WEIR_FIELD_X_FORWARDED_PROTO) == NULL || !is_trusted_proxy(r, &r->client->peer))
-        if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO, WEIR_STR("http")))
+        if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO,
+                             r->client->secure ? WEIR_STR("https") : WEIR_STR("http")))
             return false;
     return append(r, WEIR_FIELD_VIA, r->head->version >= 11 ? WEIR_STR("1.1 weir") : WEIR_STR("1.0 weir"));
 }

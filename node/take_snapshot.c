@@ -3,6 +3,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "node/certificates.h"
 #include "node/proc_stats.h"
 
 /* Counter sets are aligned to cache lines, which an arena does not promise. */
@@ -175,5 +176,5 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
             return WEIR_ENOMEM;
     s->providers = providers;
     s->provider_count = view->provider_count;
-    return 0;
+    return weir_certificates_show(s, a, view);
 }

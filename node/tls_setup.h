@@ -18,6 +18,7 @@ struct weir_tls_setup {
     struct weir_tls_config *webhook;     /* trusts the system's authorities; NULL: the webhook is not https */
     struct weir_tls_provider *providers; /* by index in the configuration */
     size_t provider_count;
+    int64_t watched_unix_s; /* control's: when its certificates were last looked at; 0: not yet */
 };
 
 /* Blocks on files. Errors (naming the key's provider or section, the file, the problem): WEIR_ENOTFOUND, WEIR_EIO,

@@ -41,6 +41,9 @@ static void server_finish(struct weir_config_reader *r)
             listens[i].proxy_protocol = server->proxy_protocol;
     if (server->listen.count == 0)
         weir_config_report(r, WEIR_CONFIG_ERROR, 0, "server.listen", "is empty: a node listens somewhere");
+    if (server->tls.client_certificates != WEIR_CONFIG_CERTS_OFF && server->tls.client_ca_file == NULL)
+        weir_config_report(r, WEIR_CONFIG_ERROR, 0, "server.tls.client_certificates",
+                           "needs client_ca_file: who signs clients' certificates");
     listens_check(r, &server->listen, &server->listen);
     listens_check(r, &server->admin.listen, &server->admin.listen);
     listens_check(r, &server->listen, &server->admin.listen);

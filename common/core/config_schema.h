@@ -28,7 +28,7 @@
     X(ANALYTICS, false, WARN, "analytics")               \
     X(COORDINATOR, false, WARN, "the coordinator")       \
     X(TLS_CLIENT, true, REFUSE, "TLS to providers")      \
-    X(TLS_SERVER, false, REFUSE, "TLS listeners")        \
+    X(TLS_SERVER, true, REFUSE, "TLS listeners")         \
     X(AUTH, false, REFUSE, "client authentication")      \
     X(MODEL_ROUTES, false, REFUSE, "routing by model")
 

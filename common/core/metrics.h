@@ -127,6 +127,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     WEIR_TLS_ROWS(X, DOWN, "weir_downstream_tls_handshakes_total", "TLS handshakes with clients, by how they ended.") \
     X(TLS_UNVERIFIED, "weir_tls_unverified_endpoints", "", GAUGE, COUNT,                                              \
       "Endpoints over https:// whose certificate is not checked.")                                                    \
+    X(CERTIFICATES_EXPIRING, "weir_tls_certificates_expiring", "", GAUGE, COUNT,                                      \
+      "The node's own certificates that expire within 30 days, or have.")                                             \
     X(TLS_WAITING, "weir_tls_handshakes_waiting", "", GAUGE, COUNT, "Steps of handshakes that wait for a thread.")    \
     X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.")                      \
     X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)       \

@@ -111,6 +111,12 @@ int weir_render_metrics_json(struct weir_textbuf *out, const struct weir_snapsho
     json_t *node = weir_tree_child(&t, t.root, "node");
     set_table(&t, node, weir_node_counter_table, WEIR_NC_COUNT, s->counters.at, "weir_");
     set_table(&t, node, weir_node_gauge_table, WEIR_NG_COUNT, s->gauges, "weir_");
+    json_t *certificates = weir_tree_child(&t, node, "tls_certificates");
+    for (size_t i = 0; i < s->certificate_count; i++) {
+        json_t *c = weir_tree_child(&t, certificates, s->certificates[i].file);
+        weir_tree_set(&t, c, "subject", json_string_nocheck(s->certificates[i].subject));
+        weir_tree_set(&t, c, "not_after_seconds", json_integer(s->certificates[i].not_after_unix_s));
+    }
     json_t *process = weir_tree_child(&t, t.root, "process");
     set_table(&t, process, weir_node_gauge_table, WEIR_NG_COUNT, s->gauges, PROCESS_PREFIX);
     set_pools(&t, weir_tree_child(&t, t.root, "connection_pool"), s);

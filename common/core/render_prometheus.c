@@ -218,6 +218,20 @@ static void add_guide_provider(struct weir_textbuf *t, size_t id, const struct w
     }
 }
 
+static void add_certificates(struct weir_textbuf *t, const struct weir_snapshot *s)
+{
+    static const char name[] = "weir_tls_certificate_not_after_seconds";
+    if (s->certificate_count > 0)
+        add_head(t, name, "When a certificate of the node expires, in seconds since 1970.", WEIR_KIND_GAUGE);
+    for (size_t i = 0; i < s->certificate_count; i++) {
+        bool first = true;
+        weir_textbuf_str(t, name);
+        add_label(t, &first, "file", s->certificates[i].file);
+        add_label(t, &first, "subject", s->certificates[i].subject);
+        weir_textbuf_printf(t, "} %lld\n", (long long)s->certificates[i].not_after_unix_s);
+    }
+}
+
 int weir_render_prometheus(struct weir_textbuf *t, const struct weir_snapshot *s)
 {
     for (size_t id = 0; id < WEIR_GUIDE_COUNT; id++) {
@@ -232,6 +246,7 @@ int weir_render_prometheus(struct weir_textbuf *t, const struct weir_snapshot *s
     weir_textbuf_str(t, "} 1\n");
     add_node_table(t, weir_node_gauge_table, WEIR_NG_COUNT, s->gauges);
     add_node_table(t, weir_node_counter_table, WEIR_NC_COUNT, s->counters.at);
+    add_certificates(t, s);
     add_provider_table(t, s);
     add_provider_gauges(t, s);
     add_endpoint_table(t, s);

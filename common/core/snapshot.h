@@ -63,6 +63,12 @@ struct weir_provider_snapshot {
     uint64_t tries_before, tries_failed_before; /* at the monitor's last look */
 };
 
+/* One of the node's own certificates. */
+struct weir_certificate_snapshot {
+    const char *file, *subject;
+    int64_t not_after_unix_s;
+};
+
 struct weir_snapshot {
     const char *node; /* the node's name */
     const char *version;
@@ -71,6 +77,8 @@ struct weir_snapshot {
     uint64_t gauges[WEIR_NG_COUNT];     /* in the units of the table: US rows in microseconds */
     const struct weir_provider_snapshot *providers;
     size_t provider_count;
+    const struct weir_certificate_snapshot *certificates;
+    size_t certificate_count;
 };
 
 /* The guide's numbers, by the guide's names; meanings in its readings. X(id, name, kind, scope, whole, help)

@@ -69,11 +69,11 @@ class Stage:
         client = {"retry": off, "circuit_breaker": off, "health": off, **top.pop("http_client", {})}
         return {"server": server, "providers": {n: provider(p) for n, p in providers.items()}, "http_client": client, **top}
 
-    def node(self, providers, name=None, ready=True, env=None, nofile=None, args=(), **top):
+    def node(self, providers, name=None, ready=True, env=None, nofile=None, args=(), tls=None, **top):
         port = harness.free_port()
         config = self.config(port, providers, **top)
         name = name or f"node{next(self.number)}"
-        return self._keep(harness.Node(self.scratch, name, config, port, ready, env, nofile, args))
+        return self._keep(harness.Node(self.scratch, name, config, port, ready, env, nofile, args, tls))
 
     def node_of(self, config, port, name=None, **options):
         return self._keep(harness.Node(self.scratch, name or f"node{next(self.number)}", config, port, **options))

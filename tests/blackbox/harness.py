@@ -238,12 +238,14 @@ class Mock(Process):
 
 
 class Node(Process):
-    """weir-node on a free port; `config` is a dictionary (JSON is YAML) or the text of the file."""
+    """weir-node on a free port; `config` is a dictionary (JSON is YAML) or the text of the file; tls: the context of those
+    who ask it."""
 
-    def __init__(self, scratch, name, config, port, ready=True, env=None, nofile=None, args=()):
+    def __init__(self, scratch, name, config, port, ready=True, env=None, nofile=None, args=(), tls=None):
         self.config_path = Path(scratch) / f"{name}.yaml"
         self.write_config(config)
         self.port = port
+        self.tls = tls
         super().__init__([program("weir-node"), "-c", self.config_path, *args], scratch, name, env, nofile)
         if ready:
             self.or_die(self.wait_ready)
@@ -256,13 +258,13 @@ class Node(Process):
         def is_ready():
             if not self.alive():
                 raise RuntimeError(f"{self.name} ended with {self.popen.returncode}: {self.log[-4000:]}")
-            with Client(self.port) as c:
+            with self.client() as c:
                 return c.get("/health/ready").status == 200
 
         wait_for(is_ready, f"{self.name} to be ready")
 
     def client(self, **options):
-        return Client(self.port, **options)
+        return Client(self.port, **{"tls": self.tls, **options})
 
     def get(self, target, **fields):
         with self.client() as c:

@@ -160,7 +160,8 @@ class Wire:
 
 
 class Client(Wire):
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None, source=None):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, source=None, tls=None, name="localhost", first=b""):
+        """tls: an ssl.SSLContext, with the name to ask for; first: sent before the handshake (a PROXY header)."""
         sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -169,6 +170,9 @@ class Client(Wire):
             if source:
                 sock.bind((source, 0))
             sock.connect((host, port))
+            if tls is not None:
+                sock.sendall(first)
+                sock = tls.wrap_socket(sock, server_hostname=name)
         except BaseException:
             sock.close()
             raise

@@ -74,9 +74,9 @@ BAD = {
         "http_client:\n  max_connections: 3\n  pool_limits: {max_connections: 4}\n",
         ["weir.yaml:3: error: http_client.pool_limits.max_connections: says otherwise than http_client.max_connections in line 2"],
     ),
-    "tls-not-built": (
-        "server:\n  tls:\n    certificates: [{cert_file: a, key_file: b}]\n",
-        ["error: server.tls", "not in this build"],
+    "client-certificates-of-nobody": (
+        "server:\n  tls:\n    client_certificates: required\n",
+        ["error: server.tls.client_certificates: needs client_ca_file"],
     ),
     "auth-not-built": ("auth:\n  keys: [{name: a, key: b}]\n", ["error: auth", "not in this build"]),
 }

@@ -270,8 +270,6 @@ END_TEST
 START_TEST(test_what_is_not_in_this_build)
 {
     static const struct pair cases[] = {
-        {P "server: {tls: {certificates: [{cert_file: a, key_file: b}]}}\n",
-         "f.yaml:2: error: server.tls: not in this build (TLS listeners)"},
         {P "auth: {keys: [{name: a, key: b}]}\n", "f.yaml:2: error: auth: not in this build (client authentication)"},
         {P "routes: [{model: 'gpt-*', provider: p}]\n",
          "f.yaml:2: error: routes[0].model: not in this build (routing by model)"},
