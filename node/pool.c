@@ -42,7 +42,9 @@ static void asked(struct weir_message *m, void *receiver)
     struct weir_pool *p = a->to;
     struct weir_pool_shelf *shelf = &weir_pool_local_of(p, a->endpoint->provider)->shelf;
     struct weir_pool_item *oldest = a->evict ? weir_pool_oldest(shelf) : NULL;
-    struct weir_pool_conn *c = a->evict ? NULL : weir_pool_conn_take_parked(p, a->endpoint);
+    struct weir_pool_item *newest = weir_pool_newest(&a->endpoint->local[p->worker].idle);
+    bool single = newest != NULL && !weir_pool_conn_of(newest)->shared;
+    struct weir_pool_conn *c = a->evict || !single ? NULL : weir_pool_conn_take_parked(p, a->endpoint);
     if (oldest == NULL && c == NULL) {
         a->message.handle = ask_answered;
         weir_mailbox_post(a->from->mailbox, &a->message);
@@ -89,7 +91,7 @@ bool weir_pool_nudge(struct weir_pool *p, struct weir_endpoint *e, uint64_t work
 static int idle_elsewhere(const struct weir_pool *p, const struct weir_pool_waiter *w)
 {
     for (unsigned i = 0; i < p->worker_count; i++)
-        if (i != p->worker && (w->asked >> i & 1) == 0 && atomic_load(&w->wanted->local[i].idle_shown) > 0)
+        if (i != p->worker && (w->asked >> i & 1) == 0 && atomic_load(&w->wanted->local[i].single_shown) > 0)
             return (int)i;
     return -1;
 }
@@ -171,20 +173,20 @@ static bool carry_out(struct weir_pool *p, struct weir_pool_waiter *w, enum weir
 
 void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr)
 {
-    struct weir_provider_local *l = weir_pool_local_of(p, pr);
-    uint32_t n = l->dials;
+    struct weir_pool_shelf *shelf = &weir_pool_local_of(p, pr)->shelf;
+    uint32_t n = 0;
     struct weir_pool_place *place;
     /* Each step covers one more waiter by a dial, ends its wait, or leaves it to others and goes on to the next. */
-    while ((place = weir_pool_nth(&l->shelf, n)) != NULL) {
+    while ((place = weir_pool_uncovered_at(shelf, n)) != NULL) {
         struct weir_pool_waiter *w = weir_pool_waiter_of(place);
         struct weir_pool_sight sight;
-        uint32_t waiting = l->shelf.waiting;
+        uint32_t waiting = shelf->waiting, uncovered = weir_pool_uncovered(shelf);
         look(p, w, &sight);
         enum weir_pool_step step = weir_pool_decide(&sight);
         bool done = carry_out(p, w, step, &sight);
         if (step == WEIR_POOL_QUEUE || step == WEIR_POOL_REFUSE)
             return;
-        if (done && l->shelf.waiting == waiting)
+        if (done && shelf->waiting == waiting && weir_pool_uncovered(shelf) == uncovered)
             n++;
     }
 }
@@ -198,6 +200,14 @@ static void begin_to_wait(struct weir_pool *p, struct weir_pool_waiter *w)
     weir_pool_wait_begin(p, w);
 }
 
+/* For a request that cannot be sent twice: the peer of the newest parked connection was heard of just now. */
+static bool parked_will_do(const struct weir_pool *p, const struct weir_endpoint *e)
+{
+    struct weir_pool_item *newest = weir_pool_newest(&e->local[p->worker].idle);
+    const struct weir_pool_conn *c = newest != NULL ? weir_pool_conn_of(newest) : NULL;
+    return c != NULL && c->shared && p->connector->lively(p->arg, c);
+}
+
 enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_waiter *w, struct weir_pool_conn **c,
                                         struct weir_err *err)
 {
@@ -205,9 +215,14 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
     w->waiting = w->queued = false;
     w->asked = w->asked_evict = 0;
     w->acquire_err = NULL;
+    w->place.demand = &w->wanted->local[p->worker].demand;
     weir_list_init(&w->place.link);
     for (;;) {
-        if (!w->place.fresh && (*c = weir_pool_conn_take_parked(p, w->wanted)) != NULL) {
+        *c = weir_pool_shared_take(p, w->wanted);
+        if (*c == NULL && (!w->place.fresh || parked_will_do(p, w->wanted)))
+            *c = weir_pool_conn_take_parked(p, w->wanted);
+        if (*c != NULL) {
+            weir_pool_shared_leased(p, *c);
             (*c)->leases++;
             return WEIR_POOL_GRANTED;
         }
@@ -255,20 +270,16 @@ void weir_pool_cancel(struct weir_pool *p, struct weir_pool_waiter *w)
 
 bool weir_pool_covered(const struct weir_pool *p, const struct weir_pool_waiter *w)
 {
-    struct weir_provider_local *l = weir_pool_local_of(p, w->provider);
-    uint32_t n = 0;
-    WEIR_LIST_EACH(at, &l->shelf.waiters)
-    {
-        if (at == &w->place.link)
-            return n < l->dials;
-        n++;
-    }
-    return false;
+    return w->waiting && weir_pool_is_covered(&weir_pool_local_of(p, w->provider)->shelf, &w->place);
 }
 
 void weir_pool_release(struct weir_pool *p, struct weir_pool_conn *c)
 {
     assert(c->pool == p && !c->parked);
+    if (c->shared) {
+        weir_pool_shared_offer(p, c);
+        return;
+    }
     enum weir_endpoint_counter reason = weir_pool_conn_spent(p, c);
     c->offered = 0;
     if (reason != 0)
@@ -290,9 +301,10 @@ void weir_pool_expire(struct weir_pool *p, struct weir_pool_conn *c)
     weir_pool_conn_drop(p, c, reason != 0 ? reason : WEIR_EC_CLOSED_EXPIRED);
 }
 
-static void end_dial(struct weir_pool *p, struct weir_provider *pr)
+static void end_dial(struct weir_pool *p, const struct weir_pool_conn *c)
 {
-    weir_pool_local_of(p, pr)->dials--;
+    struct weir_provider *pr = c->endpoint->provider;
+    weir_pool_dial_ends(&weir_pool_local_of(p, pr)->shelf, &c->endpoint->local[p->worker].demand, c->places);
     atomic_fetch_sub_explicit(&pr->opening, 1, memory_order_relaxed);
     weir_pool_wait_show(p, pr);
 }
@@ -301,8 +313,9 @@ void weir_pool_opened(struct weir_pool *p, struct weir_pool_conn *c)
 {
     struct weir_provider *pr = c->endpoint->provider;
     c->opened_ms = p->connector->now_ms(p->arg);
+    c->shared = p->connector->shared != NULL && p->connector->shared(c);
     weir_pool_count(p, c->endpoint, WEIR_EC_CREATED);
-    end_dial(p, pr);
+    end_dial(p, c);
     weir_provider_ref(pr);
     weir_pool_conn_offer(p, c);
     weir_pool_settle(p,
@@ -315,7 +328,7 @@ void weir_pool_open_failed(struct weir_pool *p, struct weir_pool_conn *c, const 
     struct weir_endpoint *e = c->endpoint;
     struct weir_provider *pr = e->provider;
     struct weir_pool_waiter *w = weir_pool_wait_for(p, e);
-    end_dial(p, pr);
+    end_dial(p, c);
     weir_provider_ref(pr);
     if (w != NULL)
         weir_pool_wait_fail(p, w, err);

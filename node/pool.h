@@ -9,7 +9,14 @@
  * A slot is the right to have one connection open: taken before a dial, given back when the connection is closed. A
  * slot or a connection in transit to another worker still counts in `total`, so the limit holds at every instant. A
  * waiter is not bound to the dial that it caused: whatever becomes usable first goes to whoever has waited longest. But
- * a connection to a foreign origin (node/foreign.h) is for a waiter that wants it, and for one request. */
+ * a connection to a foreign origin (node/foreign.h) is for a waiter that wants it, and for one request.
+ *
+ * A shared connection (HTTP/2) carries many requests at once and stays with the worker that opened it. While it has
+ * room it stands in its endpoint's list `open`, the one that filled up last first, so that few connections carry much;
+ * without requests it is parked like any other. It is the connector's to say how many it takes (slots): the pool asks
+ * before each lease, and is told of more by weir_pool_slots. One that may not be used again takes no new requests and
+ * is closed when the last is over. So does one while requests wait on another worker that came before all who wait
+ * here, and no slot is left: a connection that is never empty must not keep them waiting for ever. */
 #ifndef WEIR_NODE_POOL_H
 #define WEIR_NODE_POOL_H
 
@@ -27,7 +34,10 @@ struct weir_pool_conn {
     uint64_t opened_ms;             /* 0: still being opened */
     uint64_t offered;               /* workers where it found no taker in this round, a bit each */
     uint32_t leases;                /* requests that it has carried */
-    bool parked;
+    uint32_t places;                /* while it is being opened: requests that it is expected to carry at once */
+    struct weir_list in_open;       /* shared: in its endpoint's `open` */
+    bool *ended;                    /* while its slots are being given out: set when it is closed meanwhile */
+    bool parked, shared, draining;
 };
 
 struct weir_connector {
@@ -52,6 +62,18 @@ struct weir_connector {
     int (*attach)(void *arg, struct weir_pool_conn *c);
     uint64_t (*now_ms)(void *arg);
     uint64_t (*now_us)(void *arg);
+    /* The rest is for connections that several requests share. All four NULL: there are none. */
+    /* Requests that one to be opened will carry at once, as far as is known. */
+    uint32_t (*places)(void *arg, const struct weir_endpoint *e, const void *target);
+    /* Asked when it has opened: several requests may share it. */
+    bool (*shared)(const struct weir_pool_conn *c);
+    /* Of a shared one: requests that it takes now, beside those that it carries. */
+    uint32_t (*slots)(const struct weir_pool_conn *c);
+    /* Of a shared one: it carries requests. */
+    bool (*busy)(const struct weir_pool_conn *c);
+    /* Of a shared one that is parked: its peer was heard of just now, so that it will do for a request that cannot be
+     * sent twice. */
+    bool (*lively)(void *arg, const struct weir_pool_conn *c);
 };
 
 /* One request's wish. The caller owns it, and may not move or free it while it waits. */
@@ -94,7 +116,10 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
 void weir_pool_cancel(struct weir_pool *p, struct weir_pool_waiter *w);
 /* An open dial is under way for this one or for one that came later: the wait is the network's, not the pool's. */
 bool weir_pool_covered(const struct weir_pool *p, const struct weir_pool_waiter *w);
-/* Gives a leased connection back, to be used again. */
+/* Of a shared connection: it takes more requests than before, or fewer, or none any more. */
+void weir_pool_slots(struct weir_pool *p, struct weir_pool_conn *c);
+/* Gives a leased connection back, to be used again. A shared one: it carries nothing any more, or the request that has
+ * leased it did not use it. */
 void weir_pool_release(struct weir_pool *p, struct weir_pool_conn *c);
 /* A leased or parked connection is no good any more: closes it, counting `reason` (WEIR_EC_CLOSED_*); its slot goes to
  * whoever waits. */

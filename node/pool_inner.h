@@ -5,9 +5,6 @@
 
 #include "node/pool.h"
 
-/* HTTP/1.1 connections carry one request at a time; what a dial is expected to yield. */
-#define WEIR_POOL_DIAL_CAPACITY 1u
-
 static inline struct weir_provider_local *weir_pool_local_of(const struct weir_pool *p, struct weir_provider *pr)
 {
     return &pr->local[p->worker];
@@ -60,6 +57,17 @@ struct weir_pool_conn *weir_pool_conn_take_parked(struct weir_pool *p, struct we
  */
 struct weir_provider *weir_pool_conn_end(struct weir_pool *p, struct weir_pool_conn *c,
                                          enum weir_endpoint_counter reason);
+
+/* -- pool_shared.c -- */
+
+/* A shared connection to e with room for one more request, which becomes the caller's; NULL: none. */
+struct weir_pool_conn *weir_pool_shared_take(struct weir_pool *p, struct weir_endpoint *e);
+/* A shared connection has room, or is idle: it goes to those who wait here, is listed, parked or closed. */
+void weir_pool_shared_offer(struct weir_pool *p, struct weir_pool_conn *c);
+/* It was leased, or is about to be: listed while it may have room. */
+void weir_pool_shared_leased(struct weir_pool *p, struct weir_pool_conn *c);
+/* It ends. */
+void weir_pool_shared_end(struct weir_pool *p, struct weir_pool_conn *c);
 
 /* -- pool_move.c -- */
 

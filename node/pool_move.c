@@ -34,8 +34,11 @@ bool weir_pool_slot_dial(struct weir_pool *p, const struct weir_pool_waiter *w, 
     c->opened_ms = 0;
     c->offered = 0;
     c->leases = 0;
-    c->parked = false;
-    weir_pool_local_of(p, w->provider)->dials++;
+    c->ended = NULL;
+    c->parked = c->shared = c->draining = false;
+    weir_list_init(&c->in_open);
+    c->places = p->connector->places != NULL ? p->connector->places(p->arg, w->wanted, w->target) : 1;
+    weir_pool_dial_begins(&weir_pool_local_of(p, w->provider)->shelf, w->place.demand, c->places);
     atomic_fetch_add_explicit(&w->provider->opening, 1, memory_order_relaxed);
     weir_pool_wait_show(p, w->provider);
     return true;
@@ -81,7 +84,7 @@ void weir_pool_slot_use(struct weir_pool *p, struct weir_provider *pr)
         if ((unsigned)to != p->worker && weir_pool_slot_send(p, pr, (unsigned)to))
             return;
         struct weir_provider_local *l = weir_pool_local_of(p, pr);
-        struct weir_pool_place *place = weir_pool_nth(&l->shelf, l->dials);
+        struct weir_pool_place *place = weir_pool_uncovered_at(&l->shelf, 0);
         struct weir_err err;
         if (place == NULL) {
             atomic_fetch_sub(&pr->total, 1);
@@ -131,6 +134,10 @@ void weir_pool_conn_offer(struct weir_pool *p, struct weir_pool_conn *c)
         offer_foreign(p, c);
         return;
     }
+    if (c->shared) {
+        weir_pool_shared_offer(p, c);
+        return;
+    }
     struct weir_provider_local *l = weir_pool_local_of(p, pr);
     for (;;) {
         int to = atomic_load(&pr->waiting) > 0 ? weir_pool_worker_waiting(p, pr, c->offered, false) : -1;
@@ -145,7 +152,7 @@ void weir_pool_conn_offer(struct weir_pool *p, struct weir_pool_conn *c)
                 return;
             }
             c->offered |= UINT64_C(1) << p->worker;
-            if (weir_pool_uncovered(&l->shelf, l->dials, WEIR_POOL_DIAL_CAPACITY) > 0) {
+            if (weir_pool_uncovered(&l->shelf) > 0) {
                 weir_pool_conn_drop(p, c,
                                     WEIR_EC_CLOSED_SURPLUS); /* who waits here cannot use it, but can use its slot */
                 return;

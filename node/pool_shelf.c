@@ -6,7 +6,7 @@
 void weir_pool_wait_show(struct weir_pool *p, struct weir_provider *pr)
 {
     struct weir_provider_local *l = weir_pool_local_of(p, pr);
-    uint32_t uncovered = weir_pool_uncovered(&l->shelf, l->dials, WEIR_POOL_DIAL_CAPACITY);
+    uint32_t uncovered = weir_pool_uncovered(&l->shelf);
     uint32_t before = atomic_load_explicit(&l->uncovered_shown, memory_order_relaxed);
     atomic_store(&l->waiting_since_us, weir_pool_waiting_since(&l->shelf));
     atomic_store(&l->waiting_shown, l->shelf.waiting);
@@ -22,6 +22,7 @@ static void show_parked(struct weir_pool *p, struct weir_endpoint *e)
     struct weir_endpoint_local *el = &e->local[p->worker];
     struct weir_provider_local *l = weir_pool_local_of(p, e->provider);
     atomic_store(&el->idle_shown, el->idle.count);
+    atomic_store(&el->single_shown, el->idle.count - el->idle_shared);
     atomic_store(&l->idle_shown, l->shelf.idle);
 }
 
@@ -67,6 +68,7 @@ void weir_pool_wait_end(struct weir_pool *p, struct weir_pool_waiter *w)
 void weir_pool_wait_grant(struct weir_pool *p, struct weir_pool_waiter *w, struct weir_pool_conn *c)
 {
     weir_pool_wait_end(p, w);
+    weir_pool_shared_leased(p, c);
     c->leases++;
     w->granted(w, c);
 }
@@ -97,6 +99,7 @@ void weir_pool_conn_unpark(struct weir_pool *p, struct weir_pool_conn *c)
 {
     struct weir_endpoint *e = c->endpoint;
     c->parked = false;
+    e->local[p->worker].idle_shared -= c->shared;
     weir_pool_unpark(&weir_pool_local_of(p, e->provider)->shelf, &e->local[p->worker].idle, &c->item);
     atomic_fetch_sub(&e->provider->idle, 1);
     show_parked(p, e);
@@ -125,6 +128,7 @@ bool weir_pool_conn_park(struct weir_pool *p, struct weir_pool_conn *c)
         return false;
     }
     c->parked = true;
+    e->local[p->worker].idle_shared += c->shared;
     weir_pool_park(&weir_pool_local_of(p, pr)->shelf, &e->local[p->worker].idle, &c->item);
     show_parked(p, e);
     p->connector->parked(p->arg, c, park_ms_max(p, c));
@@ -141,6 +145,7 @@ struct weir_provider *weir_pool_conn_end(struct weir_pool *p, struct weir_pool_c
     weir_provider_ref(pr);
     if (c->parked)
         weir_pool_conn_unpark(p, c);
+    weir_pool_shared_end(p, c);
     if (c->opened_ms != 0)
         weir_pool_count(p, e, reason);
     p->connector->close(p->arg, c);

@@ -108,6 +108,7 @@ static struct weir_endpoint *endpoint_new(struct weir_provider *p, const char *i
     weir_concurrency_init(&e->concurrency);
     for (unsigned w = 0; w < e->worker_count; w++) {
         weir_pool_stack_init(&e->local[w].idle);
+        weir_list_init(&e->local[w].open);
         weir_balance_latency_init(&e->local[w].latency, now_us);
     }
     return e;

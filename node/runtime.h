@@ -31,7 +31,11 @@
 
 struct weir_endpoint_local {
     struct weir_pool_stack idle;
+    struct weir_list open;               /* shared connections that carry requests and may have room for more */
+    struct weir_pool_demand demand;      /* requests here that wait for a connection to it, and dials */
+    uint32_t idle_shared;                /* of idle.count, those that cannot be handed over */
     _Atomic uint32_t idle_shown;         /* what other workers may see of idle.count */
+    _Atomic uint32_t single_shown;       /* ... and of that less idle_shared: what they may ask for */
     uint64_t calm_successes;             /* a cell: see node/circuit.h */
     struct weir_balance_latency latency; /* as this worker sees it */
     struct weir_endpoint_counters counters;
@@ -49,6 +53,7 @@ struct weir_endpoint_check {
 #define WEIR_SLOT_NONE WEIR_POOL_ENDPOINTS_MAX
 
 struct weir_foreign;
+struct weir_pool_conn;
 
 struct weir_endpoint {
     _Atomic uint32_t refs;
@@ -78,7 +83,7 @@ struct weir_provider_local {
     struct weir_pool_shelf shelf;
     struct weir_wrr_item wrr[WEIR_POOL_ENDPOINTS_MAX]; /* by slot */
     struct weir_provider_counters counters;
-    uint32_t dials; /* this worker's open dials */
+    struct weir_pool_conn *draining; /* a shared connection that makes room for requests elsewhere; NULL: none */
     /* What other workers may see. */
     _Atomic uint32_t idle_shown;
     _Atomic uint32_t waiting_shown;

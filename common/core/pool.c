@@ -17,16 +17,11 @@ enum weir_pool_step weir_pool_decide(const struct weir_pool_sight *s)
     return s->queued < s->queued_max ? WEIR_POOL_QUEUE : WEIR_POOL_REFUSE;
 }
 
-uint32_t weir_pool_dials_wanted(uint32_t waiters, uint32_t capacity)
-{
-    return capacity <= 1 ? waiters : waiters / capacity + (waiters % capacity != 0);
-}
-
 void weir_pool_shelf_init(struct weir_pool_shelf *s)
 {
     weir_list_init(&s->by_age);
     weir_list_init(&s->waiters);
-    s->idle = s->waiting = 0;
+    s->idle = s->waiting = s->covered = 0;
 }
 
 void weir_pool_stack_init(struct weir_pool_stack *k)
@@ -69,12 +64,27 @@ struct weir_pool_item *weir_pool_oldest(const struct weir_pool_shelf *s)
     return s->idle == 0 ? NULL : WEIR_CONTAINER(s->by_age.next, struct weir_pool_item, in_age);
 }
 
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Waiters that the dials to one endpoint see to. */
+static uint32_t seen_to(const struct weir_pool_demand *d)
+{
+    uint32_t own = smaller(d->waiting, d->places);
+    return own > d->dials ? own : d->dials;
+}
+
 void weir_pool_wait(struct weir_pool_shelf *s, struct weir_pool_place *p)
 {
     struct weir_list *after = s->waiters.prev;
     while (after != &s->waiters && WEIR_CONTAINER(after, struct weir_pool_place, link)->since_us > p->since_us)
         after = after->prev;
     weir_list_insert_after(after, &p->link);
+    s->covered -= seen_to(p->demand);
+    p->demand->waiting++;
+    s->covered += seen_to(p->demand);
     s->waiting++;
 }
 
@@ -82,6 +92,9 @@ void weir_pool_unwait(struct weir_pool_shelf *s, struct weir_pool_place *p)
 {
     assert(!weir_list_empty(&p->link) && s->waiting > 0);
     weir_list_remove(&p->link);
+    s->covered -= seen_to(p->demand);
+    p->demand->waiting--;
+    s->covered += seen_to(p->demand);
     s->waiting--;
 }
 
@@ -96,20 +109,79 @@ struct weir_pool_place *weir_pool_first(const struct weir_pool_shelf *s, unsigne
     return NULL;
 }
 
-struct weir_pool_place *weir_pool_nth(const struct weir_pool_shelf *s, uint32_t n)
+/* -- dials -- */
+
+void weir_pool_dial_begins(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places)
 {
-    WEIR_LIST_EACH(at, &s->waiters)
-    {
-        if (n-- == 0)
-            return WEIR_CONTAINER(at, struct weir_pool_place, link);
-    }
-    return NULL;
+    s->covered -= seen_to(d);
+    d->dials++;
+    d->places += places;
+    s->covered += seen_to(d);
 }
 
-uint32_t weir_pool_uncovered(const struct weir_pool_shelf *s, uint32_t dials, uint32_t capacity)
+void weir_pool_dial_ends(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places)
 {
-    uint32_t wanted = weir_pool_dials_wanted(s->waiting, capacity);
-    return wanted > dials ? wanted - dials : 0;
+    assert(d->dials > 0 && d->places >= places);
+    s->covered -= seen_to(d);
+    d->dials--;
+    d->places -= places;
+    s->covered += seen_to(d);
+}
+
+uint32_t weir_pool_uncovered(const struct weir_pool_shelf *s)
+{
+    return s->waiting > s->covered ? s->waiting - s->covered : 0;
+}
+
+/* Goes through the waiters, oldest first: each is seen to by its endpoint's dials, else by a dial to another endpoint
+ * that has fewer waiters than dials. Stops at the n-th that is not, or at `upto`, whatever it is; NULL: the end. */
+static struct weir_pool_place *walk(const struct weir_pool_shelf *s, uint32_t n, const struct weir_pool_place *upto,
+                                    bool *covered)
+{
+    uint32_t own = 0; /* covered by their own endpoints' dials, all that wait counted */
+    WEIR_LIST_EACH(at, &s->waiters)
+    {
+        struct weir_pool_demand *d = WEIR_CONTAINER(at, struct weir_pool_place, link)->demand;
+        own += d->seen++ < d->places;
+    }
+    uint32_t spare = smaller(s->covered, s->waiting) - own;
+    struct weir_pool_place *found = NULL;
+    WEIR_LIST_EACH(at, &s->waiters)
+    {
+        WEIR_CONTAINER(at, struct weir_pool_place, link)->demand->seen = 0;
+    }
+    WEIR_LIST_EACH(at, &s->waiters)
+    {
+        struct weir_pool_place *p = WEIR_CONTAINER(at, struct weir_pool_place, link);
+        *covered = p->demand->seen++ < p->demand->places;
+        if (!*covered && spare > 0) {
+            spare--;
+            *covered = true;
+        }
+        if (p == upto || (upto == NULL && !*covered && n-- == 0)) {
+            found = p;
+            break;
+        }
+    }
+    WEIR_LIST_EACH(at, &s->waiters)
+    {
+        WEIR_CONTAINER(at, struct weir_pool_place, link)->demand->seen = 0;
+    }
+    return found;
+}
+
+struct weir_pool_place *weir_pool_uncovered_at(const struct weir_pool_shelf *s, uint32_t n)
+{
+    bool covered;
+    return n < weir_pool_uncovered(s) ? walk(s, n, NULL, &covered) : NULL;
+}
+
+bool weir_pool_is_covered(const struct weir_pool_shelf *s, const struct weir_pool_place *p)
+{
+    bool covered = false;
+    if (weir_pool_uncovered(s) == 0)
+        return true;
+    return walk(s, 0, p, &covered) != NULL && covered;
 }
 
 uint64_t weir_pool_waiting_since(const struct weir_pool_shelf *s)

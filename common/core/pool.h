@@ -40,9 +40,6 @@ enum weir_pool_step {
 
 enum weir_pool_step weir_pool_decide(const struct weir_pool_sight *s);
 
-/* Dials to have open for so many waiters, when one dial yields `capacity` slots (1 for HTTP/1.1). */
-uint32_t weir_pool_dials_wanted(uint32_t waiters, uint32_t capacity);
-
 /* -- a shelf's idle connections: a stack per endpoint, and all of them by age -- */
 
 struct weir_pool_item {
@@ -55,18 +52,28 @@ struct weir_pool_stack {
     uint32_t count;
 };
 
+/* What one endpoint is wanted for on one worker, and what is being done about it. */
+struct weir_pool_demand {
+    uint32_t waiting; /* requests that want it first of all */
+    uint32_t dials;   /* open ones to it */
+    uint32_t places;  /* requests that these will carry: one each for HTTP/1.1, many for HTTP/2 */
+    uint32_t seen;    /* while waiters are gone through */
+};
+
 struct weir_pool_shelf {
     struct weir_list by_age;
     struct weir_list waiters; /* oldest first */
     uint32_t idle, waiting;
+    uint32_t covered; /* waiters that open dials see to: see weir_pool_uncovered */
 };
 
 /* One that waits. Ordered by since_us. */
 struct weir_pool_place {
     struct weir_list link;
     uint64_t since_us;
-    uint64_t endpoints; /* the set of endpoint slots that may serve it */
-    bool fresh;         /* only a connection that has carried nothing will do */
+    uint64_t endpoints;              /* the set of endpoint slots that may serve it */
+    bool fresh;                      /* only a connection that has carried nothing will do */
+    struct weir_pool_demand *demand; /* of the endpoint that it wants, on its worker; set by the caller */
 };
 
 void weir_pool_shelf_init(struct weir_pool_shelf *s);
@@ -85,10 +92,18 @@ void weir_pool_unwait(struct weir_pool_shelf *s, struct weir_pool_place *p);
 /* The one that has waited longest and accepts a connection to the endpoint that has carried requests (used) or not;
  * NULL when there is none. */
 struct weir_pool_place *weir_pool_first(const struct weir_pool_shelf *s, unsigned endpoint, bool used);
-/* The n-th in the queue, from 0; NULL when fewer wait. */
-struct weir_pool_place *weir_pool_nth(const struct weir_pool_shelf *s, uint32_t n);
-/* How many wait that the open dials do not cover. */
-uint32_t weir_pool_uncovered(const struct weir_pool_shelf *s, uint32_t dials, uint32_t capacity);
+
+/* Dials. Whatever becomes usable first goes to whoever has waited longest, so a dial sees to one waiter whichever
+ * endpoint that one wants; beyond the first only to those that want its endpoint, since a connection for a hundred
+ * requests says nothing about another endpoint's. */
+
+void weir_pool_dial_begins(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places);
+void weir_pool_dial_ends(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places);
+/* How many wait that the open dials do not see to. */
+uint32_t weir_pool_uncovered(const struct weir_pool_shelf *s);
+/* The n-th of these, from 0, oldest first; NULL when there are fewer. */
+struct weir_pool_place *weir_pool_uncovered_at(const struct weir_pool_shelf *s, uint32_t n);
+bool weir_pool_is_covered(const struct weir_pool_shelf *s, const struct weir_pool_place *p);
 /* When the longest waiting one came; UINT64_MAX when nobody waits. */
 uint64_t weir_pool_waiting_since(const struct weir_pool_shelf *s);
 

@@ -2,12 +2,14 @@
 #include "core/pool.h"
 
 static struct weir_pool_shelf shelf;
+static struct weir_pool_demand demand, other;
 static struct weir_pool_stack stack_a, stack_b;
 static struct weir_pool_item items[4];
 
 static void setup(void)
 {
     weir_pool_shelf_init(&shelf);
+    demand = other = (struct weir_pool_demand){0};
     weir_pool_stack_init(&stack_a);
     weir_pool_stack_init(&stack_b);
     for (int i = 0; i < 4; i++)
@@ -91,7 +93,7 @@ END_TEST
 
 static void wait_at(struct weir_pool_place *p, uint64_t since_us, uint64_t endpoints, bool fresh)
 {
-    *p = (struct weir_pool_place){.since_us = since_us, .endpoints = endpoints, .fresh = fresh};
+    *p = (struct weir_pool_place){.since_us = since_us, .endpoints = endpoints, .fresh = fresh, .demand = &demand};
     weir_pool_wait(&shelf, p);
 }
 
@@ -107,10 +109,10 @@ START_TEST(test_waiters_are_served_in_the_order_they_came)
     ck_assert_ptr_eq(weir_pool_first(&shelf, 0, false), &p[3]);
     ck_assert_ptr_eq(weir_pool_first(&shelf, 1, true), &p[1]);
     ck_assert_ptr_null(weir_pool_first(&shelf, 2, false));
-    ck_assert_ptr_eq(weir_pool_nth(&shelf, 0), &p[3]);
-    ck_assert_ptr_eq(weir_pool_nth(&shelf, 2), &p[0]);
-    ck_assert_ptr_eq(weir_pool_nth(&shelf, 3), &p[2]);
-    ck_assert_ptr_null(weir_pool_nth(&shelf, 4));
+    ck_assert_ptr_eq(weir_pool_uncovered_at(&shelf, 0), &p[3]);
+    ck_assert_ptr_eq(weir_pool_uncovered_at(&shelf, 2), &p[0]);
+    ck_assert_ptr_eq(weir_pool_uncovered_at(&shelf, 3), &p[2]);
+    ck_assert_ptr_null(weir_pool_uncovered_at(&shelf, 4));
     weir_pool_unwait(&shelf, &p[3]);
     ck_assert_uint_eq(weir_pool_waiting_since(&shelf), 10);
     for (int i = 0; i < 3; i++)
@@ -119,22 +121,49 @@ START_TEST(test_waiters_are_served_in_the_order_they_came)
 }
 END_TEST
 
-START_TEST(test_dials_cover_waiters_by_capacity)
+START_TEST(test_a_dial_sees_to_one_waiter_whatever_it_wants)
 {
     struct weir_pool_place p[3];
     for (unsigned i = 0; i < 3; i++)
         wait_at(&p[i], i, 1, false);
-    ck_assert_uint_eq(weir_pool_uncovered(&shelf, 0, 1), 3);
-    ck_assert_uint_eq(weir_pool_uncovered(&shelf, 2, 1), 1);
-    ck_assert_uint_eq(weir_pool_uncovered(&shelf, 5, 1), 0);
-    ck_assert_uint_eq(weir_pool_uncovered(&shelf, 0, 100), 1);
-    ck_assert_uint_eq(weir_pool_dials_wanted(0, 100), 0);
-    ck_assert_uint_eq(weir_pool_dials_wanted(101, 100), 2);
-    ck_assert_uint_eq(weir_pool_dials_wanted(7, 0), 7);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 3);
+    weir_pool_dial_begins(&shelf, &other, 1);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 2);
+    ck_assert(weir_pool_is_covered(&shelf, &p[0]) && !weir_pool_is_covered(&shelf, &p[1]));
+    weir_pool_dial_begins(&shelf, &demand, 1);
+    weir_pool_dial_begins(&shelf, &demand, 1);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 0);
+    weir_pool_dial_begins(&shelf, &demand, 1);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 0);
+    for (unsigned i = 0; i < 3; i++)
+        weir_pool_dial_ends(&shelf, &demand, 1);
+    weir_pool_dial_ends(&shelf, &other, 1);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 3);
+}
+END_TEST
+
+START_TEST(test_a_dial_for_many_sees_to_many_that_want_it)
+{
+    struct weir_pool_place p[5];
+    for (unsigned i = 0; i < 5; i++)
+        wait_at(&p[i], i, 1, false);
+    weir_pool_unwait(&shelf, &p[1]);
+    p[1].demand = &other;
+    weir_pool_wait(&shelf, &p[1]);
+    weir_pool_dial_begins(&shelf, &demand, 3);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 2);
+    ck_assert_ptr_eq(weir_pool_uncovered_at(&shelf, 0), &p[1]); /* it wants another */
+    ck_assert_ptr_eq(weir_pool_uncovered_at(&shelf, 1), &p[4]);
+    ck_assert_ptr_null(weir_pool_uncovered_at(&shelf, 2));
+    ck_assert(weir_pool_is_covered(&shelf, &p[3]) && !weir_pool_is_covered(&shelf, &p[4]));
+    weir_pool_unwait(&shelf, &p[0]);
+    ck_assert(weir_pool_is_covered(&shelf, &p[4]));
+    weir_pool_dial_ends(&shelf, &demand, 3);
+    ck_assert_uint_eq(weir_pool_uncovered(&shelf), 4);
 }
 END_TEST
 
 CHECK_MAIN("pool", setup, NULL, test_steps_in_order_of_preference, test_fresh_passes_idle_ones_over_but_may_evict_them,
            test_no_queue_at_all_refuses_at_once, test_the_limit_may_have_shrunk_below_what_is_open,
            test_newest_goes_out_first_oldest_is_evicted_first, test_waiters_are_served_in_the_order_they_came,
-           test_dials_cover_waiters_by_capacity)
+           test_a_dial_sees_to_one_waiter_whatever_it_wants, test_a_dial_for_many_sees_to_many_that_want_it)
