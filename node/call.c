@@ -1,5 +1,9 @@
 #include "node/call.h"
 
+#include <string.h>
+
+#include "http/h2.h"
+
 /* Answers to these calls have small heads; a larger one is refused, and the call fails. */
 static const struct weir_http_limits limits = {.head_bytes_max = 65536, .fields_max = 256};
 
@@ -90,12 +94,26 @@ static void fail_for_memory(struct weir_call *c)
     fail(c, &err);
 }
 
+static struct weir_codec *make_codec(struct weir_call *c)
+{
+    struct weir_tls_info info;
+    bool http2 = c->opts.http2;
+    if (c->shaking)
+        http2 = weir_tls_info(c->conn.stream, &info) && info.alpn != NULL && strcmp(info.alpn, "h2") == 0;
+    if (!http2)
+        return weir_h1_client_new(&limits, &codec_events, c, &c->conn.out);
+    struct weir_h2_options options;
+    weir_h2_options_init(&options, false);
+    options.https = c->shaking;
+    return weir_h2_client_new(&limits, &options, &codec_events, c, &c->conn.out);
+}
+
 static void ask(struct weir_call *c)
 {
     struct weir_head head = {.content_length = WEIR_LENGTH_UNKNOWN, .close = true};
     struct weir_str body = {0};
     weir_http_conn_init(&c->conn, c->opening, false);
-    struct weir_codec *codec = weir_h1_client_new(&limits, &codec_events, c, &c->conn.out);
+    struct weir_codec *codec = make_codec(c);
     if (codec == NULL) {
         weir_outbox_close(&c->conn.out);
         fail_for_memory(c);

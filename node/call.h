@@ -17,6 +17,7 @@ struct weir_call_opts {
     const struct weir_addr *addr;    /* copied */
     const struct weir_tcp_opts *tcp; /* may be NULL; outlives the connect */
     struct weir_tls_opts tls;        /* config NULL: plain. What it points at outlives the call */
+    bool http2;                      /* without TLS: by prior knowledge. With it ALPN decides */
     bool connect_only;               /* an open connection, handshake included, is all that is asked */
     bool read_body;                  /* done waits for the answer's end, or WEIR_CALL_BODY_READ_MAX of it */
     /* Fills in the request, in c->arena; *body is what follows it, if has_body, and outlives the call's begin. False:

@@ -226,6 +226,10 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
             (*c)->leases++;
             return WEIR_POOL_GRANTED;
         }
+        if (weir_pool_has_place(w->place.demand)) {
+            begin_to_wait(p, w);
+            return WEIR_POOL_WAITING;
+        }
         look(p, w, &sight);
         enum weir_pool_step step = weir_pool_decide(&sight);
         if (step == WEIR_POOL_REFUSE && !w->again)

@@ -114,6 +114,7 @@ static bool ask(struct weir_probe *p, const struct weir_addr *a, struct weir_err
     struct weir_call_opts opts = {.addr = a,
                                   .tcp = e->provider->tcp,
                                   .connect_only = e->provider->config->http.health.path == NULL,
+                                  .http2 = e->provider->config->http2 == WEIR_CONFIG_ON,
                                   .fill = fill,
                                   .done = answered};
     if (e->config->tls)

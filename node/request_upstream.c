@@ -24,10 +24,10 @@ void weir_request_let_upstream_go(struct weir_request *r, enum weir_endpoint_cou
     if (r->up == NULL)
         return;
     struct weir_exchange *up = r->up;
+    struct weir_upstream *u = r->upstream;
     r->up = NULL;
-    r->upstream->close_reason = reason;
     r->upstream = NULL;
-    up->ops->reset(up, WEIR_RESET_CANCEL);
+    weir_upstream_let_go(u, up, reason);
 }
 
 void weir_request_let_answer_go(struct weir_request *r, const struct weir_head *head)
@@ -321,7 +321,8 @@ static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
     const struct weir_try_failure f = {
         .outcome = {.kind = WEIR_OUTCOME_LOST,
                     .unprocessed = why->unprocessed == WEIR_UNPROCESSED_CERTAIN,
-                    .reused = r->reused,
+                    /* REFUSED_STREAM, GOAWAY: even the first request of a connection may meet them. */
+                    .reused = r->reused || why->reason == WEIR_RESET_REFUSED,
                     .closed = died && !why->response_begun},
         .status = 502,
         .code = lost_code(why),
@@ -330,6 +331,8 @@ static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
     };
     r->up = NULL;
     r->upstream = NULL;
+    if (why->reason == WEIR_RESET_REFUSED)
+        weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_STREAMS_REFUSED, 1);
     weir_request_try_failed(r, &f);
 }
 

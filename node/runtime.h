@@ -73,6 +73,7 @@ struct weir_endpoint {
     struct weir_concurrency concurrency;
     struct weir_endpoint_check last_check;
     struct weir_addresses addresses;
+    _Atomic uint32_t conn_places;           /* requests that its last connection took at once; 0: none was opened yet */
     struct weir_tls_sessions *tls_sessions; /* to resume from */
     _Atomic unsigned tls_failing;           /* enum weir_tls_fail of the last handshake; NONE: it was well */
     struct weir_endpoint_counters control __attribute__((aligned(WEIR_CACHE_LINE))); /* what control's thread counts */

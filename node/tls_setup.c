@@ -58,13 +58,19 @@ static enum weir_tls_version version_of(enum weir_config_tls_version v)
     return v == WEIR_CONFIG_TLS_1_3 ? WEIR_TLS_1_3 : WEIR_TLS_1_2;
 }
 
-static int make_client(struct weir_tls_config **out, const struct weir_config_client_tls *c, bool shows_own,
-                       struct roots_table *known, struct weir_err *err)
+/* What is offered to a peer: HTTP/2 where it is wanted, nothing else where it must be. */
+static void offer(struct weir_tls_client_opts *opts, enum weir_config_switch http2)
 {
-    struct weir_tls_client_opts opts = {.verify = c->verify,
-                                        .min_version = version_of(c->min_version),
-                                        .alpn = offers_h1,
-                                        .alpn_count = sizeof offers_h1 / sizeof offers_h1[0]};
+    static const char *const all[] = {"h2", "http/1.1"};
+    opts->alpn = http2 == WEIR_CONFIG_OFF ? all + 1 : all;
+    opts->alpn_count = http2 == WEIR_CONFIG_AUTO ? 2 : 1;
+}
+
+static int make_client(struct weir_tls_config **out, const struct weir_config_client_tls *c, bool shows_own,
+                       enum weir_config_switch http2, struct roots_table *known, struct weir_err *err)
+{
+    struct weir_tls_client_opts opts = {.verify = c->verify, .min_version = version_of(c->min_version)};
+    offer(&opts, http2);
     if (shows_own)
         opts.own = (struct weir_tls_pair){c->cert_file, c->key_file};
     int rv = c->verify ? roots_of(&opts.roots, known, c->ca_file, err) : 0;
@@ -103,9 +109,9 @@ static int make_provider(struct weir_tls_provider *out, const struct weir_config
     for (size_t i = 0; i < p->endpoint_count; i++)
         wanted = wanted || p->endpoints[i].tls;
     if (wanted)
-        rv = make_client(&out->own, &p->http.tls, true, known, err);
+        rv = make_client(&out->own, &p->http.tls, true, p->http2, known, err);
     if (rv == 0 && p->http.follow_redirects == WEIR_CONFIG_REDIRECTS_ANY) {
-        rv = make_client(&out->foreign, &p->http.tls, false, known, err);
+        rv = make_client(&out->foreign, &p->http.tls, false, WEIR_CONFIG_OFF, known, err);
         if (rv == WEIR_ENOTFOUND && !wanted && p->http.tls.ca_file == NULL)
             rv = 0; /* no system authorities on a machine where nothing else asks for them */
     }
@@ -124,7 +130,7 @@ static int make_all(struct weir_tls_setup *t, const struct weir_config *config, 
             return weir_err_wrap(err, "server: tls");
     }
     if (webhook != NULL && strncasecmp(webhook, "https://", 8) == 0) {
-        rv = make_client(&t->webhook, &plain, false, known, err);
+        rv = make_client(&t->webhook, &plain, false, WEIR_CONFIG_OFF, known, err);
         if (rv != 0)
             return weir_err_wrap(err, "alerts: webhook");
     }

@@ -1,5 +1,7 @@
 /* A connection to an endpoint as the pool's connector makes it: dialed in a race over the addresses of the endpoint's
- * name, carrying HTTP, watched while it is parked, movable between workers.
+ * name, over TLS where that is asked for, carrying HTTP, watched while it is parked. HTTP/1.1: movable between workers,
+ * one request at a time; HTTP/2 (by ALPN, or by `http2: on` without TLS): shared by as many requests as its peer
+ * allows, and asked by PING whether it is still there.
  *
  * It knows its address: how connects and tries end is told to the address (node/addresses.h), and a connection whose
  * address is gone or out is closed rather than used again (WEIR_EC_CLOSED_MOVED). */
@@ -27,8 +29,11 @@ struct weir_upstream {
     const struct weir_address *avoid;        /* likewise: dialed last; NULL: none */
     struct weir_address *address;            /* once it is open: one reference; NULL: out of memory, so not tracked */
     uint64_t dial_us, connect_us;            /* when dialing began; how long it took */
-    struct weir_request *request;            /* while it is leased */
+    struct weir_deadline ping;               /* HTTP/2: when silence is broken, or an answer is due */
+    uint64_t ping_ms;                        /* likewise: the interval; 0: never */
     enum weir_endpoint_counter close_reason; /* what a close from now on is booked as */
+    uint32_t streams_counted;                /* in WEIR_EC_STREAMS_ACTIVE */
+    bool http2, going_away;
 };
 
 /* Where to dial, as a waiter's target gives it: an endpoint as a view has it, and the hold that keeps the view. */
@@ -62,9 +67,13 @@ void weir_upstream_address_tried(struct weir_worker *w, const struct weir_endpoi
  * then been discarded. */
 struct weir_exchange *weir_upstream_open(struct weir_upstream *u, struct weir_request *r);
 
+/* The request lets its exchange go before it is over; HTTP/1.1: the connection closes, and this is why. */
+void weir_upstream_let_go(struct weir_upstream *u, struct weir_exchange *x, enum weir_endpoint_counter reason);
+
 /* A head has come on x and is not passed on: the rest of the answer is read and thrown away, and the connection goes
  * back to the pool. To be called from inside the head's event, the request having been sent whole; x is not the
- * caller's any more. False: it is not worth it, and x is as it was. */
+ * caller's any more. False: it is not worth it, and x is as it was; over HTTP/2 it never is, since to reset x is cheap.
+ */
 bool weir_upstream_read_out(struct weir_upstream *u, struct weir_exchange *x, const struct weir_head *head);
 
 #endif

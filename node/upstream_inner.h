@@ -10,6 +10,8 @@
 /* The connector's open. */
 struct weir_pool_conn *weir_upstream_begin(void *arg, struct weir_endpoint *e, const void *target,
                                            struct weir_err *why);
+/* The connector's places. */
+uint32_t weir_upstream_places(void *arg, const struct weir_endpoint *e, const void *target);
 /* It is not to be opened any more: counts, and tells the pool, which closes it. */
 void weir_upstream_open_failed(struct weir_upstream *u, const struct weir_err *why);
 /* Calls off what is under way. Legal on one that is open. */
@@ -17,7 +19,10 @@ void weir_upstream_stop_opening(struct weir_upstream *u);
 
 /* -- upstream.c -- */
 
-/* The stream is connected: HTTP begins on it. False: out of memory; the stream is closed all the same. */
-bool weir_upstream_run(struct weir_upstream *u, struct weir_stream *s);
+/* The ping deadline. */
+void weir_upstream_ping_due(struct weir_deadline *d, uint64_t now_ms);
+/* The stream is connected: HTTP begins on it, HTTP/2 if that was agreed. False: out of memory; the stream is closed all
+ * the same. */
+bool weir_upstream_run(struct weir_upstream *u, struct weir_stream *s, bool http2);
 
 #endif

@@ -11,7 +11,9 @@
  * gone.
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "http/h2.h"
 #include "net/tls.h"
 #include "node/node.h"
 #include "node/resolve.h"
@@ -110,10 +112,10 @@ static void fail_with(struct weir_upstream *u, int code)
 }
 
 /* Bytes may flow: HTTP begins. */
-static void opened(struct weir_upstream *u, struct weir_stream *s)
+static void opened(struct weir_upstream *u, struct weir_stream *s, bool http2)
 {
     struct weir_endpoint *e = u->pooled.endpoint;
-    if (!weir_upstream_run(u, s)) {
+    if (!weir_upstream_run(u, s, http2)) {
         fail_with(u, WEIR_ENOMEM);
         return;
     }
@@ -162,12 +164,13 @@ static void handshake_done(struct weir_stream *s, int code, const struct weir_er
         weir_upstream_open_failed(u, &why);
         return;
     }
+    bool http2 = weir_tls_info(s, &info) && info.alpn != NULL && strcmp(info.alpn, "h2") == 0;
     if (weir_tls_info(s, &info))
         weir_latency_observe(&e->local[u->worker->index].counters, WEIR_LATENCY_TLS, info.handshake_us,
                              weir_worker_now_us(u->worker));
     note_handshake(u, WEIR_TLS_FAIL_NONE, NULL);
     u->handshake = NULL;
-    opened(u, s);
+    opened(u, s, http2);
 }
 
 /* Whom the peer must prove to be. A provider's client certificate is not shown where a redirect leads. */
@@ -196,7 +199,7 @@ static void dial_done(void *owner, const struct weir_dial_result *result)
     }
     u->address = keep_address(u, &result->addr);
     if (!u->target->config->tls) {
-        opened(u, s);
+        opened(u, s, u->target->provider->config->http2 == WEIR_CONFIG_ON);
         return;
     }
     int rv = wrap(u, s);
@@ -343,6 +346,16 @@ static int begin_question(struct weir_upstream *u, struct weir_endpoint *e, cons
 
 /* -- beginning and end -- */
 
+uint32_t weir_upstream_places(void *arg, const struct weir_endpoint *e, const void *target)
+{
+    const struct weir_upstream_target *wanted = target;
+    const struct weir_config_provider *p = wanted->endpoint->provider->config;
+    uint32_t last = atomic_load_explicit(&e->conn_places, memory_order_relaxed);
+    bool http2 = p->http2 == WEIR_CONFIG_ON || (p->http2 == WEIR_CONFIG_AUTO && wanted->endpoint->config->tls);
+    (void)arg;
+    return !http2 || weir_endpoint_is_foreign(e) ? 1 : last != 0 ? last : WEIR_H2_STREAMS_MAX;
+}
+
 void weir_upstream_stop_opening(struct weir_upstream *u)
 {
     end_dial(u);
@@ -378,6 +391,7 @@ struct weir_pool_conn *weir_upstream_begin(void *arg, struct weir_endpoint *e, c
             .worker = w, .target = t, .avoid = wanted->avoid, .close_reason = WEIR_EC_CLOSED_FAILED};
         u->pooled.endpoint = e; /* the pool's to set, but addresses are noted before it does */
         weir_deadline_init(&u->deadline, deadline_passed);
+        weir_deadline_init(&u->ping, weir_upstream_ping_due);
         if (begin(u, e, wanted->hold->view, why) == 0) {
             u->hold = weir_hold_use(wanted->hold);
             weir_list_push_back(&w->upstreams, &u->link);

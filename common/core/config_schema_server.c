@@ -112,7 +112,8 @@ static const struct weir_config_field server_fields[] = {
                       "Networks whose X-Forwarded-For and PROXY headers name the client."),
     WEIR_CONFIG_NEST(SERVER, admin, "admin", admin_section, "The admin paths."),
     WEIR_CONFIG_NEST(SERVER, tls, "tls", server_tls_section, "TLS towards clients.", WEIR_CONFIG_NEEDS(TLS_SERVER)),
-    WEIR_CONFIG_NEST(SERVER, http2, "http2", server_http2_section, "HTTP/2 towards clients.", WEIR_CONFIG_NEEDS(HTTP2)),
+    WEIR_CONFIG_NEST(SERVER, http2, "http2", server_http2_section, "HTTP/2 towards clients.",
+                     WEIR_CONFIG_NEEDS(HTTP2_SERVER)),
 };
 const struct weir_config_section weir_config_section_server =
     WEIR_CONFIG_TABLE(server_fields, SERVER, "The side that clients see.");

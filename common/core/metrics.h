@@ -248,6 +248,15 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
       "Idle connections closed to make room for another endpoint's.")                                                  \
     X(STALE_REPLACED, "weir_pool_stale_replacements_total", "", COUNTER, COUNT,                                        \
       "Reused connections that died without an answer and were replaced at once.")                                     \
+    X(STREAMS_ACTIVE, "weir_pool_streams_active", "", GAUGE, COUNT, "Requests on HTTP/2 connections now.")             \
+    X(STREAMS, "weir_pool_streams_total", "", COUNTER, COUNT, "Requests sent on HTTP/2 connections.")                  \
+    X(CREATED_HTTP2, "weir_pool_connections_http2_created_total", "", COUNTER, COUNT,                                  \
+      "Connections that became usable and speak HTTP/2.")                                                              \
+    X(GOAWAYS, "weir_upstream_goaways_total", "", COUNTER, COUNT, "HTTP/2 connections that their peer let run empty.") \
+    X(STREAMS_REFUSED, "weir_upstream_streams_refused_total", "", COUNTER, COUNT,                                      \
+      "Requests that an HTTP/2 peer would not look at: REFUSED_STREAM, or above the last id of a GOAWAY.")             \
+    X(PINGS_LOST, "weir_upstream_pings_lost_total", "", COUNTER, COUNT,                                                \
+      "HTTP/2 connections closed because a PING was not answered.")                                                    \
     X(HANDED_OVER, "weir_pool_handovers_total", "", COUNTER, COUNT,                                                    \
       "Idle connections handed to a worker whose request waited.")                                                     \
     X(CANCELS, "weir_upstream_cancels_total", "", COUNTER, COUNT, "Tries cancelled because the client went away.")     \
