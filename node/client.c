@@ -1,10 +1,10 @@
-#include "node/client.h"
+#include "node/client_inner.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/proxy_protocol.h"
+#include "http/h2.h"
 #include "node/node.h"
 #include "node/request.h"
 
@@ -23,7 +23,7 @@ static void free_client(struct weir_client *c)
     bool serves_proxy = c->serves_proxy;
     weir_deadline_drop(&w->reactor.wheel, &c->deadline);
     weir_list_remove(&c->link);
-    free(c->proxy_header);
+    free(c->opening);
     free(c);
     w->client_count--;
     w->admin_client_count -= !serves_proxy;
@@ -42,8 +42,7 @@ static void count_phase(struct weir_client *c, enum weir_client_phase phase, boo
         weir_node_sub(c->worker->counters, id, 1);
 }
 
-/* Closes the connection; no callback follows. */
-static void end(struct weir_client *c, bool reset)
+void weir_client_end(struct weir_client *c, bool reset)
 {
     count_phase(c, c->phase, false);
     if (c->stream != NULL)
@@ -59,7 +58,7 @@ void weir_client_abort(struct weir_client *c, const char *reason)
     if (c->conn.codec != NULL)
         c->conn.codec->ops->eof(c->conn.codec, -ECONNABORTED); /* tells its requests, then `closed` */
     else
-        end(c, true);
+        weir_client_end(c, true);
 }
 
 /* -- clocks -- */
@@ -73,6 +72,8 @@ static uint64_t look_interval_ms(const struct weir_client *c)
 {
     const struct weir_config_server *s = config_of(c);
     uint64_t shorter = s->write_timeout_ms < s->idle_timeout_ms ? s->write_timeout_ms : s->idle_timeout_ms;
+    if (c->http2 && s->header_timeout_ms < shorter)
+        shorter = s->header_timeout_ms;
     return shorter / LOOKS_PER_CLOCK + 1;
 }
 
@@ -116,6 +117,38 @@ static bool is_to_send(const struct weir_client *c)
            (c->current == NULL || !weir_request_waits_for_100(c->current));
 }
 
+/* Over HTTP/2 each stream is judged by itself, and the connection by whether it takes anything at all. A head that is
+ * not whole holds up the connection: no frame of another stream may stand between its parts (RFC 9113 4.3). */
+static void look_at_streams(struct weir_client *c, uint64_t now_ms)
+{
+    const struct weir_config_server *s = config_of(c);
+    uint64_t left = owed(c), acked = c->conn.out.bytes_total - weir_stream_unacked(c->conn.stream);
+    if (acked != c->acked || left == 0)
+        c->acked_ms = now_ms;
+    c->acked = acked;
+    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + look_interval_ms(c));
+    const char *ends = now_ms - c->acked_ms >= s->write_timeout_ms ? "write_timeout" : NULL;
+    WEIR_LIST_EACH(at, &c->requests)
+    {
+        if (ends == NULL && weir_request_head_is_late(WEIR_CONTAINER(at, struct weir_request, in_client), now_ms))
+            ends = "header_timeout";
+    }
+    if (ends != NULL) {
+        weir_node_add(c->worker->counters, ends[0] == 'w' ? WEIR_NC_TIMEOUT_WRITE : WEIR_NC_TIMEOUT_HEAD, 1);
+        c->reset = true;
+        weir_client_abort(c, ends);
+        return;
+    }
+    WEIR_LIST_EACH(at, &c->requests)
+    {
+        if (weir_request_look_at_progress(WEIR_CONTAINER(at, struct weir_request, in_client), now_ms)) {
+            /* What it held may have gone to another one, which may be over by now: look again. */
+            weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms);
+            return;
+        }
+    }
+}
+
 /* A client that neither takes what is sent to it nor sends what is expected of it holds a connection to an endpoint, or
  * memory, for nothing. */
 static void look_at_progress(struct weir_client *c, uint64_t now_ms)
@@ -136,7 +169,7 @@ static void look_at_progress(struct weir_client *c, uint64_t now_ms)
         weir_client_abort(c, "write_timeout");
     } else if (now_ms - c->heard_ms >= s->idle_timeout_ms) {
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_BODY, 1);
-        weir_request_body_timeout(c);
+        weir_request_client_late(c, "body_timeout");
     }
 }
 
@@ -152,7 +185,7 @@ static void look_at_idle(struct weir_client *c, uint64_t now_ms)
         return;
     }
     weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_IDLE, 1);
-    end(c, false);
+    weir_client_end(c, false);
 }
 
 static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
@@ -161,17 +194,20 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
     switch (c->phase) {
     case WEIR_CLIENT_OPENING:
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
-        end(c, true);
+        weir_client_end(c, true);
         return;
     case WEIR_CLIENT_IDLE:
         look_at_idle(c, now_ms);
         return;
     case WEIR_CLIENT_HEAD:
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
-        weir_request_head_timeout(c);
+        weir_request_client_late(c, "header_timeout");
         return;
     case WEIR_CLIENT_BUSY:
-        look_at_progress(c, now_ms);
+        if (c->http2)
+            look_at_streams(c, now_ms);
+        else
+            look_at_progress(c, now_ms);
         return;
     }
 }
@@ -182,7 +218,7 @@ static bool accept_request(struct weir_codec *codec, struct weir_exchange *x)
 {
     struct weir_client *c = codec->owner;
     if (c->phase == WEIR_CLIENT_IDLE)
-        weir_client_set_phase(c, WEIR_CLIENT_HEAD);
+        weir_client_set_phase(c, c->http2 ? WEIR_CLIENT_BUSY : WEIR_CLIENT_HEAD);
     return weir_request_begin(c, x);
 }
 
@@ -203,13 +239,16 @@ static void idle(struct weir_codec *codec, bool reusable)
 
 static void busy(struct weir_codec *codec)
 {
-    weir_client_set_phase(codec->owner, WEIR_CLIENT_HEAD);
+    struct weir_client *c = codec->owner;
+    weir_client_set_phase(c, c->http2 ? WEIR_CLIENT_BUSY : WEIR_CLIENT_HEAD);
 }
 
 static void closed(struct weir_codec *codec, const struct weir_reset *why)
 {
     struct weir_client *c = codec->owner;
-    end(c, c->reset || c->end_is_all || why->reason == WEIR_RESET_INTERNAL);
+    if (c->http2 && why->reason == WEIR_RESET_PROTOCOL)
+        weir_node_add(c->worker->counters, WEIR_NC_DOWN_HTTP2_CUT, 1);
+    weir_client_end(c, c->reset || c->end_is_all || why->reason == WEIR_RESET_INTERNAL);
 }
 
 static const struct weir_codec_events codec_events = {
@@ -220,136 +259,42 @@ static const struct weir_codec_events codec_events = {
     .closed = closed,
 };
 
-static void begin_http(struct weir_client *c, const uint8_t *early, size_t early_len)
+static struct weir_codec *make_codec(struct weir_client *c)
+{
+    const struct weir_config_server *config = config_of(c);
+    struct weir_h2_options options;
+    if (!c->http2)
+        return weir_h1_server_new(&c->worker->limits, &codec_events, c, &c->conn.out);
+    weir_h2_options_init(&options, true);
+    options.streams_max = config->http2.max_concurrent_streams;
+    options.stream_window = (uint32_t)config->http2.stream_window_bytes;
+    if (options.conn_window < options.stream_window)
+        options.conn_window = options.stream_window;
+    options.resets_per_second_max = config->http2.resets_per_second_max;
+    return weir_h2_server_new(&c->worker->limits, &options, &codec_events, c, &c->conn.out);
+}
+
+void weir_client_run(struct weir_client *c, bool http2, const uint8_t *early, size_t early_len)
 {
     struct weir_stream *s = c->stream;
+    c->http2 = http2;
     c->peer_text_len = (uint8_t)weir_ip_format(&c->peer, c->peer_text);
     weir_http_conn_init(&c->conn, s, true);
     c->conn.in_cell = &c->worker->counters->at[WEIR_NC_DOWN_RECEIVED];
     c->conn.out_cell = &c->worker->counters->at[WEIR_NC_DOWN_SENT];
-    struct weir_codec *codec = weir_h1_server_new(&c->worker->limits, &codec_events, c, &c->conn.out);
+    struct weir_codec *codec = make_codec(c);
     if (codec == NULL) {
         weir_outbox_close(&c->conn.out);
-        end(c, true);
+        weir_client_end(c, true);
         return;
     }
     c->stream = NULL;
+    weir_node_add(c->worker->counters, WEIR_NC_DOWN_HTTP2, http2);
     weir_client_set_phase(c, WEIR_CLIENT_IDLE);
     weir_http_conn_run(&c->conn, codec, early, early_len);
 }
 
-/* -- TLS -- */
-
-static void shaken(struct weir_stream *s, int code, const struct weir_err *err)
-{
-    struct weir_client *c = s->owner;
-    if (code == 0) {
-        begin_http(c, NULL, 0);
-        return;
-    }
-    weir_node_tell_handshake(c->worker->node, c->worker->log, c->worker->reactor.now_ms, weir_tls_failed(s), err->msg);
-    end(c, false); /* orderly: the alert says why */
-}
-
-/* The configuration in force decides whether clients speak TLS, and with which certificates. */
-static void begin_transport(struct weir_client *c, const uint8_t *early, size_t early_len)
-{
-    const struct weir_tls_setup *setup = c->worker->hold->view->shared->tls;
-    struct weir_stream *under = c->stream;
-    if (setup == NULL || setup->server == NULL) {
-        begin_http(c, early, early_len);
-        return;
-    }
-    struct weir_tls_opts opts = {.config = setup->server,
-                                 .pool = c->worker->node->crypto,
-                                 .stats = &c->worker->node->tls_down,
-                                 .started = true,
-                                 .early = early,
-                                 .early_len = early_len};
-    if (weir_tls_wrap(&c->stream, under, &opts) != 0) {
-        c->stream = under;
-        end(c, true);
-        return;
-    }
-    c->secure = true;
-    c->stream->owner = c;
-    weir_client_set_phase(c, WEIR_CLIENT_OPENING);
-    weir_stream_start(c->stream, shaken);
-}
-
-/* -- PROXY protocol -- */
-
-static void refuse_proxy_header(struct weir_client *c)
-{
-    weir_node_add(c->worker->counters, WEIR_NC_BAD_PROXY, 1);
-    end(c, true);
-}
-
-static bool keep_proxy_bytes(struct weir_client *c, const uint8_t *p, size_t n)
-{
-    if (c->proxy_header == NULL)
-        c->proxy_header = malloc(WEIR_PROXY_HEADER_MAX);
-    if (c->proxy_header == NULL || c->proxy_header_len + n > WEIR_PROXY_HEADER_MAX)
-        return false;
-    memcpy(c->proxy_header + c->proxy_header_len, p, n);
-    c->proxy_header_len += n;
-    return true;
-}
-
-static void proxy_event(struct weir_stream *s)
-{
-    struct weir_client *c = s->owner;
-    uint8_t *buffer = c->worker->reactor.read_buffer;
-    weir_http_conn_reclaim(&c->worker->reactor);
-    /* What does not belong to the header any more is the client's first request: at most one full read of it. */
-    ssize_t n = weir_stream_read(s, buffer + WEIR_PROXY_HEADER_MAX, WEIR_PROXY_HEADER_MAX);
-    if (n == WEIR_STREAM_AGAIN)
-        return;
-    if (n <= 0) {
-        end(c, false);
-        return;
-    }
-    const uint8_t *bytes = buffer + WEIR_PROXY_HEADER_MAX;
-    size_t len = (size_t)n;
-    if (c->proxy_header_len > 0) {
-        memmove(buffer + c->proxy_header_len, bytes, len);
-        memcpy(buffer, c->proxy_header, c->proxy_header_len);
-        bytes = buffer;
-        len += c->proxy_header_len;
-    }
-    struct weir_proxy_header header;
-    switch (weir_proxy_parse(&header, (struct weir_str){(const char *)bytes, len})) {
-    case WEIR_PROXY_MORE:
-        if (!keep_proxy_bytes(c, buffer + WEIR_PROXY_HEADER_MAX, (size_t)n))
-            refuse_proxy_header(c);
-        return;
-    case WEIR_PROXY_OK:
-        if (header.has_addrs)
-            c->peer = header.source;
-        free(c->proxy_header);
-        c->proxy_header = NULL;
-        begin_transport(c, bytes + header.len, len - header.len);
-        return;
-    default:
-        refuse_proxy_header(c);
-    }
-}
-
 /* -- begin and drain -- */
-
-static void started(struct weir_stream *s, int code, const struct weir_err *err)
-{
-    struct weir_client *c = s->owner;
-    (void)err;
-    if (code != 0) {
-        end(c, true);
-        return;
-    }
-    if (c->proxy_protocol)
-        weir_client_set_phase(c, WEIR_CLIENT_OPENING);
-    else
-        begin_transport(c, NULL, 0);
-}
 
 void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener *l, int fd,
                        const struct weir_addr *peer)
@@ -374,15 +319,14 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
                               .serves_admin = l->serves_admin,
                               .serves_proxy = l->serves_proxy};
     weir_deadline_init(&c->deadline, deadline_passed);
+    weir_list_init(&c->requests);
     weir_list_push_back(&w->clients, &c->link);
     w->client_count++;
     w->admin_client_count += !c->serves_proxy;
     atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
     weir_node_add(w->counters, WEIR_NC_DOWN_ACCEPTED, 1);
     count_phase(c, c->phase, true);
-    s->owner = c;
-    s->event = proxy_event;
-    weir_stream_start(s, started);
+    weir_client_open(c);
 }
 
 void weir_client_drain(struct weir_client *c)
@@ -390,5 +334,5 @@ void weir_client_drain(struct weir_client *c)
     if (c->conn.codec != NULL)
         c->conn.codec->ops->drain(c->conn.codec);
     else
-        end(c, false);
+        weir_client_end(c, false);
 }

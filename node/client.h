@@ -25,17 +25,19 @@ struct weir_client {
     enum weir_client_phase phase;
     bool proxy_protocol, serves_admin, serves_proxy;
     bool secure; /* over TLS */
-    bool reset;  /* to be ended by a reset */
+    bool http2;
+    bool reset; /* to be ended by a reset */
     bool
         end_is_all; /* nothing but the connection's end tells it that the answer is whole (HTTP/1.0 without a length) */
     /* The clocks of a client that has a request, or has yet to take the end of an answer: when it last acknowledged
      * something or owed no acknowledgement, and when it last sent something or was not expected to. */
     uint64_t acked_ms, heard_ms;
     uint64_t acked, heard;        /* bytes, when last looked at */
-    struct weir_request *current; /* whose head or body is still coming */
-    const char *close_reason;     /* for the access log; NULL: it lives on */
-    uint8_t *proxy_header;        /* an incomplete PROXY header; NULL most of the time */
-    size_t proxy_header_len;
+    struct weir_list requests;    /* all that are not over */
+    struct weir_request *current; /* HTTP/1.1: whose head or body is still coming */
+    const char *close_reason;     /* why it is cut off, for the access log of its requests; NULL: it is not */
+    uint8_t *opening;             /* an incomplete PROXY header, or HTTP/2 preface; NULL most of the time */
+    size_t opening_len;
 };
 
 /* What clients' connections are set to; listening sockets get it once, for all of them. */

@@ -25,7 +25,10 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
     down->user = r;
     down->arena = &r->arena;
     w->request_count += c->serves_proxy;
-    c->current = r;
+    if (!c->http2)
+        c->current = r;
+    weir_list_push_back(&c->requests, &r->in_client);
+    r->taken_ms = r->heard_ms = w->reactor.now_ms;
     weir_node_add(w->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
     return true;
 }
@@ -50,7 +53,7 @@ static void log_access(struct weir_request *r)
         .endpoint = r->endpoint != NULL ? r->endpoint->config->id : NULL,
         .reused = r->reused,
         .attempts = r->attempts,
-        .close_reason = r->client->close_reason,
+        .close_reason = r->close_reason != NULL ? r->close_reason : r->client->close_reason,
         .error = r->error,
         .not_retried = r->not_retried,
     };
@@ -90,6 +93,7 @@ void weir_request_end_if_over(struct weir_request *r)
     struct weir_worker *w = r->worker;
     bool serves_proxy = r->client->serves_proxy;
     r->step = WEIR_STEP_OVER;
+    weir_list_remove(&r->in_client);
     if (r->client->current == r)
         r->client->current = NULL;
     assert(!r->limit.waiting && !r->holds_token);
@@ -181,7 +185,8 @@ static void down_head(struct weir_exchange *x, struct weir_head *head)
     struct weir_request *r = x->user;
     r->head = head;
     r->step = WEIR_STEP_ENDPOINT;
-    weir_client_set_phase(r->client, WEIR_CLIENT_BUSY);
+    if (!r->client->http2)
+        weir_client_set_phase(r->client, WEIR_CLIENT_BUSY);
     weir_request_find_address(r);
     if (r->client->serves_admin && weir_admin_take(r))
         return;
@@ -204,7 +209,8 @@ static void down_end(struct weir_exchange *x, const struct weir_fields *trailers
 {
     struct weir_request *r = x->user;
     r->body_ended = true;
-    r->client->current = NULL;
+    if (r->client->current == r)
+        r->client->current = NULL;
     if (r->step < WEIR_STEP_TAIL && !r->answer_ended) {
         r->trailers = trailers;
         weir_request_push_end(r);
@@ -238,12 +244,12 @@ static void down_reset(struct weir_exchange *x, const struct weir_reset *why)
     (void)why;
     r->down = NULL;
     if (!r->answer_ended) {
-        if (r->client->close_reason == NULL) {
+        if (r->close_reason == NULL && r->client->close_reason == NULL) {
             weir_node_add(r->worker->counters, abort_phase(r), 1);
-            r->client->close_reason = "client_closed";
+            r->close_reason = "client_closed";
         }
         if (r->error == NULL)
-            r->error = r->client->close_reason;
+            r->error = r->close_reason != NULL ? r->close_reason : r->client->close_reason;
         if (r->waiter.waiting && r->waiter.queued)
             weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_CANCEL, 1);
         if (r->up != NULL)
@@ -333,7 +339,7 @@ static bool try_clock(struct weir_request *r, uint64_t now_ms)
             continue;
         if (clients && !r->answer_begun) {
             weir_node_add(r->worker->counters, WEIR_NC_TIMEOUT_BODY, 1);
-            weir_request_body_timeout(r->client);
+            weir_request_body_timeout(r);
             return true;
         }
         enum weir_outcome_kind kind = clients ? WEIR_OUTCOME_ABORTED : WEIR_OUTCOME_TIMEOUT;

@@ -96,6 +96,7 @@ struct weir_request_note {
 struct weir_admin_call;
 
 struct weir_request {
+    struct weir_list in_client;
     struct weir_client *client;
     struct weir_worker *worker;
     struct weir_hold *hold;
@@ -152,7 +153,10 @@ struct weir_request {
     uint64_t limit_end_ms, places_end_ms;   /* no longer than that */
     struct weir_fields own_fields;          /* what an answer of weir's own is to carry besides; in the arena */
     uint64_t bytes_in, bytes_out;
-    uint64_t retry_after_s;  /* of an answer of weir's own; 0: a second */
+    uint64_t retry_after_s;   /* of an answer of weir's own; 0: a second */
+    const char *close_reason; /* why it was cut off; NULL: it was not, or the connection's says */
+    /* HTTP/2: how far it had come when last looked at, and when that moved, or was not expected to. */
+    uint64_t taken, taken_ms, heard, heard_ms;
     const char *error;       /* code of x-weir-error */
     const char *not_retried; /* why a failed try was the last one; NULL: none was, or it is no matter */
 };
@@ -163,9 +167,16 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down);
 void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, const struct weir_malformed *why,
                             bool after_head);
 
-/* The client did not send a whole head in time; or nothing more of the body. */
-void weir_request_head_timeout(struct weir_client *c);
-void weir_request_body_timeout(struct weir_client *c);
+/* HTTP/1.1: the client did not send a whole head in time ("header_timeout"), or nothing more of the body
+ * ("body_timeout"). */
+void weir_request_client_late(struct weir_client *c, const char *code);
+/* The client sends nothing more of the body, though it may. */
+void weir_request_body_timeout(struct weir_request *r);
+/* HTTP/2: its head is not whole though it began server.header_timeout ago. */
+bool weir_request_head_is_late(const struct weir_request *r, uint64_t now_ms);
+/* HTTP/2: ends it if its client takes nothing for server.write_timeout, or sends nothing for server.idle_timeout. True:
+ * it did, and requests may be gone. */
+bool weir_request_look_at_progress(struct weir_request *r, uint64_t now_ms);
 /* The client is right to send nothing yet: it has asked whether it is to go on (RFC 9110 10.1.1). */
 bool weir_request_waits_for_100(const struct weir_request *r);
 

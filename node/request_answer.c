@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "http/h2.h"
 #include "node/node.h"
 #include "node/request.h"
 
@@ -152,7 +153,7 @@ void weir_request_fail(struct weir_request *r, unsigned status, const char *code
     if (r->answer_begun) {
         struct weir_exchange *down = r->down;
         r->down = NULL;
-        r->client->close_reason = code;
+        r->close_reason = code;
         down->ops->reset(down, WEIR_RESET_CANCEL);
         weir_request_end_if_over(r);
         return;
@@ -216,35 +217,94 @@ void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, c
     struct weir_request *r = down->user;
     (void)after_head;
     weir_node_add(c->worker->counters, malformed_class(why), 1);
-    c->close_reason = why->code;
-    weir_deadline_clear(&c->deadline);
+    r->close_reason = c->http2 ? NULL : why->code;
+    if (!c->http2)
+        weir_deadline_clear(&c->deadline);
     r->body_ended = true; /* nothing more of it will come */
     weir_request_fail(r, why->status, why->code, "%s", why->message);
 }
 
-void weir_request_head_timeout(struct weir_client *c)
+/* HTTP/1.1 ends the connection with the answer. */
+static void prepare_late(struct weir_request *r, const char *code)
 {
-    struct weir_request *r = c->current;
-    c->close_reason = "header_timeout";
-    if (r == NULL) {
-        weir_client_abort(c, "header_timeout");
+    if (r->client->http2)
         return;
-    }
-    c->conn.codec->ops->drain(c->conn.codec);
-    weir_request_fail(r, 408, "header_timeout", "The request's head did not arrive in time.");
+    r->close_reason = code;
+    r->client->conn.codec->ops->drain(r->client->conn.codec);
 }
 
-void weir_request_body_timeout(struct weir_client *c)
+void weir_request_client_late(struct weir_client *c, const char *code)
 {
-    struct weir_request *r = c->current;
-    if (r == NULL || r->answer_begun) {
-        weir_client_abort(c, "body_timeout");
+    if (c->current == NULL) {
+        weir_client_abort(c, code);
+    } else if (strcmp(code, "body_timeout") == 0) {
+        weir_request_body_timeout(c->current);
+    } else {
+        prepare_late(c->current, code);
+        weir_request_fail(c->current, 408, "header_timeout", "The request's head did not arrive in time.");
+    }
+}
+
+/* Nothing can be said to the client any more: over HTTP/2 its stream ends, else the connection. */
+static void cut(struct weir_request *r, const char *code)
+{
+    if (!r->client->http2) {
+        weir_client_abort(r->client, code);
         return;
     }
-    c->close_reason = "body_timeout";
-    c->conn.codec->ops->drain(c->conn.codec);
+    struct weir_exchange *down = r->down;
+    r->down = NULL;
+    r->close_reason = r->error = code;
     if (r->up != NULL)
         weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_CANCELS, 1);
     weir_request_let_go(r, WEIR_EC_CLOSED_CANCEL);
+    if (down != NULL)
+        down->ops->reset(down, WEIR_RESET_CANCEL);
+    weir_request_end_if_over(r);
+}
+
+void weir_request_body_timeout(struct weir_request *r)
+{
+    if (r->answer_begun) {
+        cut(r, "body_timeout");
+        return;
+    }
+    if (r->up != NULL)
+        weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_CANCELS, 1);
+    weir_request_let_go(r, WEIR_EC_CLOSED_CANCEL);
+    prepare_late(r, "body_timeout");
     weir_request_fail(r, 408, "body_timeout", "The request's body did not arrive in time.");
+}
+
+/* -- a stream's progress (HTTP/2) -- */
+
+bool weir_request_head_is_late(const struct weir_request *r, uint64_t now_ms)
+{
+    return r->step == WEIR_STEP_HEAD &&
+           now_ms - r->start_us / 1000 >= r->worker->hold->view->config->server.header_timeout_ms;
+}
+
+bool weir_request_look_at_progress(struct weir_request *r, uint64_t now_ms)
+{
+    const struct weir_config_server *s = &r->worker->hold->view->config->server;
+    if (r->down == NULL || r->step == WEIR_STEP_HEAD)
+        return false;
+    uint64_t taken = weir_h2_taken(r->down);
+    bool sends = !r->body_ended && r->credit_down > 0 && !r->answer_ended && !weir_request_waits_for_100(r);
+    if (taken != r->taken || !weir_h2_stalled(r->down))
+        r->taken_ms = now_ms;
+    if (r->bytes_in != r->heard || !sends)
+        r->heard_ms = now_ms;
+    r->taken = taken;
+    r->heard = r->bytes_in;
+    if (now_ms - r->taken_ms >= s->write_timeout_ms) {
+        weir_node_add(r->worker->counters, WEIR_NC_TIMEOUT_WRITE, 1);
+        cut(r, "write_timeout");
+    } else if (now_ms - r->heard_ms >= s->idle_timeout_ms) {
+        weir_node_add(r->worker->counters, WEIR_NC_TIMEOUT_BODY, 1);
+        weir_request_body_timeout(r);
+    } else {
+        return false;
+    }
+    return true;
 }

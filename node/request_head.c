@@ -210,7 +210,10 @@ static bool add_forwarded(struct weir_request *r)
         if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO,
                              r->client->secure ? WEIR_STR("https") : WEIR_STR("http")))
             return false;
-    return append(r, WEIR_FIELD_VIA, r->head->version >= 11 ? WEIR_STR("1.1 weir") : WEIR_STR("1.0 weir"));
+    return append(r, WEIR_FIELD_VIA,
+                  r->head->version >= 20   ? WEIR_STR("2.0 weir")
+                  : r->head->version >= 11 ? WEIR_STR("1.1 weir")
+                                           : WEIR_STR("1.0 weir"));
 }
 
 static bool add_configured(struct weir_request *r)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const offers_h1[] = {"http/1.1"};
+static const char *const offers[] = {"h2", "http/1.1"};
 
 /* -- authorities, each file once -- */
 
@@ -61,8 +61,7 @@ static enum weir_tls_version version_of(enum weir_config_tls_version v)
 /* What is offered to a peer: HTTP/2 where it is wanted, nothing else where it must be. */
 static void offer(struct weir_tls_client_opts *opts, enum weir_config_switch http2)
 {
-    static const char *const all[] = {"h2", "http/1.1"};
-    opts->alpn = http2 == WEIR_CONFIG_OFF ? all + 1 : all;
+    opts->alpn = http2 == WEIR_CONFIG_OFF ? offers + 1 : offers;
     opts->alpn_count = http2 == WEIR_CONFIG_AUTO ? 2 : 1;
 }
 
@@ -91,8 +90,8 @@ static int make_server(struct weir_tls_config **out, const struct weir_config_se
                                         .pair_count = count,
                                         .min_version = version_of(s->tls.min_version),
                                         .client_certs = (enum weir_tls_client_certs)s->tls.client_certificates,
-                                        .alpn = offers_h1,
-                                        .alpn_count = sizeof offers_h1 / sizeof offers_h1[0],
+                                        .alpn = s->http2.enabled ? offers : offers + 1,
+                                        .alpn_count = s->http2.enabled ? 2 : 1,
                                         .tickets = !asks};
     int rv = asks ? roots_of(&opts.client_roots, known, s->tls.client_ca_file, err) : 0;
     if (rv == 0)

@@ -11,26 +11,26 @@
 
 /* X(id, built, reaction, words): what an issue to come builds. Once it is built, its line turns to true and nothing
  * else. REFUSE: ignoring the key would weaken security or change the routing. */
-#define WEIR_CONFIG_FEATURE_MAP(X)                         \
-    X(NODE, true, WARN, "the node")                        \
-    X(RETRY, true, WARN, "retries")                        \
-    X(BREAKER, true, WARN, "the circuit breaker")          \
-    X(HEALTH, true, WARN, "health checks")                 \
-    X(RATE_LIMIT, true, WARN, "rate limits")               \
-    X(SCALING, true, WARN, "adaptive pool sizes")          \
-    X(BALANCE, true, WARN, "load-aware endpoint choice")   \
-    X(REDIRECTS, true, WARN, "following redirects")        \
-    X(COMPRESSION, true, WARN, "compression")              \
-    X(DNS_CACHE, true, WARN, "the DNS cache switch")       \
-    X(ALERTS, true, WARN, "alerts")                        \
-    X(HTTP2, true, WARN, "HTTP/2 to providers")            \
-    X(HTTP2_SERVER, false, WARN, "HTTP/2 towards clients") \
-    X(CLUSTER, false, WARN, "the cluster")                 \
-    X(ANALYTICS, false, WARN, "analytics")                 \
-    X(COORDINATOR, false, WARN, "the coordinator")         \
-    X(TLS_CLIENT, true, REFUSE, "TLS to providers")        \
-    X(TLS_SERVER, true, REFUSE, "TLS listeners")           \
-    X(AUTH, false, REFUSE, "client authentication")        \
+#define WEIR_CONFIG_FEATURE_MAP(X)                        \
+    X(NODE, true, WARN, "the node")                       \
+    X(RETRY, true, WARN, "retries")                       \
+    X(BREAKER, true, WARN, "the circuit breaker")         \
+    X(HEALTH, true, WARN, "health checks")                \
+    X(RATE_LIMIT, true, WARN, "rate limits")              \
+    X(SCALING, true, WARN, "adaptive pool sizes")         \
+    X(BALANCE, true, WARN, "load-aware endpoint choice")  \
+    X(REDIRECTS, true, WARN, "following redirects")       \
+    X(COMPRESSION, true, WARN, "compression")             \
+    X(DNS_CACHE, true, WARN, "the DNS cache switch")      \
+    X(ALERTS, true, WARN, "alerts")                       \
+    X(HTTP2, true, WARN, "HTTP/2 to providers")           \
+    X(HTTP2_SERVER, true, WARN, "HTTP/2 towards clients") \
+    X(CLUSTER, false, WARN, "the cluster")                \
+    X(ANALYTICS, false, WARN, "analytics")                \
+    X(COORDINATOR, false, WARN, "the coordinator")        \
+    X(TLS_CLIENT, true, REFUSE, "TLS to providers")       \
+    X(TLS_SERVER, true, REFUSE, "TLS listeners")          \
+    X(AUTH, false, REFUSE, "client authentication")       \
     X(MODEL_ROUTES, false, REFUSE, "routing by model")
 
 #define WEIR_CONFIG_FEATURE_ENUM(id, built, reaction, words) WEIR_CONFIG_FEATURE_##id,

@@ -35,6 +35,10 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(DOWN_IDLE, "weir_downstream_connections", "state=\"idle\"", GAUGE, COUNT, WEIR_HELP_DOWN)                        \
     X(DOWN_RECEIVED, "weir_downstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from clients.")       \
     X(DOWN_SENT, "weir_downstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to clients.")                     \
+    X(DOWN_HTTP2, "weir_downstream_http2_connections_total", "", COUNTER, COUNT,                                       \
+      "Clients' connections that spoke HTTP/2.")                                                                       \
+    X(DOWN_HTTP2_CUT, "weir_downstream_http2_cut_total", "", COUNTER, COUNT,                                           \
+      "Of these, ended by weir for floods or broken framing.")                                                         \
     X(FD_HANDED_OVER, "weir_accepted_handed_over_total", "", COUNTER, COUNT,                                           \
       "Accepted descriptors handed to a less loaded worker.")                                                          \
     X(ACCEPT_FAILED, "weir_accept_failures_total", "", COUNTER, COUNT, "accept() calls that failed.")                  \

@@ -92,7 +92,7 @@ BAD_HEADS = [
     bad("lower-case-version", request(line="POST /v1/x http/1.1")),
     bad("version-of-three-digits", request(line="POST /v1/x HTTP/1.10")),
     bad("version-2", request(line="POST /v1/x HTTP/2.0"), (400, 505)),
-    bad("http2-preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 505)),
+    bad("http2-preface-not-quite", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r", (400, 505)),
     bad("method-with-colon", request(line="PO:ST /v1/x HTTP/1.1")),
     bad("target-relative", request(line="POST v1/x HTTP/1.1")),
     bad("target-star-of-get", request(line="GET * HTTP/1.1", body=b"")),
