@@ -1,15 +1,17 @@
-"""An HTTP/2 upstream under the test's control: what it answers, when, and what it does to its connections."""
+"""HTTP/2 under the test's control: an upstream (what it answers, when, what it does to its connections) and a client."""
 
 import socket
 import threading
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
+    InformationalResponseReceived,
     RequestReceived,
+    ResponseReceived,
     StreamEnded,
     StreamReset,
     TrailersReceived,
@@ -17,7 +19,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from http1 import BOUND_S
+from http1 import BOUND_S, Client, Closed, Response
 from hyperframe.frame import GoAwayFrame
 
 
@@ -274,3 +276,139 @@ class Upstream2:
         for wire in self.wires:
             wire.close()
         assert not self.errors, f"the scripted upstream failed: {self.errors!r}"
+
+
+class Answer(Response):
+    """As it comes: `done` when the stream is over, `reset` with the peer's code if it was cut off."""
+
+    def __init__(self):
+        super().__init__(None, "", "HTTP/2", [])
+        self.done = False
+        self.reset = None
+
+
+class Client2:
+    """One connection with many streams; reads only when it is asked to wait for something."""
+
+    def __init__(self, port, tls=None, window=None, streams_max=None, host="127.0.0.1"):
+        if tls is not None:
+            tls.set_alpn_protocols(["h2"])
+        self.wire = Client(port, host, tls=tls)
+        if tls is not None:
+            assert self.wire.sock.selected_alpn_protocol() == "h2"
+        self.sock = self.wire.sock
+        as_told = {"validate_outbound_headers": False, "normalize_outbound_headers": False}
+        self.conn = H2Connection(H2Configuration(client_side=True, header_encoding="latin-1", **as_told))
+        if window is not None:
+            self.conn.local_settings = Settings(client=True, initial_values={SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self.conn.initiate_connection()
+        self.answers = {}
+        self.paused = set()  # streams whose windows are not opened again
+        self.goaway = None
+        self.scheme = "https" if tls is not None else "http"
+        self.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def reset_all(self):
+        self.wire.sock = self.sock
+        self.wire.reset()
+
+    def flush(self):
+        data = self.conn.data_to_send()
+        if data:
+            self.sock.sendall(data)
+
+    def fields(self, method, target, headers=(), host="test.example"):
+        first = [(":method", method), (":scheme", self.scheme), (":authority", host), (":path", target)]
+        return [*first, *((n.lower(), v) for n, v in headers)]
+
+    def ask(self, method, target, headers=(), body=None, end=True, raw=None):
+        """Begins a request, and sends its body as far as the windows go; returns its stream's number."""
+        number = self.conn.get_next_available_stream_id()
+        self.answers[number] = Answer()
+        self.conn.send_headers(number, raw or self.fields(method, target, headers), end_stream=body is None and end)
+        self.flush()
+        if body is not None:
+            self.send(number, body, end)
+        return number
+
+    def send(self, number, data, end=False):
+        while data:
+            n = min(self.conn.local_flow_control_window(number), self.conn.max_outbound_frame_size, len(data))
+            if n > 0:
+                self.conn.send_data(number, data[:n])
+                data = data[n:]
+                self.flush()
+            elif self.answers[number].done:
+                return
+            else:
+                self.read()
+        if end:
+            self.conn.end_stream(number)
+            self.flush()
+
+    def trailers(self, number, fields):
+        self.conn.send_headers(number, fields, end_stream=True)
+        self.flush()
+
+    def cancel(self, number, code=ErrorCodes.CANCEL):
+        self.conn.reset_stream(number, code)
+        self.flush()
+
+    def read(self):
+        data = self.sock.recv(65536)
+        if not data:
+            raise Closed("the connection ended")
+        for event in self.conn.receive_data(data):
+            self.take(event)
+        self.flush()
+
+    def take(self, event):
+        a = self.answers.get(getattr(event, "stream_id", None))
+        if isinstance(event, InformationalResponseReceived):
+            interim = Answer()
+            interim.status, interim.headers = int(event.headers[0][1]), event.headers[1:]
+            a.interim.append(interim)
+        elif isinstance(event, ResponseReceived):
+            a.status, a.headers = int(event.headers[0][1]), event.headers[1:]
+        elif isinstance(event, DataReceived):
+            a.body += event.data
+            if event.stream_id not in self.paused:
+                self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, TrailersReceived):
+            a.trailers = event.headers
+        elif isinstance(event, StreamEnded):
+            a.done = True
+        elif isinstance(event, StreamReset) and a is not None:
+            a.done, a.reset = True, event.error_code
+        elif isinstance(event, ConnectionTerminated):
+            self.goaway = event.error_code
+            self.conn.state_machine.state = ConnectionState.CLIENT_OPEN  # streams that are open go on
+
+    def until(self, condition):
+        while not condition():
+            self.read()
+
+    def response(self, number):
+        a = self.answers[number]
+        self.until(lambda: a.done)
+        if a.reset is not None:
+            raise Closed(f"stream {number} was reset: {a.reset}")
+        return a
+
+    def request(self, method, target, headers=(), body=None):
+        return self.response(self.ask(method, target, headers, body))
+
+    def get(self, target, headers=()):
+        return self.request("GET", target, headers)
+
+    def post(self, target, body=b"", headers=()):
+        return self.request("POST", target, headers, body)
