@@ -8,6 +8,10 @@
 #include "node/node.h"
 #include "node/request.h"
 
+/* Uploads on one connection that may stall, each with a full window, before others on it stall too: what a client may
+ * make the node keep is as much. */
+#define STREAMS_STALLED 4u
+
 /* A connection that makes no progress is looked at this often per clock: it is ended at most a quarter late. */
 #define LOOKS_PER_CLOCK 4u
 
@@ -268,8 +272,8 @@ static struct weir_codec *make_codec(struct weir_client *c)
     weir_h2_options_init(&options, true);
     options.streams_max = config->http2.max_concurrent_streams;
     options.stream_window = (uint32_t)config->http2.stream_window_bytes;
-    if (options.conn_window < options.stream_window)
-        options.conn_window = options.stream_window;
+    uint64_t conn_window = (uint64_t)options.stream_window * STREAMS_STALLED;
+    options.conn_window = conn_window < INT32_MAX ? (uint32_t)conn_window : INT32_MAX;
     options.resets_per_second_max = config->http2.resets_per_second_max;
     return weir_h2_server_new(&c->worker->limits, &options, &codec_events, c, &c->conn.out);
 }

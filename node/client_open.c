@@ -37,7 +37,7 @@ static void wait_for_first(struct weir_client *c);
 static void begin_plain(struct weir_client *c, const uint8_t *p, size_t n)
 {
     size_t seen = n < PREFACE_LEN ? n : PREFACE_LEN;
-    bool like = speaks_http2(c) && memcmp(p != NULL ? p : (const uint8_t *)preface, preface, seen) == 0;
+    bool like = speaks_http2(c) && (n == 0 || memcmp(p, preface, seen) == 0);
     if (!speaks_http2(c) || (n > 0 && !like) || seen == PREFACE_LEN) {
         free(c->opening);
         c->opening = NULL;

@@ -176,6 +176,7 @@ void weir_pool_settle(struct weir_pool *p, struct weir_provider *pr)
     struct weir_pool_shelf *shelf = &weir_pool_local_of(p, pr)->shelf;
     uint32_t n = 0;
     struct weir_pool_place *place;
+    weir_pool_shared_settle(p, pr);
     /* Each step covers one more waiter by a dial, ends its wait, or leaves it to others and goes on to the next. */
     while ((place = weir_pool_uncovered_at(shelf, n)) != NULL) {
         struct weir_pool_waiter *w = weir_pool_waiter_of(place);
@@ -219,6 +220,10 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
     weir_list_init(&w->place.link);
     for (;;) {
         *c = weir_pool_shared_take(p, w->wanted);
+        if (*c != NULL && w->place.demand->waiting > 0) {
+            weir_pool_shared_offer(p, *c); /* older ones first: it was refused to them while too many were open */
+            *c = weir_pool_shared_take(p, w->wanted);
+        }
         if (*c == NULL && (!w->place.fresh || parked_will_do(p, w->wanted)))
             *c = weir_pool_conn_take_parked(p, w->wanted);
         if (*c != NULL) {

@@ -64,6 +64,8 @@ struct weir_provider *weir_pool_conn_end(struct weir_pool *p, struct weir_pool_c
 struct weir_pool_conn *weir_pool_shared_take(struct weir_pool *p, struct weir_endpoint *e);
 /* A shared connection has room, or is idle: it goes to those who wait here, is listed, parked or closed. */
 void weir_pool_shared_offer(struct weir_pool *p, struct weir_pool_conn *c);
+/* Who waits here for an endpoint with a shared connection that has room gets it: a limit may have been raised. */
+void weir_pool_shared_settle(struct weir_pool *p, struct weir_provider *pr);
 /* It was leased, or is about to be: listed while it may have room. */
 void weir_pool_shared_leased(struct weir_pool *p, struct weir_pool_conn *c);
 /* It ends. */

@@ -27,7 +27,9 @@ static void drain(struct weir_pool *p, struct weir_pool_conn *c)
 
 static bool takes_more(const struct weir_pool *p, const struct weir_pool_conn *c)
 {
-    return !c->draining && p->connector->slots(c) > 0 && weir_pool_conn_spent(p, c) == 0;
+    /* One that has just been opened serves whoever it was opened for, although its endpoint may have gone meanwhile. */
+    bool good = c->leases == 0 || weir_pool_conn_spent(p, c) == 0;
+    return good && !c->draining && p->connector->slots(c) > 0;
 }
 
 struct weir_pool_conn *weir_pool_shared_take(struct weir_pool *p, struct weir_endpoint *e)
@@ -42,7 +44,8 @@ struct weir_pool_conn *weir_pool_shared_take(struct weir_pool *p, struct weir_en
         struct weir_pool_conn *c = WEIR_CONTAINER(at, struct weir_pool_conn, in_open);
         if (takes_more(p, c))
             return c;
-        weir_list_remove(&c->in_open); /* weir_pool_slots brings it back */
+        if (p->connector->slots(c) == 0)
+            weir_list_remove(&c->in_open); /* weir_pool_slots brings it back; a limit may be raised without a word */
     }
     return NULL;
 }
@@ -71,7 +74,7 @@ static bool give_out(struct weir_pool *p, struct weir_pool_conn *c)
     bool ended = false;
     c->ended = &ended;
     while (!ended && takes_more(p, c)) {
-        bool used = c->leases > 0 && !p->connector->busy(c);
+        bool used = c->leases > 0 && !p->connector->busy(c) && !p->connector->lively(p->arg, c);
         struct weir_pool_place *place = weir_pool_first(&l->shelf, c->endpoint->slot, used);
         if (place == NULL)
             break;
@@ -110,10 +113,33 @@ void weir_pool_shared_offer(struct weir_pool *p, struct weir_pool_conn *c)
         return;
     if (!p->connector->busy(c))
         put_away(p, c);
-    else if (takes_more(p, c))
+    else if (!c->draining && p->connector->slots(c) > 0)
         list(p, c);
     else
         weir_list_remove(&c->in_open);
+}
+
+/* True: somebody got one, and others may be gone with it. */
+static bool serve_one(struct weir_pool *p, struct weir_pool_shelf *shelf)
+{
+    uint32_t waiting = shelf->waiting;
+    WEIR_LIST_EACH(at, &shelf->waiters)
+    {
+        struct weir_pool_waiter *w = weir_pool_waiter_of(WEIR_CONTAINER(at, struct weir_pool_place, link));
+        struct weir_pool_conn *c = weir_pool_shared_take(p, w->wanted);
+        if (c == NULL)
+            continue;
+        weir_pool_shared_offer(p, c);
+        return shelf->waiting < waiting; /* whoever was served may have changed the list */
+    }
+    return false;
+}
+
+void weir_pool_shared_settle(struct weir_pool *p, struct weir_provider *pr)
+{
+    struct weir_pool_shelf *shelf = &weir_pool_local_of(p, pr)->shelf;
+    while (serve_one(p, shelf))
+        continue;
 }
 
 void weir_pool_slots(struct weir_pool *p, struct weir_pool_conn *c)

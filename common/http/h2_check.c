@@ -279,6 +279,8 @@ const struct weir_malformed *weir_h2_check_request(struct weir_h2_stream *s, boo
     uint64_t max = s->h->limits->body_bytes_max;
     if (max > 0 && head->head.content_length > 0 && (uint64_t)head->head.content_length > max)
         return &weir_h1_body_large;
+    if (end && head->head.content_length > 0) /* RFC 9113 8.1.1: told before anything of it is passed on */
+        return &weir_h1_bad_framing;
     head->head.version = 20;
     head->head.has_body = !end;
     head->head.keep_alive = !s->h->draining;

@@ -133,6 +133,23 @@ def test_a_stalled_stream_stops_nobody_else(stage, start):
         assert c.response(n).body == big
 
 
+def test_a_stalled_upload_stops_nobody_else(stage, start):
+    stalled = stage.upstream(lambda wire, _: wire.hold())
+    node, connect = start({"stalled": stalled, "small": echo(stage)}, http_client={"retry": {"enabled": False}})
+    with connect() as c:
+        n = c.ask("POST", "/stalled/", end=False)
+        sent = 0
+        c.read()
+        while c.conn.local_flow_control_window(n) > 0:  # no more than it is given
+            piece = min(c.conn.local_flow_control_window(n), c.conn.max_outbound_frame_size)
+            c.conn.send_data(n, b"x" * piece)
+            sent += piece
+            c.flush()
+        assert sent >= 65535
+        for _ in range(10):
+            assert c.post("/small/", b"y" * 1000).status == 200
+
+
 def test_a_stream_that_takes_nothing_is_ended_alone(stage, start):
     big = b"x" * (4 << 20)
     upstream = stage.upstream([b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(big) + big])
@@ -197,7 +214,12 @@ def test_less_data_than_announced(stage, start):
         c.until(lambda: a.done)
         assert a.reset is not None or a.status == 400
         assert c.get("/").status == 200
-    assert all(r.body == b"" for r in upstream.requests)
+        n = c.ask("POST", "/none", [("content-length", "5")])  # and none at all, on a connection that is warm
+        a = c.answers[n]
+        c.until(lambda: a.done)
+        assert a.reset is not None or a.status == 400
+        assert c.get("/").status == 200
+    assert all(r.body == b"" and "/none" not in r.line.decode() for r in upstream.requests)
 
 
 def test_a_drain_lets_streams_end(mock, start):

@@ -22,6 +22,7 @@ static struct weir_pool_conn *open_thing(void *arg, struct weir_endpoint *e, con
         return NULL;
     }
     struct thing *t = calloc(1, sizeof *t);
+    t->carried_max = CARRIED_MOST;
     int n = ++alive, most = alive_max;
     while (n > most && !atomic_compare_exchange_weak(&alive_max, &most, n))
         continue;
@@ -76,6 +77,35 @@ static int thing_attach(void *arg, struct weir_pool_conn *c)
     return ((struct place *)arg)->refuse_attach ? WEIR_EIO : 0;
 }
 
+static uint32_t thing_places(void *arg, const struct weir_endpoint *e, const void *target)
+{
+    (void)arg;
+    (void)target;
+    return strncmp(e->id, "h2", 2) == 0 ? CARRIED_MOST : 1;
+}
+
+static bool thing_shared(const struct weir_pool_conn *c)
+{
+    return thing_places(NULL, c->endpoint, NULL) > 1;
+}
+
+static uint32_t thing_slots(const struct weir_pool_conn *c)
+{
+    const struct thing *t = WEIR_CONTAINER(c, const struct thing, pooled);
+    return t->carried_max > t->carried ? t->carried_max - t->carried : 0;
+}
+
+static bool thing_busy(const struct weir_pool_conn *c)
+{
+    return WEIR_CONTAINER(c, const struct thing, pooled)->carried > 0;
+}
+
+static bool thing_lively(void *arg, const struct weir_pool_conn *c)
+{
+    (void)arg;
+    return WEIR_CONTAINER(c, const struct thing, pooled)->lively;
+}
+
 static uint64_t place_now_us(void *arg)
 {
     return ++((struct place *)arg)->now_us;
@@ -97,6 +127,11 @@ static const struct weir_connector connector = {
     .attach = thing_attach,
     .now_ms = place_now_ms,
     .now_us = place_now_us,
+    .places = thing_places,
+    .shared = thing_shared,
+    .slots = thing_slots,
+    .busy = thing_busy,
+    .lively = thing_lively,
 };
 
 void world_open(unsigned workers)
@@ -121,6 +156,12 @@ void world_open(unsigned workers)
                                             .arg = &places[i]};
         pools[i] = &places[i].pool;
     }
+}
+
+void replace_end(unsigned i, const char *id)
+{
+    weir_endpoint_unref(ends[i]);
+    ends[i] = weir_endpoint_new(provider, id);
 }
 
 /* Moves what has been posted to the end of the inbox, in the order in which it was. */
@@ -188,6 +229,7 @@ void world_close(void)
 static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
 {
     WEIR_CONTAINER(w, struct wish, waiter)->got = c;
+    thing_of(c)->carried += c->shared;
 }
 
 static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
@@ -208,7 +250,10 @@ enum weir_pool_result ask(unsigned worker, struct wish *w, unsigned endpoint, bo
 {
     struct weir_err err;
     wish_init(w, endpoint, fresh);
-    return weir_pool_acquire(pools[worker], &w->waiter, &w->got, &err);
+    enum weir_pool_result result = weir_pool_acquire(pools[worker], &w->waiter, &w->got, &err);
+    if (result == WEIR_POOL_GRANTED)
+        thing_of(w->got)->carried += w->got->shared;
+    return result;
 }
 
 void opens(unsigned worker)

@@ -15,6 +15,8 @@ struct thing {
     bool disturbed;
     enum weir_endpoint_counter spent; /* what the connector says of it */
     uint32_t park_ms_max;             /* what it was told when it was parked last */
+    unsigned carried, carried_max;    /* requests on a shared one: counted as it is leased, given back by the test */
+    bool lively;
 };
 
 /* A worker. */
@@ -40,6 +42,10 @@ extern struct weir_pool *pools[PLACES_MAX];
 extern struct weir_provider *provider;
 extern struct weir_endpoint *ends[ENDS];
 extern _Atomic int alive, alive_max;
+/* What a shared thing carries at once; things to an endpoint whose id begins with "h2" are shared. */
+#define CARRIED_MOST 3u
+/* In the place of ends[i] another endpoint. */
+void replace_end(unsigned i, const char *id);
 
 /* A provider that allows 2 connections, 10 of them idle, and 10 requests in the queue. */
 void world_open(unsigned workers);

@@ -51,8 +51,10 @@ static void over(struct hope *h)
 
 static bool accepts(const struct hope *h, const struct weir_pool_conn *c)
 {
+    bool proven = c->shared && (WEIR_CONTAINER(c, const struct thing, pooled)->carried > 0 ||
+                                WEIR_CONTAINER(c, const struct thing, pooled)->lively);
     return (h->wish.waiter.place.endpoints >> c->endpoint->slot & 1) != 0 &&
-           !(h->wish.waiter.place.fresh && c->leases > 1);
+           !(h->wish.waiter.place.fresh && c->leases > 1 && !proven);
 }
 
 /* Whether o should have had the connection rather than h. One that is parked goes to who asks for its endpoint and
@@ -66,13 +68,15 @@ static bool comes_first(const struct hope *o, const struct hope *h, const struct
 static void leased(struct hope *h, struct weir_pool_conn *c)
 {
     for (unsigned i = 0; i < WISHES; i++) {
-        hold(hopes[i].state != LEASED || hopes[i].wish.got != c, "one connection is leased twice");
+        hold(hopes[i].state != LEASED || hopes[i].wish.got != c || c->shared, "one connection is leased twice");
         hold(!comes_first(&hopes[i], h, c), "a request was served before an older one of its worker");
     }
     hold(accepts(h, c), "a request got a connection that it does not accept");
     hold(c->pool == pools[h->worker], "a connection was leased by a worker that does not have it");
     h->wish.got = c;
     h->state = LEASED;
+    thing_of(c)->carried++;
+    hold(!c->shared || thing_of(c)->carried <= thing_of(c)->carried_max, "one carries more than it takes");
 }
 
 static void granted(struct weir_pool_waiter *w, struct weir_pool_conn *c)
@@ -90,12 +94,21 @@ static void failed(struct weir_pool_waiter *w, const struct weir_err *err)
     over(h);
 }
 
+/* Of those that share a connection one counts. */
+static bool is_first_on(unsigned i)
+{
+    for (unsigned k = 0; k < i; k++)
+        if (hopes[k].state == LEASED && hopes[k].wish.got == hopes[i].wish.got)
+            return false;
+    return true;
+}
+
 static void check_ledger(void)
 {
     unsigned waiting = 0, leases = 0;
     for (unsigned i = 0; i < WISHES; i++) {
         waiting += hopes[i].state == WAITING;
-        leases += hopes[i].state == LEASED;
+        leases += hopes[i].state == LEASED && is_first_on(i);
     }
     hold(provider->waiting == waiting, "the ledger miscounts who waits");
     hold((unsigned)alive <= provider->total, "there are connections without a slot");
@@ -175,12 +188,32 @@ static void event_give_back(bool good)
     struct hope *h = any(LEASED);
     if (h == NULL)
         return;
+    struct weir_pool_conn *c = h->wish.got;
+    struct weir_pool *pool = pools[h->worker];
     h->state = ASKING;
-    if (good)
-        weir_pool_release(pools[h->worker], h->wish.got);
-    else
-        weir_pool_discard(pools[h->worker], h->wish.got, WEIR_EC_CLOSED_FAILED);
+    thing_of(c)->carried--;
+    if (!good) {
+        for (unsigned i = 0; i < WISHES; i++)
+            if (hopes[i].state == LEASED && hopes[i].wish.got == c)
+                over(&hopes[i]); /* a connection's end is that of all it carries */
+        weir_pool_discard(pool, c, WEIR_EC_CLOSED_FAILED);
+    } else if (c->shared) {
+        thing_of(c)->lively = upto(2) == 0;
+        weir_pool_slots(pool, c);
+    } else {
+        weir_pool_release(pool, c);
+    }
     over(h);
+}
+
+/* The peer of a shared one says how many it takes; 0: none any more. */
+static void event_limit_of_one_changes(void)
+{
+    struct hope *h = any(LEASED);
+    if (h == NULL || !h->wish.got->shared)
+        return;
+    thing_of(h->wish.got)->carried_max = upto(CARRIED_MOST + 2);
+    weir_pool_slots(pools[h->worker], h->wish.got);
 }
 
 static void event_dial_ends(bool good)
@@ -228,7 +261,7 @@ static void event_endpoint_changes(void)
 {
     unsigned i = upto(ENDS);
     struct weir_endpoint *old = ends[i];
-    ends[i] = weir_endpoint_new(provider, "http://c:1");
+    ends[i] = weir_endpoint_new(provider, upto(2) == 0 ? "http://c:1" : "h2://c:1");
     hold(ends[i] != NULL, "no slot is left");
     old->retired = true;
     settle_all();
@@ -252,6 +285,8 @@ static void event(void)
         event_parked_one_breaks();
     else if (dice < 97)
         upto(2) == 0 ? event_limits_change() : event_endpoint_changes();
+    else if (dice < 98)
+        event_limit_of_one_changes();
     else if (dice < 99)
         places[upto(WORKERS)].refuse_open ^= true;
     else
@@ -275,13 +310,28 @@ static void nothing_under_way(void)
     check_ledger();
 }
 
+static bool has_room(struct weir_pool_conn *c)
+{
+    return c->shared && !c->draining && thing_of(c)->carried < thing_of(c)->carried_max && !c->endpoint->retired &&
+           provider->total <= provider->total_max && (provider->idle_max > 0 || c->leases == 0);
+}
+
 /* With no message and no dial under way, nobody may wait for what is there. */
 static void check_nobody_is_forgotten(void)
 {
+    /* What a shared one refused while too many were open it gives out at its next event. */
+    for (unsigned w = 0; w < WORKERS; w++)
+        weir_pool_settle(pools[w], provider);
+    nothing_under_way();
     if (provider->waiting == 0)
         return;
     hold(provider->total >= provider->total_max, "a request waits though a connection may be opened");
     hold(provider->idle == 0, "a request waits though a connection is idle");
+    for (unsigned i = 0; i < WISHES; i++)
+        for (unsigned k = 0; k < WISHES; k++)
+            hold(hopes[i].state != WAITING || hopes[k].state != LEASED || hopes[i].worker != hopes[k].worker ||
+                     !has_room(hopes[k].wish.got) || hopes[i].wish.waiter.wanted != hopes[k].wish.got->endpoint,
+                 "a request waits though a shared connection has room");
 }
 
 static void come_to_rest(void)
@@ -313,6 +363,10 @@ static void round_of(uint64_t number)
     rng = (struct weir_rng){number};
     memset(hopes, 0, sizeof hopes);
     world_open(WORKERS);
+    if (seed % 2 == 0)
+        replace_end(1, "h2://b:1");
+    if (seed % 4 == 0)
+        replace_end(0, "h2://a:1");
     provider->total_max = 1 + upto(TOTAL_MOST);
     provider->idle_max = upto(TOTAL_MOST);
     provider->queued_max = 1 + upto(WISHES);
