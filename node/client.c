@@ -250,8 +250,10 @@ static void busy(struct weir_codec *codec)
 static void closed(struct weir_codec *codec, const struct weir_reset *why)
 {
     struct weir_client *c = codec->owner;
-    if (c->http2 && why->reason == WEIR_RESET_PROTOCOL)
+    if (c->http2 && why->reason == WEIR_RESET_PROTOCOL) {
         weir_node_add(c->worker->counters, WEIR_NC_DOWN_HTTP2_CUT, 1);
+        weir_node_tell_cut(c->worker->node, c->worker->log, c->worker->reactor.now_ms, c->peer_text, why->detail);
+    }
     weir_client_end(c, c->reset || c->end_is_all || why->reason == WEIR_RESET_INTERNAL);
 }
 

@@ -23,8 +23,12 @@ struct weir_node {
                                                server.max_connections holds over them */
     struct weir_node_counters control_counters;               /* control's own */
     _Atomic uint64_t handshakes_told_ms[WEIR_TLS_FAIL_COUNT]; /* see weir_node_tell_handshake */
+    _Atomic uint64_t cut_told_ms;                             /* see weir_node_tell_cut */
 };
 
+/* A client was cut off for a flood, or for breaking HTTP/2: said at most once a minute. Any worker's thread. */
+void weir_node_tell_cut(struct weir_node *node, struct weir_log_producer *log, uint64_t now_ms, const char *client,
+                        const char *reason);
 /* A client's handshake failed: said at most once a minute for each reason, since everybody may come and fail; the rest
  * is counted. Any worker's thread. */
 void weir_node_tell_handshake(struct weir_node *node, struct weir_log_producer *log, uint64_t now_ms,

@@ -296,6 +296,7 @@ def test_floods_are_cut_off(stage, start, kind):
                     FLOODS[kind](c)
             assert other.get("/").status == 200
         wait_for(lambda: node.metric("weir_downstream_http2_cut_total") == 3, "the floods to be counted")
+        assert node.wait_only_events("client_cut_off")[0]["client"] == "127.0.0.1"
         assert sanitized() or node.resident_bytes() - before < 32 << 20
 
 
