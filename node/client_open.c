@@ -74,7 +74,7 @@ static void first_event(struct weir_stream *s)
 static void wait_for_first(struct weir_client *c)
 {
     enum weir_client_phase phase = c->opening_len > 0 ? WEIR_CLIENT_OPENING : WEIR_CLIENT_IDLE;
-    if (c->phase != phase) /* a preface in pieces has one clock */
+    if (phase == WEIR_CLIENT_IDLE || c->phase != phase) /* a preface in pieces has one clock */
         weir_client_set_phase(c, phase);
     c->stream->event = first_event;
 }
