@@ -205,10 +205,21 @@ void weir_worker_ended_something(struct weir_worker *w)
     }
     if (w->accept_held && !full(w))
         hold_accepting(w, false);
-    if (w->draining && proxy_clients(w) == 0 && w->request_count == 0 && !atomic_exchange(&w->drained_posted, true)) {
+    if (w->draining && w->last_accepts.due_ms == WEIR_NEVER && proxy_clients(w) == 0 && w->request_count == 0 &&
+        !atomic_exchange(&w->drained_posted, true)) {
         w->drained.handle = w->node->worker_drained;
         weir_mailbox_post(w->node->control_mailbox, &w->drained);
     }
+}
+
+static void close_listeners(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct weir_worker *w = WEIR_CONTAINER(d, struct weir_worker, last_accepts);
+    for (unsigned i = 0; i < w->listener_count; i++)
+        if (w->listeners[i].serves_proxy)
+            weir_listener_close(&w->listeners[i].socket);
+    weir_worker_ended_something(w);
 }
 
 static void close_idle(struct weir_deadline *d, uint64_t now_ms)
@@ -239,10 +250,10 @@ static void drain(struct weir_message *m, void *receiver)
     w->draining = true;
     for (unsigned i = 0; i < w->listener_count; i++)
         if (w->listeners[i].serves_proxy)
-            weir_listener_close(&w->listeners[i].socket);
+            weir_listener_turn_away(&w->listeners[i].socket);
+    weir_reactor_deadline(&w->reactor, &w->last_accepts, w->reactor.now_ms + WEIR_LISTENER_LAST_MS);
     weir_reactor_deadline(&w->reactor, &w->drain_grace, w->reactor.now_ms + w->drain_grace_ms);
     weir_reactor_deadline(&w->reactor, &w->drain_timeout, w->reactor.now_ms + w->drain_timeout_ms);
-    weir_worker_ended_something(w);
 }
 
 static void stop(struct weir_message *m, void *receiver)
@@ -286,6 +297,7 @@ int weir_worker_init(struct weir_worker *w, struct weir_node *node, unsigned ind
     weir_list_init(&w->clients);
     weir_list_init(&w->upstreams);
     weir_deadline_init(&w->accept_retry, retry_accepting);
+    weir_deadline_init(&w->last_accepts, close_listeners);
     weir_deadline_init(&w->drain_grace, close_idle);
     weir_deadline_init(&w->drain_timeout, cut_off);
     w->pool = (struct weir_pool){.worker = index,
@@ -325,6 +337,7 @@ void weir_worker_close(struct weir_worker *w)
             close(w->listeners[i].fd);
     }
     weir_deadline_drop(&w->reactor.wheel, &w->accept_retry);
+    weir_deadline_drop(&w->reactor.wheel, &w->last_accepts);
     weir_deadline_drop(&w->reactor.wheel, &w->drain_grace);
     weir_deadline_drop(&w->reactor.wheel, &w->drain_timeout);
     weir_dns_close(&w->dns);

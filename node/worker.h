@@ -60,6 +60,7 @@ struct weir_worker {
     _Atomic bool drained_posted;
     bool drained_once; /* control's: it has told so at least once, so its listeners are closed */
     struct weir_deadline accept_retry;
+    struct weir_deadline last_accepts;  /* of a drain: the listeners are closed */
     struct weir_deadline drain_grace;   /* idle clients are closed */
     struct weir_deadline drain_timeout; /* everything is */
     uv_thread_t thread;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -169,6 +170,22 @@ void weir_listener_hold(struct weir_listener *l, bool held)
     l->held = held;
     if (!held)
         weir_poller_again(&l->reactor->poller, &l->source);
+}
+
+/* A filter sees segments from their TCP header on: SYN is bit 1 of the flags in byte 13 (RFC 9293 3.1). Where the
+ * kernel takes no filter, closing is as good as without. */
+void weir_listener_turn_away(struct weir_listener *l)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02 };
+    struct sock_filter drop_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {sizeof drop_syn / sizeof drop_syn[0], drop_syn};
+    if (l->open)
+        setsockopt(l->source.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 void weir_listener_close(struct weir_listener *l)

@@ -20,6 +20,8 @@
 #define WEIR_ACCEPT_TURN_MAX 64
 /* Out of descriptors: so long until the next try. */
 #define WEIR_ACCEPT_RETRY_MS 100
+/* What the handshakes under way are given to end: a round trip to clients of the same region, with some to spare. */
+#define WEIR_LISTENER_LAST_MS 25
 
 /* Opens `count` non-blocking listening sockets on *addr into fds. Port 0 takes a free one, the same for all; *addr is
  * set to what was bound. An IPv6 wildcard takes IPv4 too. On failure nothing is open. Errors, all naming the address:
@@ -49,6 +51,10 @@ struct weir_listener {
 int weir_listener_start(struct weir_listener *l, struct weir_reactor *r, int fd);
 /* Leaves connections waiting in the kernel (held), or goes on with them. */
 void weir_listener_hold(struct weir_listener *l, bool held);
+/* Lets no new handshake begin, while those under way end and are accepted: to be called WEIR_LISTENER_LAST_MS before
+ * weir_listener_close where nothing may be lost. A client that comes now tries again and finds the port closed, or its
+ * next owner. Without it, whoever completes a handshake between the last accept and the close is reset. */
+void weir_listener_turn_away(struct weir_listener *l);
 /* Hands over every connection that the kernel has completed (they would be reset otherwise), held or not, then closes
  * the socket. Legal on one that was never started (all zero), and twice. */
 void weir_listener_close(struct weir_listener *l);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -188,6 +189,28 @@ START_TEST(test_no_descriptors_pauses_and_goes_on)
 }
 END_TEST
 
+START_TEST(test_whom_it_turns_away_is_neither_taken_nor_reset)
+{
+    open_one();
+    connect_clients(CLIENTS);
+    weir_listener_turn_away(&f.l);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(connect(fd, &f.addr.sa, weir_addr_len(&f.addr)), -1);
+    ck_assert_int_eq(errno, EINPROGRESS);
+    RUN_UNTIL(&f.r, f.accepted == CLIENTS);
+    weir_listener_close(&f.l);
+    ck_assert_uint_eq(f.accepted, CLIENTS);
+    struct pollfd p = {fd, POLLOUT, 0};
+    ck_assert_int_eq(poll(&p, 1, 0), 0);
+    ck_assert_int_eq(poll(&p, 1, -1), 1); /* its second SYN, a second later */
+    int error = 0;
+    socklen_t len = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    ck_assert_int_eq(error, ECONNREFUSED);
+    close(fd);
+}
+END_TEST
+
 START_TEST(test_close_takes_what_waits)
 {
     open_one();
@@ -227,5 +250,5 @@ END_TEST
 
 CHECK_MAIN("listener", setup, teardown, test_accepts_with_the_peers_address, test_takes_a_bounded_number_a_turn,
            test_workers_share_one_port, test_a_second_process_is_refused_by_name, test_an_address_that_is_not_ours,
-           test_no_descriptors_pauses_and_goes_on, test_close_takes_what_waits, test_closed_from_inside,
-           test_held_connections_wait)
+           test_no_descriptors_pauses_and_goes_on, test_close_takes_what_waits,
+           test_whom_it_turns_away_is_neither_taken_nor_reset, test_closed_from_inside, test_held_connections_wait)
