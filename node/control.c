@@ -82,9 +82,9 @@ static void on_reload_signal(uv_signal_t *handle, int number)
 
 static int take_snapshot(struct weir_control *c, struct weir_snapshot *s, struct weir_arena *a, bool ends)
 {
-    int rv = weir_take_snapshot(s, a, &c->node, c->view, c->reactor.lag_ms_max * 1000, ends);
+    int rv = weir_take_snapshot(s, a, &c->node, c->view, c->reactor.lag_us_max, ends);
     if (ends)
-        c->reactor.lag_ms_max = 0;
+        c->reactor.lag_us_max = 0;
     weir_alerting_to_gauges(&c->alerting, s->gauges);
     return rv;
 }

@@ -198,11 +198,9 @@ static uint32_t proxy_clients(const struct weir_worker *w)
 
 void weir_worker_ended_something(struct weir_worker *w)
 {
-    if (w->reactor.lag_ms_max > 0) {
-        if (w->reactor.lag_ms_max * 1000 > atomic_load_explicit(&w->lag_us_shown, memory_order_relaxed))
-            atomic_store_explicit(&w->lag_us_shown, w->reactor.lag_ms_max * 1000, memory_order_relaxed);
-        w->reactor.lag_ms_max = 0;
-    }
+    if (w->reactor.lag_us_max > atomic_load_explicit(&w->lag_us_shown, memory_order_relaxed))
+        atomic_store_explicit(&w->lag_us_shown, w->reactor.lag_us_max, memory_order_relaxed);
+    w->reactor.lag_us_max = 0;
     if (w->accept_held && !full(w))
         hold_accepting(w, false);
     if (w->draining && w->last_accepts.due_ms == WEIR_NEVER && proxy_clients(w) == 0 && w->request_count == 0 &&

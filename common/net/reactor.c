@@ -54,7 +54,7 @@ static void on_turn_start(void *arg)
 {
     struct weir_reactor *r = arg;
     weir_reactor_clock(r);
-    r->turn_ms = uv_now(&r->loop);
+    r->turn_us = r->now_us;
     weir_mailbox_drain(&r->mailbox);
 }
 
@@ -70,10 +70,10 @@ static bool on_turn_end(void *arg)
 static void on_before_poll(uv_prepare_t *prepare)
 {
     struct weir_reactor *r = prepare->data;
-    uint64_t turn_ms = uv_now(&r->loop) - r->turn_ms;
-    r->turn_ms = uv_now(&r->loop);
-    if (turn_ms > r->lag_ms_max)
-        r->lag_ms_max = turn_ms;
+    uint64_t now_us = weir_clock_us();
+    if (now_us - r->turn_us > r->lag_us_max)
+        r->lag_us_max = now_us - r->turn_us;
+    r->turn_us = now_us;
 }
 
 static void on_mail(struct weir_mailbox *mb)
@@ -137,7 +137,7 @@ int weir_reactor_init(struct weir_reactor *r, struct weir_err *err)
     uv_timer_init(&r->loop, &r->timer);
     uv_prepare_init(&r->loop, &r->before_poll);
     r->timer.data = r->before_poll.data = r;
-    r->turn_ms = uv_now(&r->loop);
+    r->turn_us = weir_clock_us();
     uv_prepare_start(&r->before_poll, on_before_poll);
     return WEIR_OK;
 }
@@ -145,7 +145,7 @@ int weir_reactor_init(struct weir_reactor *r, struct weir_err *err)
 void weir_reactor_run(struct weir_reactor *r)
 {
     uv_update_time(&r->loop); /* what passed since init was not a turn */
-    r->turn_ms = uv_now(&r->loop);
+    r->turn_us = weir_clock_us();
     uv_run(&r->loop, UV_RUN_DEFAULT);
 }
 

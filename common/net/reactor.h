@@ -32,14 +32,14 @@ struct weir_reactor {
     uv_timer_t timer;         /* wakes the loop for the wheel; re-armed only for an earlier deadline */
     uv_prepare_t before_poll; /* measures the turn */
     uint64_t timer_ms;        /* what the timer is armed to; WEIR_NEVER: not, 0: it has fired in this turn */
-    uint64_t turn_ms;         /* when the turn began, by the loop's clock */
+    uint64_t turn_us;         /* when the turn began */
     struct weir_list dirty;   /* weir_outbox.dirty of every sender to flush at the end of the turn */
     struct weir_outbox_pool *outbox_pool;
     uint8_t *read_buffer;  /* WEIR_READ_BUFFER_BYTES; content is valid inside one source's turn */
     bool read_buffer_lent; /* a dirty outbox refers to it: settled by whoever reads next, or ends its run */
     uint64_t now_ms;       /* CLOCK_MONOTONIC, as of the start of the turn */
     uint64_t now_us;
-    uint64_t lag_ms_max; /* longest turn since it was last read and zeroed */
+    uint64_t lag_us_max; /* longest turn since it was last read and zeroed */
     void *user;          /* the worker, for callbacks that hold only the reactor */
 };
 
