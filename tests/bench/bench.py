@@ -11,11 +11,15 @@ import tempfile
 
 import procs
 import report
+import report_tls
 import row_cpu
+import row_distance
+import row_handshakes
 import row_latency
 import row_limit
 import row_memory
 import row_pooling
+import row_secure
 import row_storm
 import row_stream
 from proxies import Starter
@@ -23,7 +27,7 @@ from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
-ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm")
+ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "distance")
 
 
 def say(text):
@@ -96,14 +100,22 @@ def measure(args, starter, names):
         with Wire(starter.tools) as wire, wire.far_origin() as origin:
             result = row_pooling.run_guide(starter, origin, 32, 5, args.seconds, say, "origin 50 ms away")
         yield "guide_far", result, report.guide(result)
-
-
     if "limit" in args.only and "weir" in names:
         result = row_limit.run(starter, args.build, 5 if args.quick else 130, say)
         yield "limit", result, report.limit(result)
     if "storm" in args.only and "weir" in names:
         result = row_storm.run(starter, args.build, 2 if args.quick else 12, say)
         yield "storm", result, report.storm(result)
+    if "secure" in args.only:
+        result = row_secure.run(starter, names, args.clients[0], args.rounds, args.seconds, say)
+        yield "secure", result, report_tls.secure(result)
+    if "handshakes" in args.only:
+        result = row_handshakes.run(starter, names, args.seconds, 100 if args.quick else 1000, say)
+        yield "handshakes", result, report_tls.handshakes(result)
+    if "distance" in args.only and "weir" in names:
+        with Wire(starter.tools) as wire:
+            result = row_distance.run(starter, wire, 3 if args.quick else 10, say)
+        yield "distance", result, report_tls.distance(result)
 
 
 def machine():
@@ -135,7 +147,7 @@ def main():
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1)
             f.write("\n")
-    found = report.targets(results)
+    found = report.targets(results) + report_tls.targets(results)
     if found:
         print(report.target_table(found))
     say(f"\nwritten to {args.json}")

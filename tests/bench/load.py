@@ -24,9 +24,9 @@ def summary(values):
 class Wrk(Process):
     """As much load as `clients` connections make, for `seconds`."""
 
-    def __init__(self, port, clients, seconds, path="/"):
+    def __init__(self, port, clients, seconds, path="/", scheme="http"):
         super().__init__(["wrk", "-t", "1", "-c", str(clients), "-d", f"{seconds}s", "--timeout", "10s",
-                          f"http://127.0.0.1:{port}{path}"], Core.load)
+                          f"{scheme}://127.0.0.1:{port}{path}"], Core.load)
         self.seconds = seconds
 
     def requests(self):
@@ -37,6 +37,23 @@ class Wrk(Process):
         found = re.search(r"(\d+) requests in", out)
         if found is None or int(found.group(1)) == 0:
             raise BenchError(f"wrk made no requests:\n{out}")
+        return int(found.group(1))
+
+
+class H2Load(Process):
+    """As much load as `clients` HTTP/2 connections over TLS make with `streams` requests at once each."""
+
+    def __init__(self, port, clients, streams, seconds):
+        super().__init__(["h2load", "-t", "1", "-c", str(clients), "-m", str(streams), "-D", str(seconds),
+                          f"https://127.0.0.1:{port}/"], Core.load)
+        self.seconds = seconds
+
+    def requests(self):
+        """Wait for its end. Every request must have been answered with a 2xx."""
+        out = self.finish(self.seconds + 15)
+        found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
+        if found is None or int(found.group(1)) == 0 or any(int(n) for n in found.groups()[1:]):
+            raise BenchError(f"h2load met errors:\n{out}")
         return int(found.group(1))
 
 

@@ -112,13 +112,13 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for_port(port, process, timeout_s=10):
+def wait_for_port(port, process, timeout_s=10, address="127.0.0.1"):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if not process.running():
             raise BenchError(f"{process.name} ended at its start")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((address, port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.02)

@@ -2,7 +2,9 @@
 
 Every configuration is written for the comparison to be fair: connections are reused without a limit on their number
 or requests, idle clients are kept for an hour, and X-Forwarded-For, X-Forwarded-Proto, Via and X-Request-Id are sent
-to the upstream. With access logs on, each writes its own usual line a request to a file, buffered where it can be.
+to the upstream. `front` is what clients speak and `back` what the upstream does: h1 (plain), h1s or h2s (over TLS, with
+each program's own choice of ciphers, and the upstream's certificate checked). With access logs on, each writes its own
+usual line a request to a file, buffered where it can be.
 """
 
 import json
@@ -10,6 +12,7 @@ import os
 import shutil
 
 from procs import BenchError, Core, Process, free_port, get_json, wait_for_port
+from secure import SERVER_NAME
 
 CLIENTS_MAX = 8000  # twice what is held at once; each client may have one upstream connection
 HOUR_S = 3600
@@ -62,7 +65,8 @@ http {{
         keepalive_timeout {hour}s;
     }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} {listen} backlog=4096;
+        {certificate}
         proxy_http_version 1.1;
         proxy_read_timeout {hour}s;
         proxy_set_header Connection "";
@@ -71,11 +75,20 @@ http {{
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header X-Request-Id $request_id;
         proxy_set_header Via "1.1 nginx";
-        location / {{ proxy_pass http://origin; }}
-        location /stream {{ proxy_pass http://origin; proxy_buffering off; }}
+        {check}
+        location / {{ proxy_pass {scheme}://origin; }}
+        location /stream {{ proxy_pass {scheme}://origin; proxy_buffering off; }}
     }}
 }}
 """
+
+NGINX_CERTIFICATE = "ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {keys.cert}; ssl_certificate_key {keys.key};"
+NGINX_CHECK = ("proxy_ssl_verify on; proxy_ssl_trusted_certificate {keys.ca}; proxy_ssl_name {name}; "
+               "proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.2 TLSv1.3;")
+
+HAPROXY_BIND = {"h1": "", "h1s": "ssl crt {keys.bundle} alpn http/1.1", "h2s": "ssl crt {keys.bundle} alpn h2,http/1.1"}
+HAPROXY_SERVER = {"h1": "", "h1s": "ssl verify required ca-file {keys.ca} sni str({name}) verifyhost {name} alpn http/1.1",
+                  "h2s": "ssl verify required ca-file {keys.ca} sni str({name}) verifyhost {name} alpn h2"}
 
 HAPROXY = """
 global
@@ -94,14 +107,14 @@ defaults
     http-reuse always
     {log_use}
 frontend clients
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096 {bind}
     unique-id-format %[uuid()]
     unique-id-header X-Request-Id
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto http{s}
     http-request add-header Via "1.1 haproxy"
     default_backend origin
 backend origin
-    server origin {upstream}
+    server origin {upstream} {server}
 """
 
 
@@ -156,7 +169,7 @@ class Starter:
             raise BenchError(f"{error}\n{said}") from None
         return Proxy(name, process, port, out_path)
 
-    def _start_nginx(self, upstream, logs):
+    def _start_nginx(self, upstream, logs, front="h1", back="h1", keys=None):
         folder = self._folder("nginx")
         port = free_port()
         access_path = os.path.join(folder, "access.log")
@@ -164,25 +177,34 @@ class Starter:
         config = os.path.join(folder, "nginx.conf")
         with open(config, "w", encoding="utf-8") as f:
             f.write(NGINX.format(dir=folder, access_log=access, upstream=upstream, port=port, hour=HOUR_S,
-                                 clients=CLIENTS_MAX, descriptors=2 * CLIENTS_MAX))
+                                 clients=CLIENTS_MAX, descriptors=2 * CLIENTS_MAX,
+                                 listen={"h1": "", "h1s": "ssl", "h2s": "ssl http2"}[front],
+                                 certificate=NGINX_CERTIFICATE.format(keys=keys) if front != "h1" else "",
+                                 check=NGINX_CHECK.format(keys=keys, name=SERVER_NAME) if back != "h1" else "",
+                                 scheme="https" if back != "h1" else "http"))
         proxy = self._launch("nginx", folder, ["nginx", "-p", folder, "-e", "stderr", "-c", config], port)
         proxy.log_path = access_path
         return proxy
 
-    def _start_haproxy(self, upstream, logs):
+    def _start_haproxy(self, upstream, logs, front="h1", back="h1", keys=None):
         folder = self._folder("haproxy")
         port = free_port()
         config = os.path.join(folder, "haproxy.cfg")
         with open(config, "w", encoding="utf-8") as f:
             f.write(HAPROXY.format(log_target="log stdout format raw local0 info" if logs else "",
                                    log_use="log global\n    option httplog" if logs else "",
-                                   upstream=upstream, port=port, hour=HOUR_S, clients=CLIENTS_MAX))
+                                   upstream=upstream, port=port, hour=HOUR_S, clients=CLIENTS_MAX,
+                                   s="" if front == "h1" else "s",
+                                   bind=HAPROXY_BIND[front].format(keys=keys),
+                                   server=HAPROXY_SERVER[back].format(keys=keys, name=SERVER_NAME)))
         return self._launch("haproxy", folder, ["haproxy", "-db", "-f", config], port)
 
-    def _start_weir(self, upstream, logs, reuse=True, workers=1, rate_limit=None, urls=None, http_client=None):
+    def _start_weir(self, upstream, logs, reuse=True, workers=1, rate_limit=None, urls=None, http_client=None, front="h1",
+                    back="h1", keys=None):
         folder = self._folder("weir")
         port = free_port()
         config = os.path.join(folder, "weir.yaml")
+        scheme = "http" if back == "h1" else "https"
         model = {
             "server": {"listen": f"127.0.0.1:{port}", "workers": workers, "max_connections": CLIENTS_MAX,
                        "idle_timeout": HOUR_S},
@@ -193,9 +215,14 @@ class Starter:
                 "features": {"connection_reuse": reuse},
                 **(http_client or {}),
             },
-            "providers": {"origin": {"endpoints": [{"url": url} for url in urls or [f"http://{upstream}"]],
-                                     "rate_limit": rate_limit or {}}},
+            "providers": {"origin": {"endpoints": [{"url": url} for url in urls or [f"{scheme}://{upstream}"]],
+                                     "http2": "auto" if back == "h2s" else "off", "rate_limit": rate_limit or {}}},
         }
+        if front != "h1":
+            model["server"]["tls"] = {"certificates": [{"cert_file": keys.cert, "key_file": keys.key}]}
+            model["server"]["http2"] = {"enabled": front == "h2s"}
+        if back != "h1":
+            model["http_client"]["tls"] = {"ca_file": keys.ca, "server_name": SERVER_NAME}
         with open(config, "w", encoding="utf-8") as f:
             json.dump(model, f, indent=1)  # JSON is YAML
         proxy = self._launch("weir", folder, [self.weir_path, "-c", config], port)

@@ -19,7 +19,7 @@ def _text(cell):
     return str(cell)
 
 
-def _spread(numbers, digits=3):
+def spread(numbers, digits=3):
     """Median and quartiles."""
     if numbers is None:
         return "-"
@@ -27,8 +27,8 @@ def _spread(numbers, digits=3):
 
 
 def cpu(result):
-    rows = [[r["proxy"], r["us_per_request"], _spread(r["to_relay"]), _spread(r.get("to_haproxy")),
-             _spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in result["rows"]]
+    rows = [[r["proxy"], r["us_per_request"], spread(r["to_relay"]), spread(r.get("to_haproxy")),
+             spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in result["rows"]]
     logs = "on" if result["access_logs"] else "off"
     title = f"CPU per request, 2 x {result['clients']} clients, access logs {logs}: median (quartiles)"
     text = table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows)
@@ -38,7 +38,7 @@ def cpu(result):
 
 
 def latency(result):
-    rows = [[r["proxy"], _spread(r["p50_ms"]), _spread(r["p99_ms"]), r["errors"]] for r in result["rows"]]
+    rows = [[r["proxy"], spread(r["p50_ms"]), spread(r["p99_ms"]), r["errors"]] for r in result["rows"]]
     title = f"Latency in ms, {result['clients']} clients x {result['rate_per_client']} requests/s: median (quartiles)"
     return table(title, ["proxy", "p50", "p99", "errors"], rows)
 
@@ -107,7 +107,7 @@ def targets(results):
     """[(what, reached, limit, ok)] for weir, of what was measured."""
     found = []
     for result in results.get("cpu", []):
-        weir = _row(result, "weir")
+        weir = row_of(result, "weir")
         others = [weir[f"to_{o}"]["median"] for o in ("haproxy", "nginx") if f"to_{o}" in weir] if weir else []
         if others:
             # The better of the two is the one that weir costs most in terms of.
@@ -115,13 +115,13 @@ def targets(results):
             found.append((f"CPU to the better of the two, 2 x {result['clients']}, logs {logs}", max(others), 1.0,
                           max(others) <= 1.0))
     for key, what, limit in (("idle", "KB an idle client", 2.0), ("streams", "KB a stream", 12.0)):
-        weir = _row(results.get(key), "weir")
+        weir = row_of(results.get(key), "weir")
         if weir:
             found.append((what, weir["kb_each"], limit, weir["kb_each"] <= limit))
-    weir = _row(results.get("stream"), "weir")
+    weir = row_of(results.get("stream"), "weir")
     if weir:
         found.append(("ms until the upstream is closed", weir["cancel_max_ms"], 50.0, weir["cancel_max_ms"] <= 50))
-    weir = _row(results.get("reuse"), "weir")
+    weir = row_of(results.get("reuse"), "weir")
     if weir:
         found.append(("reuse in %, at least", weir["reuse_percent"], 99.9, weir["reuse_percent"] >= 99.9))
     for key in ("guide", "guide_far"):
@@ -141,7 +141,7 @@ def target_table(found):
     return table("weir against its figures", ["figure", "measured", "limit", ""], rows)
 
 
-def _row(result, name):
+def row_of(result, name):
     if result is None:
         return None
     return next((row for row in result["rows"] if row["proxy"] == name), None)

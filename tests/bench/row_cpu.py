@@ -12,16 +12,16 @@ CONTROL_OFF_MAX = 0.01
 WARM_UP_S = 1
 
 
-def measure_pair(candidate, floor, clients, seconds):
-    """One round: ((ns a request, requests) of the candidate, the same of the floor)."""
+def measure_pair(candidate, floor, clients, seconds, load=Wrk):
+    """One round, under load(port, clients, seconds) each: ((ns a request, requests) of the candidate, of the floor)."""
     pair = (candidate, floor)
     before = [p.process.cpu_ns() for p in pair]
-    loads = [Wrk(p.port, clients, seconds) for p in pair]
+    loads = [load(p.port, clients, seconds) for p in pair]
     try:
-        requests = [load.requests() for load in loads]
+        requests = [each.requests() for each in loads]
     finally:
-        for load in loads:
-            load.stop()
+        for each in loads:
+            each.stop()
     after = [p.process.cpu_ns() for p in pair]
     return [((b - a) / n, n) for a, b, n in zip(before, after, requests)]
 

@@ -34,13 +34,13 @@ def run_reuse(starter, names, clients, seconds, say):
     return {"clients": clients, "rows": rows}
 
 
-def run_guide(starter, origin, clients, rate, seconds, say, where):
+def run_guide(starter, origin, clients, rate, seconds, say, where, **options):
     """weir with pooling on and off at once, each at the same fixed rate: the guide's own table."""
     say(f"guide's table: {where}, {clients} clients x {rate} requests/s, {seconds} s")
     sides = {}
     try:
         for side, reuse in (("without", False), ("with", True)):
-            sides[side] = starter.start("weir", origin, reuse=reuse)
+            sides[side] = starter.start("weir", origin, reuse=reuse, **options)
         for side, proxy in sides.items():
             with FixedRate(proxy.port, clients, rate, WARM_UP_S, _log(starter, side)) as load:
                 load.outcome()
@@ -76,7 +76,7 @@ def _watch_memory(sides, loads):
     return peaks
 
 
-def _mean_connection_time_ms(before, after):
+def mean_connection_time_ms(before, after):
     """Of the requests between two readings: the metric itself is the mean since the start, warm-up included."""
     count = after["total_requests"] - before["total_requests"]
     total_ms = (after["avg_connection_time_ms"] * after["total_requests"]
@@ -90,7 +90,7 @@ def _column(before, after, outcome, peak_kb):
         "requests": outcome["total"],
         "errors": outcome["errors"],
         "error_percent": 100 * outcome["errors"] / outcome["total"],
-        "connection_time_ms": _mean_connection_time_ms(before["pool"], after["pool"]),
+        "connection_time_ms": mean_connection_time_ms(before["pool"], after["pool"]),
         "p50_ms": quantile(outcome["ms"], 0.5) if answered else None,
         "p99_ms": quantile(outcome["ms"], 0.99) if answered else None,
         "memory_peak_kb": peak_kb,

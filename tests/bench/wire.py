@@ -43,12 +43,16 @@ class Wire:
             raise
         return self
 
-    def far_origin(self):
+    def far(self, start):
+        """What start() starts, at the far end."""
         enter_namespace(f"/run/netns/{self.names[1]}")
         try:
-            return Origin(self.tools.path("origin"), FAR_ADDRESS, {})
+            return start()
         finally:
             enter_namespace(f"/run/netns/{self.names[0]}")
+
+    def far_origin(self):
+        return self.far(lambda: Origin(self.tools.path("origin"), FAR_ADDRESS, {}))
 
     def __exit__(self, *_):
         enter_namespace(f"/proc/self/fd/{self._home}")

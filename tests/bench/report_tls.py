@@ -1,0 +1,53 @@
+"""The tables of the rows with TLS and HTTP/2."""
+
+from report import guide, row_of, spread, table
+
+SPOKEN = {"h1": "HTTP/1.1", "h1s": "HTTP/1.1 over TLS", "h2s": "HTTP/2 over TLS"}
+GUIDE_SAVES_PERCENT = 90
+TLS_END_KB_MAX = 42
+
+
+def secure(result):
+    texts = []
+    for shape in result["shapes"]:
+        rows = [[r["proxy"], r["us_per_request"], spread(r["to_relay"]), spread(r.get("to_haproxy")),
+                 spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in shape["rows"]]
+        title = (f"CPU per request: clients {SPOKEN[shape['front']]}, upstream {SPOKEN[shape['back']]}, "
+                 f"2 x {result['clients']} clients")
+        texts.append(table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows))
+    return "\n".join(texts)
+
+
+def handshakes(result):
+    kinds = [k for k in result["rows"][0]["us"] if k != "plain"]
+    rows = [[f"{r['proxy']}, {r['key']}", *(f"{r['us'][k]:.0f}" for k in kinds),
+             *(f"{1e6 / r['us'][k]:.0f}" for k in kinds)] for r in result["rows"]]
+    text = table("A client's TLS handshake", ["proxy, key", *(f"{k} us" for k in kinds), *(f"{k} /s" for k in kinds)], rows)
+    held = [[m["proxy"], m["1.2"], m["1.3"]] for m in result["memory_kb"]]
+    return text + "\n" + table(f"Memory of an idle TLS client, KB, {result['held']} held", ["proxy", "1.2", "1.3"], held)
+
+
+def distance(result):
+    rows = [[f"TLS {o['version']}, {'resumed' if o['resumed'] else 'full'}", o["set_up_ms"], o["cpu_us"], o["bytes"],
+             o["connections"], o["errors"]] for o in result["opened"]]
+    header = ["each request its own connection", "set-up ms", "CPU us", "bytes", "connections", "errors"]
+    return guide(result["guide"]) + "\n" + table("What resumption saves, TLS origin 50 ms away", header, rows)
+
+
+def targets(results):
+    found = []
+    for shape in results.get("secure", {}).get("shapes", []):
+        weir = row_of(shape, "weir")
+        others = [weir[f"to_{o}"]["median"] for o in ("haproxy", "nginx") if weir and f"to_{o}" in weir]
+        if others:
+            found.append((f"CPU to the better of the two, {shape['front']} to {shape['back']}", max(others), 1.0,
+                          max(others) <= 1.0))
+    for m in results.get("handshakes", {}).get("memory_kb", []):
+        if m["proxy"] == "weir":
+            found += [(f"KB a TLS {v} client", m[v], TLS_END_KB_MAX, m[v] <= TLS_END_KB_MAX) for v in ("1.2", "1.3")]
+    if "distance" in results:
+        g = results["distance"]["guide"]
+        saved = 100 * (1 - g["with"]["connection_time_ms"] / g["without"]["connection_time_ms"])
+        found.append(("% of connection set-up that pooling saves, at least", saved, GUIDE_SAVES_PERCENT,
+                      saved >= GUIDE_SAVES_PERCENT))
+    return found
