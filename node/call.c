@@ -96,11 +96,7 @@ static void fail_for_memory(struct weir_call *c)
 
 static struct weir_codec *make_codec(struct weir_call *c)
 {
-    struct weir_tls_info info;
-    bool http2 = c->opts.http2;
-    if (c->shaking)
-        http2 = weir_tls_info(c->conn.stream, &info) && info.alpn != NULL && strcmp(info.alpn, "h2") == 0;
-    if (!http2)
+    if (c->shaking ? !weir_tls_agreed(c->conn.stream, "h2") : !c->opts.http2)
         return weir_h1_client_new(&limits, &codec_events, c, &c->conn.out);
     struct weir_h2_options options;
     weir_h2_options_init(&options, false);

@@ -107,6 +107,15 @@ void weir_client_set_phase(struct weir_client *c, enum weir_client_phase phase)
     weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + phase_limit_ms(c));
 }
 
+/* HTTP/1.1: its request is answered for it, if there is one. */
+static void be_late(struct weir_client *c, void (*answer)(struct weir_request *r), const char *code)
+{
+    if (c->current != NULL)
+        answer(c->current);
+    else
+        weir_client_abort(c, code);
+}
+
 /* Bytes that it has been sent, or is to be, and has not acknowledged. Those that the kernel holds count, so a slow
  * reader with a large socket buffer is seen for what it is. */
 static uint64_t owed(const struct weir_client *c)
@@ -121,6 +130,16 @@ static bool is_to_send(const struct weir_client *c)
            (c->current == NULL || !weir_request_waits_for_100(c->current));
 }
 
+static bool any_head_is_late(const struct weir_client *c, uint64_t now_ms)
+{
+    WEIR_LIST_EACH(at, &c->requests)
+    {
+        if (weir_request_head_is_late(WEIR_CONTAINER(at, struct weir_request, in_client), now_ms))
+            return true;
+    }
+    return false;
+}
+
 /* Over HTTP/2 each stream is judged by itself, and the connection by whether it takes anything at all. A head that is
  * not whole holds up the connection: no frame of another stream may stand between its parts (RFC 9113 4.3). */
 static void look_at_streams(struct weir_client *c, uint64_t now_ms)
@@ -131,16 +150,11 @@ static void look_at_streams(struct weir_client *c, uint64_t now_ms)
         c->acked_ms = now_ms;
     c->acked = acked;
     weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + look_interval_ms(c));
-    const char *ends = now_ms - c->acked_ms >= s->write_timeout_ms ? "write_timeout" : NULL;
-    WEIR_LIST_EACH(at, &c->requests)
-    {
-        if (ends == NULL && weir_request_head_is_late(WEIR_CONTAINER(at, struct weir_request, in_client), now_ms))
-            ends = "header_timeout";
-    }
-    if (ends != NULL) {
-        weir_node_add(c->worker->counters, ends[0] == 'w' ? WEIR_NC_TIMEOUT_WRITE : WEIR_NC_TIMEOUT_HEAD, 1);
+    bool stuck = now_ms - c->acked_ms >= s->write_timeout_ms;
+    if (stuck || any_head_is_late(c, now_ms)) {
+        weir_node_add(c->worker->counters, stuck ? WEIR_NC_TIMEOUT_WRITE : WEIR_NC_TIMEOUT_HEAD, 1);
         c->reset = true;
-        weir_client_abort(c, ends);
+        weir_client_abort(c, stuck ? "write_timeout" : "header_timeout");
         return;
     }
     WEIR_LIST_EACH(at, &c->requests)
@@ -173,7 +187,7 @@ static void look_at_progress(struct weir_client *c, uint64_t now_ms)
         weir_client_abort(c, "write_timeout");
     } else if (now_ms - c->heard_ms >= s->idle_timeout_ms) {
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_BODY, 1);
-        weir_request_client_late(c, "body_timeout");
+        be_late(c, weir_request_body_timeout, "body_timeout");
     }
 }
 
@@ -205,7 +219,7 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
         return;
     case WEIR_CLIENT_HEAD:
         weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_HEAD, 1);
-        weir_request_client_late(c, "header_timeout");
+        be_late(c, weir_request_head_timeout, "header_timeout");
         return;
     case WEIR_CLIENT_BUSY:
         if (c->http2)

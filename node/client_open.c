@@ -83,8 +83,7 @@ static void wait_for_first(struct weir_client *c)
 
 static void begin_over_tls(struct weir_client *c, const struct weir_stream *s)
 {
-    struct weir_tls_info info;
-    weir_client_run(c, weir_tls_info(s, &info) && info.alpn != NULL && strcmp(info.alpn, "h2") == 0, NULL, 0);
+    weir_client_run(c, weir_tls_agreed(s, "h2"), NULL, 0);
 }
 
 static void shaken(struct weir_stream *s, int code, const struct weir_err *err)

@@ -110,19 +110,17 @@ static bool ask(struct weir_probe *p, const struct weir_addr *a, struct weir_err
 {
     struct weir_reactor *r = p->set->reactor;
     const struct weir_view_endpoint *e = p->endpoint;
-    const char *name = e->provider->config->http.tls.server_name;
     struct weir_call_opts opts = {.addr = a,
                                   .tcp = e->provider->tcp,
                                   .connect_only = e->provider->config->http.health.path == NULL,
                                   .http2 = e->provider->config->http2 == WEIR_CONFIG_ON,
                                   .fill = fill,
                                   .done = answered};
-    if (e->config->tls)
-        opts.tls = (struct weir_tls_opts){.config = e->provider->tls.own,
-                                          .pool = p->set->crypto,
-                                          .host = name != NULL ? name : e->config->host,
-                                          .sessions = e->rt->tls_sessions,
-                                          .stats = p->set->tls};
+    if (e->config->tls) {
+        opts.tls = weir_view_tls(e);
+        opts.tls.pool = p->set->crypto;
+        opts.tls.stats = p->set->tls;
+    }
     if (weir_call_begin(&p->call, r, &opts, err) != 0)
         return false;
     unsigned left = e->address_count - p->next_address + 1;

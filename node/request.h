@@ -167,9 +167,8 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down);
 void weir_request_malformed(struct weir_client *c, struct weir_exchange *down, const struct weir_malformed *why,
                             bool after_head);
 
-/* HTTP/1.1: the client did not send a whole head in time ("header_timeout"), or nothing more of the body
- * ("body_timeout"). */
-void weir_request_client_late(struct weir_client *c, const char *code);
+/* HTTP/1.1: the client did not send a whole head in time. */
+void weir_request_head_timeout(struct weir_request *r);
 /* The client sends nothing more of the body, though it may. */
 void weir_request_body_timeout(struct weir_request *r);
 /* HTTP/2: its head is not whole though it began server.header_timeout ago. */

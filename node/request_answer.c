@@ -233,16 +233,10 @@ static void prepare_late(struct weir_request *r, const char *code)
     r->client->conn.codec->ops->drain(r->client->conn.codec);
 }
 
-void weir_request_client_late(struct weir_client *c, const char *code)
+void weir_request_head_timeout(struct weir_request *r)
 {
-    if (c->current == NULL) {
-        weir_client_abort(c, code);
-    } else if (strcmp(code, "body_timeout") == 0) {
-        weir_request_body_timeout(c->current);
-    } else {
-        prepare_late(c->current, code);
-        weir_request_fail(c->current, 408, "header_timeout", "The request's head did not arrive in time.");
-    }
+    prepare_late(r, "header_timeout");
+    weir_request_fail(r, 408, "header_timeout", "The request's head did not arrive in time.");
 }
 
 /* Nothing can be said to the client any more: over HTTP/2 its stream ends, else the connection. */

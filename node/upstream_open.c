@@ -164,27 +164,20 @@ static void handshake_done(struct weir_stream *s, int code, const struct weir_er
         weir_upstream_open_failed(u, &why);
         return;
     }
-    bool http2 = weir_tls_info(s, &info) && info.alpn != NULL && strcmp(info.alpn, "h2") == 0;
     if (weir_tls_info(s, &info))
         weir_latency_observe(&e->local[u->worker->index].counters, WEIR_LATENCY_TLS, info.handshake_us,
                              weir_worker_now_us(u->worker));
     note_handshake(u, WEIR_TLS_FAIL_NONE, NULL);
     u->handshake = NULL;
-    opened(u, s, http2);
+    opened(u, s, weir_tls_agreed(s, "h2"));
 }
 
-/* Whom the peer must prove to be. A provider's client certificate is not shown where a redirect leads. */
 static int wrap(struct weir_upstream *u, struct weir_stream *plain)
 {
-    const struct weir_view_endpoint *t = u->target;
-    const char *name = t->provider->config->http.tls.server_name;
-    bool foreign = weir_endpoint_is_foreign(u->pooled.endpoint);
-    struct weir_tls_opts opts = {.config = foreign ? t->provider->tls.foreign : t->provider->tls.own,
-                                 .pool = u->worker->node->crypto,
-                                 .host = name != NULL && !foreign ? name : t->config->host,
-                                 .sessions = u->pooled.endpoint->tls_sessions,
-                                 .stats = &u->worker->node->tls_up,
-                                 .started = true};
+    struct weir_tls_opts opts = weir_view_tls(u->target);
+    opts.pool = u->worker->node->crypto;
+    opts.stats = &u->worker->node->tls_up;
+    opts.started = true;
     return weir_tls_wrap(&u->handshake, plain, &opts);
 }
 

@@ -81,6 +81,15 @@ static int set_addresses(struct weir_view *v, struct weir_view_endpoint *e, cons
     return 0;
 }
 
+struct weir_tls_opts weir_view_tls(const struct weir_view_endpoint *e)
+{
+    const char *name = e->provider->config->http.tls.server_name;
+    bool foreign = weir_endpoint_is_foreign(e->rt);
+    return (struct weir_tls_opts){.config = foreign ? e->provider->tls.foreign : e->provider->tls.own,
+                                  .host = name != NULL && !foreign ? name : e->config->host,
+                                  .sessions = e->rt->tls_sessions};
+}
+
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count)
 {

@@ -11,6 +11,7 @@
 #include "core/route.h"
 #include "net/addr.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "node/runtime.h"
 #include "node/tls_setup.h"
 
@@ -69,6 +70,9 @@ static inline struct weir_address_list weir_view_records(const struct weir_view_
 {
     return (struct weir_address_list){e->records, e->address_count};
 }
+/* How TLS with it begins, but for its pool and counters: whom the peer must prove to be, and what it is shown. A
+ * provider's client certificate is not shown where a redirect leads. */
+struct weir_tls_opts weir_view_tls(const struct weir_view_endpoint *e);
 /* Before it is published only: replaces one endpoint's addresses; those it had keep their records. WEIR_ENOMEM leaves
  * the old ones. */
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,

@@ -205,8 +205,7 @@ static void analytics_check(struct weir_config_reader *r)
 
 static void webhook_check(struct weir_config_reader *r)
 {
-    const char *url = r->c->alerting.webhook_url;
-    if (url != NULL)
+    if (r->c->alerting.webhook_url != NULL)
         return;
     const struct weir_config_alerts *lists[] = {&r->c->alerting.connection_pool, &r->c->alerts};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

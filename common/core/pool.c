@@ -76,26 +76,36 @@ static uint32_t seen_to(const struct weir_pool_demand *d)
     return own > d->dials ? own : d->dials;
 }
 
+static void count_waiting(struct weir_pool_shelf *s, struct weir_pool_demand *d, int32_t change)
+{
+    s->covered -= seen_to(d);
+    d->waiting += (uint32_t)change;
+    s->covered += seen_to(d);
+    s->waiting += (uint32_t)change;
+}
+
+static void count_dials(struct weir_pool_shelf *s, struct weir_pool_demand *d, int32_t change, uint32_t places)
+{
+    s->covered -= seen_to(d);
+    d->dials += (uint32_t)change;
+    d->places += change > 0 ? places : -places;
+    s->covered += seen_to(d);
+}
+
 void weir_pool_wait(struct weir_pool_shelf *s, struct weir_pool_place *p)
 {
     struct weir_list *after = s->waiters.prev;
     while (after != &s->waiters && WEIR_CONTAINER(after, struct weir_pool_place, link)->since_us > p->since_us)
         after = after->prev;
     weir_list_insert_after(after, &p->link);
-    s->covered -= seen_to(p->demand);
-    p->demand->waiting++;
-    s->covered += seen_to(p->demand);
-    s->waiting++;
+    count_waiting(s, p->demand, +1);
 }
 
 void weir_pool_unwait(struct weir_pool_shelf *s, struct weir_pool_place *p)
 {
     assert(!weir_list_empty(&p->link) && s->waiting > 0);
     weir_list_remove(&p->link);
-    s->covered -= seen_to(p->demand);
-    p->demand->waiting--;
-    s->covered += seen_to(p->demand);
-    s->waiting--;
+    count_waiting(s, p->demand, -1);
 }
 
 struct weir_pool_place *weir_pool_first(const struct weir_pool_shelf *s, unsigned endpoint, bool used)
@@ -113,19 +123,13 @@ struct weir_pool_place *weir_pool_first(const struct weir_pool_shelf *s, unsigne
 
 void weir_pool_dial_begins(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places)
 {
-    s->covered -= seen_to(d);
-    d->dials++;
-    d->places += places;
-    s->covered += seen_to(d);
+    count_dials(s, d, 1, places);
 }
 
 void weir_pool_dial_ends(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places)
 {
     assert(d->dials > 0 && d->places >= places);
-    s->covered -= seen_to(d);
-    d->dials--;
-    d->places -= places;
-    s->covered += seen_to(d);
+    count_dials(s, d, -1, places);
 }
 
 uint32_t weir_pool_uncovered(const struct weir_pool_shelf *s)

@@ -193,6 +193,12 @@ bool weir_tls_info(const struct weir_stream *s, struct weir_tls_info *info)
     return true;
 }
 
+bool weir_tls_agreed(const struct weir_stream *s, const char *protocol)
+{
+    struct weir_tls_info info;
+    return weir_tls_info(s, &info) && info.alpn != NULL && strcmp(info.alpn, protocol) == 0;
+}
+
 enum weir_tls_fail weir_tls_failed(const struct weir_stream *s)
 {
     return s->ops == &TLS_OPS ? (enum weir_tls_fail)tls_of(s)->why : WEIR_TLS_FAIL_NONE;

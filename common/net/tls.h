@@ -90,6 +90,8 @@ struct weir_tls_info {
 };
 /* Of an open stream; texts live as long as it does. False: it is not TLS, or not open. */
 bool weir_tls_info(const struct weir_stream *s, struct weir_tls_info *info);
+/* Whether both ends agreed on `protocol` (ALPN, RFC 7301). */
+bool weir_tls_agreed(const struct weir_stream *s, const char *protocol);
 /* Why the handshake failed, or the peer refused after it (TLS 1.3: a server judges the client's certificate when the
  * client is done). Legal until close. NONE for other streams. */
 enum weir_tls_fail weir_tls_failed(const struct weir_stream *s);
