@@ -24,7 +24,8 @@ def run(starter, names, clients, rounds, seconds, say):
     return {"clients": clients, "streams": STREAMS, "shapes": tables}
 
 
-def _load(proxy, front):
+def load_of(proxy, front):
+    """Makes the load of a port: what `front` says on the proxy's own, plain HTTP/1.1 elsewhere."""
     def make(port, clients, seconds):
         if front == "h2s" and port == proxy.port:
             return H2Load(port, clients, STREAMS, seconds)
@@ -42,10 +43,10 @@ def _run_shape(starter, names, keys, front, back, clients, rounds, seconds):
                 started.append(starter.start(name, plain if back == "h1" else secure, front=front, back=back, keys=keys))
             floor, proxies = started[0], dict(zip(names, started[1:]))
             for proxy in proxies.values():
-                measure_pair(proxy, floor, clients, WARM_UP_S, _load(proxy, front))
+                measure_pair(proxy, floor, clients, WARM_UP_S, load_of(proxy, front))
             for _ in range(rounds):
                 for name, proxy in proxies.items():
-                    samples[name].append(measure_pair(proxy, floor, clients, seconds, _load(proxy, front)))
+                    samples[name].append(measure_pair(proxy, floor, clients, seconds, load_of(proxy, front)))
         finally:
             for proxy in started:
                 proxy.stop()

@@ -2,6 +2,7 @@
 """Shows where a proxy's CPU goes: system calls a request (strace) and the functions of its own that cost most (perf).
 
     tests/bench/where.py [--proxies weir,haproxy,nginx,relay] [--clients 32] [--seconds 3] [--top 25]
+                         [--front h1|h1s|h2s] [--back h1|h1s|h2s]
 
 Neither tool is needed for the bench; what is not installed is left out. strace slows a program down many times: its
 counts are per request, its times are not shown.
@@ -18,8 +19,9 @@ import tempfile
 import procs
 import report
 from bench import ROOT
-from load import Wrk
 from proxies import Starter
+from row_secure import load_of
+from secure import Keys, SecureOrigin
 
 
 def main():
@@ -30,13 +32,15 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--top", type=int, default=25)
     parser.add_argument("--logs", action="store_true", help="with access logs")
+    parser.add_argument("--front", default="h1", choices=("h1", "h1s", "h2s"), help="what clients speak")
+    parser.add_argument("--back", default="h1", choices=("h1", "h1s", "h2s"), help="what the upstream speaks")
     args = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
             starter = Starter(procs.Tools(args.build), args.build, scratch)
             for name in args.proxies.split(","):
-                with starter.tools.origin() as origin, starter.start(name, origin, args.logs) as proxy:
-                    with Wrk(proxy.port, args.clients, 1) as load:
+                with start_origin(starter, args) as origin, start_proxy(starter, name, origin, args) as proxy:
+                    with load_of(proxy, args.front)(proxy.port, args.clients, 1) as load:
                         load.requests()
                     show_calls(proxy, args)
                     show_functions(proxy, args, scratch)
@@ -46,13 +50,25 @@ def main():
     return 0
 
 
+def start_origin(starter, args):
+    if args.back == "h1":
+        return starter.tools.origin()
+    return SecureOrigin(starter.scratch, Keys(starter.scratch), http2=args.back == "h2s")
+
+
+def start_proxy(starter, name, origin, args):
+    if name == "relay":
+        return starter.start(name, origin)
+    return starter.start(name, origin, args.logs, front=args.front, back=args.back, keys=Keys(starter.scratch))
+
+
 def show_calls(proxy, args):
     if shutil.which("strace") is None:
         return
     with tempfile.NamedTemporaryFile("r") as out:
         watch = procs.Process(["strace", "-f", "-c", "-o", out.name, "-p", str(proxy.process.pid)], procs.Core.load,
                               stderr=subprocess.DEVNULL)
-        with Wrk(proxy.port, args.clients, args.seconds) as load:
+        with load_of(proxy, args.front)(proxy.port, args.clients, args.seconds) as load:
             requests = load.requests()
         watch.stop()
         rows = []
@@ -70,7 +86,7 @@ def show_functions(proxy, args, scratch):
     if shutil.which("perf") is None:
         return
     data = os.path.join(scratch, "perf.data")
-    with Wrk(proxy.port, args.clients, args.seconds + 1) as load:
+    with load_of(proxy, args.front)(proxy.port, args.clients, args.seconds + 1) as load:
         subprocess.run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2999", "-p", str(proxy.process.pid),
                         "-o", data, "--", "sleep", str(args.seconds)], check=True, capture_output=True)
         load.requests()
