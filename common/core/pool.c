@@ -152,12 +152,9 @@ static struct weir_pool_place *walk(const struct weir_pool_shelf *s, uint32_t n,
     struct weir_pool_place *found = NULL;
     WEIR_LIST_EACH(at, &s->waiters)
     {
-        WEIR_CONTAINER(at, struct weir_pool_place, link)->demand->seen = 0;
-    }
-    WEIR_LIST_EACH(at, &s->waiters)
-    {
         struct weir_pool_place *p = WEIR_CONTAINER(at, struct weir_pool_place, link);
-        *covered = p->demand->seen++ < p->demand->places;
+        uint32_t before = p->demand->waiting - p->demand->seen--; /* of the same endpoint */
+        *covered = before < p->demand->places;
         if (!*covered && spare > 0) {
             spare--;
             *covered = true;
