@@ -12,10 +12,9 @@ import os
 import shutil
 
 from procs import BenchError, Core, Process, free_port, get_json, wait_for_port
-from secure import SERVER_NAME
+from secure import HOUR_S, NGINX_BASE, SERVER_NAME
 
 CLIENTS_MAX = 8000  # twice what is held at once; each client may have one upstream connection
-HOUR_S = 3600
 
 
 class Proxy:
@@ -42,22 +41,7 @@ class Proxy:
         self.stop()
 
 
-NGINX = """
-daemon off;
-master_process off;
-worker_rlimit_nofile {descriptors};
-error_log stderr error;
-pid {dir}/nginx.pid;
-events {{ worker_connections {descriptors}; }}
-http {{
-    access_log {access_log};
-    client_body_temp_path {dir}/body;
-    proxy_temp_path {dir}/proxy;
-    fastcgi_temp_path {dir}/fastcgi;
-    uwsgi_temp_path {dir}/uwsgi;
-    scgi_temp_path {dir}/scgi;
-    keepalive_timeout {hour}s;
-    keepalive_requests 1000000000;
+NGINX = NGINX_BASE + """    keepalive_requests 1000000000;
     upstream origin {{
         server {upstream};
         keepalive {clients};
@@ -147,7 +131,7 @@ class Starter:
         os.mkdir(path)
         return path
 
-    def _start_relay(self, upstream, _logs):
+    def _start_relay(self, upstream, _logs, **_options):
         process = Process([self.tools.path("relay"), "127.0.0.1:0", upstream], Core.proxy)
         return Proxy("relay", process, int(process.read_line(5).split()[1]))
 

@@ -26,12 +26,16 @@ def spread(numbers, digits=3):
     return f"{numbers['median']:.{digits}f} ({numbers['q1']:.{digits}f}-{numbers['q3']:.{digits}f})"
 
 
+def cpu_table(title, rows):
+    cells = [[r["proxy"], r["us_per_request"], spread(r["to_relay"]), spread(r.get("to_haproxy")),
+              spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in rows]
+    return table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], cells)
+
+
 def cpu(result):
-    rows = [[r["proxy"], r["us_per_request"], spread(r["to_relay"]), spread(r.get("to_haproxy")),
-             spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in result["rows"]]
     logs = "on" if result["access_logs"] else "off"
-    title = f"CPU per request, 2 x {result['clients']} clients, access logs {logs}: median (quartiles)"
-    text = table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows)
+    text = cpu_table(f"CPU per request, 2 x {result['clients']} clients, access logs {logs}: median (quartiles)",
+                     result["rows"])
     if not result["control_ok"]:
         text += "\nNOT TO BE TRUSTED: the control pair is more than 1 % off. Run it again on a quieter machine."
     return text
@@ -103,17 +107,19 @@ def _change(without, with_pool):
     return f"{100 * (with_pool - without) / without:+.0f} %"
 
 
+def cpu_target(weir, where):
+    """Against the better of the two: the one that weir costs most in terms of."""
+    others = [weir[f"to_{o}"]["median"] for o in ("haproxy", "nginx") if weir and f"to_{o}" in weir]
+    return [(f"CPU to the better of the two, {where}", max(others), 1.0, max(others) <= 1.0)] if others else []
+
+
 def targets(results):
     """[(what, reached, limit, ok)] for weir, of what was measured."""
     found = []
     for result in results.get("cpu", []):
         weir = row_of(result, "weir")
-        others = [weir[f"to_{o}"]["median"] for o in ("haproxy", "nginx") if f"to_{o}" in weir] if weir else []
-        if others:
-            # The better of the two is the one that weir costs most in terms of.
-            logs = "on" if result["access_logs"] else "off"
-            found.append((f"CPU to the better of the two, 2 x {result['clients']}, logs {logs}", max(others), 1.0,
-                          max(others) <= 1.0))
+        logs = "on" if result["access_logs"] else "off"
+        found += cpu_target(weir, f"2 x {result['clients']}, logs {logs}")
     for key, what, limit in (("idle", "KB an idle client", 2.0), ("streams", "KB a stream", 12.0)):
         weir = row_of(results.get(key), "weir")
         if weir:

@@ -1,6 +1,6 @@
 """The tables of the rows with TLS and HTTP/2."""
 
-from report import guide, row_of, spread, table
+from report import cpu_table, cpu_target, guide, row_of, table
 
 SPOKEN = {"h1": "HTTP/1.1", "h1s": "HTTP/1.1 over TLS", "h2s": "HTTP/2 over TLS"}
 GUIDE_SAVES_PERCENT = 90
@@ -10,11 +10,9 @@ TLS_END_KB_MAX = 42
 def secure(result):
     texts = []
     for shape in result["shapes"]:
-        rows = [[r["proxy"], r["us_per_request"], spread(r["to_relay"]), spread(r.get("to_haproxy")),
-                 spread(r.get("to_nginx")), f"{r['requests_per_round']:.0f}"] for r in shape["rows"]]
         title = (f"CPU per request: clients {SPOKEN[shape['front']]}, upstream {SPOKEN[shape['back']]}, "
                  f"2 x {result['clients']} clients")
-        texts.append(table(title, ["proxy", "us", "to relay", "to haproxy", "to nginx", "requests"], rows))
+        texts.append(cpu_table(title, shape["rows"]))
     return "\n".join(texts)
 
 
@@ -37,11 +35,7 @@ def distance(result):
 def targets(results):
     found = []
     for shape in results.get("secure", {}).get("shapes", []):
-        weir = row_of(shape, "weir")
-        others = [weir[f"to_{o}"]["median"] for o in ("haproxy", "nginx") if weir and f"to_{o}" in weir]
-        if others:
-            found.append((f"CPU to the better of the two, {shape['front']} to {shape['back']}", max(others), 1.0,
-                          max(others) <= 1.0))
+        found += cpu_target(row_of(shape, "weir"), f"{shape['front']} to {shape['back']}")
     for m in results.get("handshakes", {}).get("memory_kb", []):
         if m["proxy"] == "weir":
             found += [(f"KB a TLS {v} client", m[v], TLS_END_KB_MAX, m[v] <= TLS_END_KB_MAX) for v in ("1.2", "1.3")]

@@ -49,7 +49,7 @@ def run(starter, names, clients, rounds, seconds, logs, say):
         finally:
             for proxy in started:
                 proxy.stop()
-    return _evaluate(samples, candidates, clients, logs)
+    return _evaluate(samples, clients, logs)
 
 
 def _check_logged(proxy):
@@ -60,18 +60,25 @@ def _check_logged(proxy):
                 raise BenchError(f"{proxy.name} wrote no access log")
 
 
-def _evaluate(samples, candidates, clients, logs):
+def rows_of(samples):
+    """A row for each name of {name: [(its ns a request, its requests), the same of the floor beside it] of each round}."""
     rows = []
-    ratios = {name: [c[0] / f[0] for c, f in samples[name]] for name in candidates}
-    for name in candidates:
-        row = {"proxy": "control" if name == "relay" else name,
-               "us_per_request": quantile([c[0] / 1000 for c, _ in samples[name]], 0.5),
-               "requests_per_round": quantile([c[1] for c, _ in samples[name]], 0.5),
+    ratios = {name: [c[0] / f[0] for c, f in pairs] for name, pairs in samples.items()}
+    for name, pairs in samples.items():
+        row = {"proxy": name,
+               "us_per_request": quantile([c[0] / 1000 for c, _ in pairs], 0.5),
+               "requests_per_round": quantile([c[1] for c, _ in pairs], 0.5),
                "to_relay": summary(ratios[name])}
         for other in ("haproxy", "nginx"):
             if other in ratios and name != "relay":
                 row[f"to_{other}"] = summary([a / b for a, b in zip(ratios[name], ratios[other])])
         rows.append(row)
+    return rows
+
+
+def _evaluate(samples, clients, logs):
+    rows = rows_of(samples)
+    rows[0]["proxy"] = "control"
     control = rows[0]["to_relay"]["median"]
     return {"clients": clients, "access_logs": logs, "rows": rows,
             "control_ok": abs(control - 1) <= CONTROL_OFF_MAX}

@@ -4,8 +4,8 @@ The relay beside moves plain bytes under its own load: it is the weather, and th
 another is the ratio of the two.
 """
 
-from load import H2Load, Wrk, quantile, summary
-from row_cpu import WARM_UP_S, measure_pair
+from load import H2Load, Wrk
+from row_cpu import WARM_UP_S, measure_pair, rows_of
 from secure import Keys, SecureOrigin
 
 STREAMS = 10  # requests at once on each connection of an HTTP/2 client
@@ -50,13 +50,4 @@ def _run_shape(starter, names, keys, front, back, clients, rounds, seconds):
         finally:
             for proxy in started:
                 proxy.stop()
-    ratios = {name: [c[0] / f[0] for c, f in samples[name]] for name in names}
-    rows = []
-    for name in names:
-        row = {"proxy": name, "us_per_request": quantile([c[0] / 1000 for c, _ in samples[name]], 0.5),
-               "requests_per_round": quantile([c[1] for c, _ in samples[name]], 0.5), "to_relay": summary(ratios[name])}
-        for other in ("haproxy", "nginx"):
-            if other in ratios and other != name:
-                row[f"to_{other}"] = summary([a / b for a, b in zip(ratios[name], ratios[other])])
-        rows.append(row)
-    return {"front": front, "back": back, "rows": rows}
+    return {"front": front, "back": back, "rows": rows_of(samples)}

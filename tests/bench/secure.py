@@ -6,6 +6,8 @@ import subprocess
 from procs import BenchError, Core, Process, free_port, wait_for_port
 
 BODY_BYTES = 128
+DESCRIPTORS = 16000
+HOUR_S = 3600
 SERVER_NAME = "localhost"
 MAKE_PKI = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "make-pki")
 
@@ -26,22 +28,25 @@ class Keys:
                     out.write(part.read())
 
 
-CONFIG = """
+# What every nginx of the bench begins with: one process, all its files in a folder of its own, clients kept.
+NGINX_BASE = """
 daemon off;
 master_process off;
-worker_rlimit_nofile 16000;
+worker_rlimit_nofile {descriptors};
 error_log stderr error;
 pid {dir}/nginx.pid;
-events {{ worker_connections 16000; }}
+events {{ worker_connections {descriptors}; }}
 http {{
-    access_log off;
+    access_log {access_log};
     client_body_temp_path {dir}/body;
     proxy_temp_path {dir}/proxy;
     fastcgi_temp_path {dir}/fastcgi;
     uwsgi_temp_path {dir}/uwsgi;
     scgi_temp_path {dir}/scgi;
-    keepalive_timeout 3600s;
-    keepalive_requests 1000000000;
+    keepalive_timeout {hour}s;
+"""
+
+CONFIG = NGINX_BASE + """    keepalive_requests 1000000000;
     server {{
         listen {address}:{port} ssl {http2} backlog=4096;
         ssl_certificate {cert};
@@ -64,9 +69,9 @@ class SecureOrigin(Process):
         os.mkdir(folder)
         config = os.path.join(folder, "nginx.conf")
         with open(config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(dir=folder, address=address, port=self.port, http2="http2" if http2 else "",
-                                  cert=keys.cert, key=keys.key, version=version, tickets="on" if tickets else "off",
-                                  body="x" * BODY_BYTES))
+            f.write(CONFIG.format(dir=folder, access_log="off", descriptors=DESCRIPTORS, hour=HOUR_S, address=address,
+                                  port=self.port, http2="http2" if http2 else "", cert=keys.cert, key=keys.key,
+                                  version=version, tickets="on" if tickets else "off", body="x" * BODY_BYTES))
         try:
             super().__init__(["nginx", "-p", folder, "-e", "stderr", "-c", config], Core.load)
         except FileNotFoundError:

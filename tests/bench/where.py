@@ -39,7 +39,8 @@ def main():
         with tempfile.TemporaryDirectory(prefix="weir-bench-") as scratch:
             starter = Starter(procs.Tools(args.build), args.build, scratch)
             for name in args.proxies.split(","):
-                with start_origin(starter, args) as origin, start_proxy(starter, name, origin, args) as proxy:
+                with start_origin(starter, args) as origin, starter.start(
+                        name, origin, args.logs, front=args.front, back=args.back, keys=Keys(scratch)) as proxy:
                     with load_of(proxy, args.front)(proxy.port, args.clients, 1) as load:
                         load.requests()
                     show_calls(proxy, args)
@@ -54,12 +55,6 @@ def start_origin(starter, args):
     if args.back == "h1":
         return starter.tools.origin()
     return SecureOrigin(starter.scratch, Keys(starter.scratch), http2=args.back == "h2s")
-
-
-def start_proxy(starter, name, origin, args):
-    if name == "relay":
-        return starter.start(name, origin)
-    return starter.start(name, origin, args.logs, front=args.front, back=args.back, keys=Keys(starter.scratch))
 
 
 def show_calls(proxy, args):
