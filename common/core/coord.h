@@ -37,6 +37,15 @@
 #define WEIR_CLUSTER_NODES_MAX 1024u
 /* Circuits, or limits, in one request: a node with more of them sends several, and each stays a short script. */
 #define WEIR_COORD_BATCH 16u
+/* Circuits that the store keeps: with more endpoints, the one that has not changed for longest is forgotten. */
+#define WEIR_COORD_CIRCUITS_MAX 1024u
+/* A shared limit, or burst, above this counts as this: a million requests a second, and all numbers stay exact in a
+ * script. */
+#define WEIR_COORD_LIMIT_MAX 60000000u
+/* A member is forgotten when it has been silent for so many leases, and at least for so long: it has long lost its
+ * shards then, and comes back as a new one. */
+#define WEIR_COORD_FORGET_LEASES 10u
+#define WEIR_COORD_FORGET_MS_MIN 60000u
 /* Events that the store keeps: the last ones of a cluster, for whoever looks at it. */
 #define WEIR_COORD_EVENTS_KEPT 1000u
 /* A sentence and its fields. */
@@ -112,6 +121,7 @@ struct weir_coord_publish {
 };
 
 struct weir_coord_report {
+    const char *by; /* the reporter's id: shown as who led a circuit to its phase */
     uint32_t count;
     struct weir_coord_report_item {
         const char *endpoint;
