@@ -4,7 +4,7 @@
 
 #include "core/access_line.h"
 #include "core/snapshot.h"
-#include "node/log.h"
+#include "net/log.h"
 
 /* Called once a request, on its worker; never waits. r->node is filled in here. Whatever the level: logging.access is
  * the caller's to look at. p may be NULL. */

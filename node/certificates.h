@@ -4,7 +4,7 @@
 #define WEIR_NODE_CERTIFICATES_H
 
 #include "core/snapshot.h"
-#include "node/log.h"
+#include "net/log.h"
 #include "node/view.h"
 
 /* Time enough to renew by hand; automatic renewal comes as late as this. */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "node/log.h"
+#include "net/log.h"
 #include "node/runtime.h"
 
 /* The node as it reports to others: alone it is the only one. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/config_output.h"
-#include "node/config_file.h"
+#include "net/config_file.h"
 
 /* A thousand providers with every key shown take a tenth of it. */
 #define OUTPUT_BYTES_MAX ((size_t)64 << 20)
@@ -114,22 +114,6 @@ int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv)
     return 0;
 }
 
-void weir_cli_problems_print(const struct weir_config_problems *problems)
-{
-    char line[1024];
-    for (size_t i = 0; i < problems->count; i++) {
-        weir_config_problem_text(&problems->at[i], line, sizeof line);
-        fprintf(stderr, "%s\n", line);
-    }
-    if (problems->dropped_count > 0)
-        fprintf(stderr, "%zu more are not shown\n", problems->dropped_count);
-    if (problems->out_of_memory)
-        fputs("weir-node: out of memory\n", stderr);
-    if (problems->error_count > 0)
-        fprintf(stderr, "%zu error%s in the configuration\n", problems->error_count,
-                problems->error_count == 1 ? "" : "s");
-}
-
 /* Writes the text to standard output, and closes the buffer. */
 static int text_put(struct weir_textbuf *text)
 {
@@ -150,7 +134,7 @@ static int run_check(const struct weir_cli *cli)
     struct weir_config *c = NULL;
     struct weir_config_problems problems = {0};
     int code = weir_config_file_load(&c, cli->config_file, &problems);
-    weir_cli_problems_print(&problems);
+    weir_config_problems_print("weir-node", &problems);
     weir_config_problems_reset(&problems);
     if (code != WEIR_OK)
         return code == WEIR_EINVAL ? WEIR_EXIT_USAGE : WEIR_EXIT_FAILED;

@@ -3,9 +3,7 @@
 #define WEIR_NODE_CLI_H
 
 #include "core/config.h"
-
-/* Exit codes of every program of weir (docs: design, "Interfaces that stay put"). */
-enum weir_exit { WEIR_EXIT_DONE = 0, WEIR_EXIT_FAILED = 1, WEIR_EXIT_USAGE = 2, WEIR_EXIT_UNREACHABLE = 3 };
+#include "core/exit.h"
 
 enum weir_cli_mode {
     WEIR_CLI_RUN,
@@ -26,7 +24,5 @@ struct weir_cli {
 WEIR_MUST_USE int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv);
 /* Does what needs no node and returns the exit code; -1 when the node is to start. */
 WEIR_MUST_USE int weir_cli_run_offline(const struct weir_cli *cli);
-/* Writes problems to standard error, one a line, and a last line that counts them when there are errors. */
-void weir_cli_problems_print(const struct weir_config_problems *problems);
 
 #endif

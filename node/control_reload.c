@@ -1,8 +1,8 @@
 #include <stdio.h>
 
 #include "core/config_diff.h"
+#include "net/config_file.h"
 #include "node/certificates.h"
-#include "node/config_file.h"
 #include "node/control_inner.h"
 
 /* -- views -- */

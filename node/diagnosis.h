@@ -3,7 +3,7 @@
 #define WEIR_NODE_DIAGNOSIS_H
 
 #include "core/snapshot.h"
-#include "node/log.h"
+#include "net/log.h"
 
 /* Event "diagnosis": the pool, circuits, errors by class since the start, loop lag, memory, descriptors; of one
  * provider, or provider NULL: of all. */

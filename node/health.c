@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "net/log.h"
 #include "net/reactor.h"
-#include "node/log.h"
 #include "node/runtime.h"
 
 /* What an event is told with. */

@@ -1,8 +1,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "net/config_file.h"
 #include "node/cli.h"
-#include "node/config_file.h"
 #include "node/control.h"
 
 int main(int argc, char **argv)
@@ -18,7 +18,7 @@ int main(int argc, char **argv)
     struct weir_config_problems problems = {0};
     struct weir_control_opts opts = {.config_path = cli.config_file, .warnings = &problems};
     if (weir_config_file_load(&opts.config, cli.config_file, &problems) != WEIR_OK) {
-        weir_cli_problems_print(&problems);
+        weir_config_problems_print("weir-node", &problems);
         weir_config_problems_reset(&problems);
         return WEIR_EXIT_USAGE;
     }

@@ -6,7 +6,7 @@
 #ifndef WEIR_NODE_PROBE_H
 #define WEIR_NODE_PROBE_H
 
-#include "node/call.h"
+#include "http/call.h"
 #include "node/view.h"
 
 /* Checks at once: they are spread over their interval, so this many take place only when many endpoints hang; each

@@ -4,7 +4,7 @@
 
 #include "core/retry.h"
 #include "core/retry_after.h"
-#include "node/log.h"
+#include "net/log.h"
 #include "node/node.h"
 #include "node/request.h"
 

@@ -1,6 +1,6 @@
 #include "node/scaling.h"
 
-#include "node/log.h"
+#include "net/log.h"
 #include "node/view.h"
 
 static const char *const band_text[] = {

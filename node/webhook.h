@@ -10,9 +10,9 @@
 
 #include "core/config_check.h"
 #include "core/textbuf.h"
+#include "http/call.h"
 #include "net/dns.h"
-#include "node/call.h"
-#include "node/log.h"
+#include "net/log.h"
 
 /* Texts that wait: all rules of a large configuration firing at once. Of more the oldest is dropped: what a receiver
  * that was away wants to know is how things are now. */

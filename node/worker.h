@@ -7,7 +7,7 @@
 #include "http/conn.h"
 #include "net/dns.h"
 #include "net/listener.h"
-#include "node/log.h"
+#include "net/log.h"
 #include "node/pool.h"
 #include "node/view.h"
 

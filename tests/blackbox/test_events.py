@@ -53,7 +53,7 @@ def events():
         fields.update(keys)
 
     for path, call, args, rest in calls("weir_log_begin|weir_log_simple"):
-        if path == "node/log.c":
+        if path == "common/net/log.c":
             continue
         name, before = call.group(1), SOURCES[path][: call.start()]
         level, event = args[2:4] if name == "weir_log_begin" else args[1:3]

@@ -6,7 +6,7 @@
 
 #include "check_main.h"
 #include "core/wheel.h"
-#include "node/log.h"
+#include "net/log.h"
 #include "node/runtime.h"
 
 #define WORKERS   2u

@@ -1,7 +1,8 @@
-#include "node/config_file.h"
+#include "net/config_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,4 +92,20 @@ int weir_config_file_load(struct weir_config **out, const char *path, struct wei
     explicit_bzero(bytes, WEIR_CONFIG_FILE_BYTES_MAX + 1);
     free(bytes);
     return code;
+}
+
+void weir_config_problems_print(const char *program, const struct weir_config_problems *problems)
+{
+    char line[1024];
+    for (size_t i = 0; i < problems->count; i++) {
+        weir_config_problem_text(&problems->at[i], line, sizeof line);
+        fprintf(stderr, "%s\n", line);
+    }
+    if (problems->dropped_count > 0)
+        fprintf(stderr, "%zu more are not shown\n", problems->dropped_count);
+    if (problems->out_of_memory)
+        fprintf(stderr, "%s: out of memory\n", program);
+    if (problems->error_count > 0)
+        fprintf(stderr, "%zu error%s in the configuration\n", problems->error_count,
+                problems->error_count == 1 ? "" : "s");
 }

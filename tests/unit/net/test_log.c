@@ -1,4 +1,4 @@
-#include "node/log.h"
+#include "net/log.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  * before it looks at the rings for the last time; a producer looks at `state` after it has moved `head`. Both in the
  * one order of sequentially consistent operations, so no line is left behind by a sleeper.
  * - At the end: what a blocked pipe does not take until the deadline is lost, and counted. */
-#include "node/log.h"
+#include "net/log.h"
 
 #include <assert.h>
 #include <errno.h>

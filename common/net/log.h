@@ -1,7 +1,7 @@
 /* The log: lines go into a ring of their thread's own and a thread of the log's own writes them out. A producer never
  * waits: when its ring is full, the line is dropped and counted. */
-#ifndef WEIR_NODE_LOG_H
-#define WEIR_NODE_LOG_H
+#ifndef WEIR_NET_LOG_H
+#define WEIR_NET_LOG_H
 
 #include "core/err.h"
 #include "core/logline.h"

@@ -1,8 +1,8 @@
-/* One HTTP request to one address, for what the node asks on its own account (checks, webhooks): connect, TLS if it is
- * wanted, request, the answer's status. A connection of its own, closed afterwards. On control's reactor; knows no
- * clock: the owner's deadline ends it. */
-#ifndef WEIR_NODE_CALL_H
-#define WEIR_NODE_CALL_H
+/* One HTTP request to one address, for what a program asks on its own account (checks, webhooks, the command line):
+ * connect, TLS if it is wanted, request, the answer's status, and its body where that is wanted. A connection of its
+ * own, closed afterwards. On one reactor, off every request's way; knows no clock: the owner's deadline ends it. */
+#ifndef WEIR_HTTP_CALL_H
+#define WEIR_HTTP_CALL_H
 
 #include "http/conn.h"
 #include "net/addr.h"
@@ -20,11 +20,15 @@ struct weir_call_opts {
     bool http2;                      /* without TLS: by prior knowledge. With it ALPN decides */
     bool connect_only;               /* an open connection, handshake included, is all that is asked */
     bool read_body;                  /* done waits for the answer's end, or WEIR_CALL_BODY_READ_MAX of it */
+    /* Gets the answer's body piece by piece, however long; c->status is known by then. False: no more of it is wanted,
+     * and done comes next. NULL: nobody wants it. May not end the call. */
+    bool (*take)(struct weir_call *c, const uint8_t *bytes, size_t n);
     /* Fills in the request, in c->arena; *body is what follows it, if has_body, and outlives the call's begin. False:
      * out of memory. */
     bool (*fill)(struct weir_call *c, struct weir_head *head, struct weir_str *body);
     /* The end, once, never from inside begin, and not after weir_call_end: with a status (0: connect_only), or with
-     * why there is none (status 0, err set, valid during the call). The owner then calls weir_call_end, within it. */
+     * why there is none (status 0, err set, valid during the call). A body that `take` gets and that is cut off has
+     * both. The owner then calls weir_call_end, within it. */
     void (*done)(struct weir_call *c, unsigned status, const struct weir_err *err);
 };
 

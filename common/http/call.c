@@ -1,4 +1,4 @@
-#include "node/call.h"
+#include "http/call.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@ static const struct weir_http_limits limits = {.head_bytes_max = 65536, .fields_
 static void fail(struct weir_call *c, const struct weir_err *why)
 {
     struct weir_err err = *why;
-    c->opts.done(c, 0, &err);
+    c->opts.done(c, c->status, &err);
 }
 
 static void finish(struct weir_call *c)
@@ -26,7 +26,7 @@ static void got_head(struct weir_exchange *x, struct weir_head *head)
     if (head->status < 200)
         return;
     c->status = head->status;
-    if (c->opts.read_body)
+    if (c->opts.read_body || c->opts.take != NULL)
         x->ops->grant(x, WEIR_CALL_BODY_READ_MAX);
     else
         finish(c);
@@ -35,7 +35,13 @@ static void got_head(struct weir_exchange *x, struct weir_head *head)
 static void got_body(struct weir_exchange *x, const uint8_t *bytes, size_t n)
 {
     struct weir_call *c = x->user;
-    (void)bytes;
+    if (c->opts.take != NULL) {
+        if (c->opts.take(c, bytes, n))
+            x->ops->grant(x, n);
+        else
+            finish(c);
+        return;
+    }
     c->body_read += n;
     if (c->body_read >= WEIR_CALL_BODY_READ_MAX)
         finish(c);
@@ -55,7 +61,7 @@ static void got_room(struct weir_exchange *x, size_t room)
 static void broke(struct weir_call *c, const struct weir_reset *why)
 {
     struct weir_err err;
-    if (c->status != 0) {
+    if (c->status != 0 && c->opts.take == NULL) {
         finish(c); /* it has said what it had to say */
         return;
     }

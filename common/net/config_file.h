@@ -1,6 +1,7 @@
-/* Brings the configuration's file, the secrets' files and the environment to the loader in common/core. */
-#ifndef WEIR_NODE_CONFIG_FILE_H
-#define WEIR_NODE_CONFIG_FILE_H
+/* Brings the configuration's file, the secrets' files and the environment to the loader in common/core, for every
+ * program that reads the file, and its findings to whoever started the program. */
+#ifndef WEIR_NET_CONFIG_FILE_H
+#define WEIR_NET_CONFIG_FILE_H
 
 #include "core/config.h"
 
@@ -9,5 +10,7 @@
  * not read. Errors: WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_MUST_USE int weir_config_file_load(struct weir_config **out, const char *path,
                                         struct weir_config_problems *problems);
+/* Writes problems to standard error, one a line, and a last line that counts them when there are errors. */
+void weir_config_problems_print(const char *program, const struct weir_config_problems *problems);
 
 #endif
