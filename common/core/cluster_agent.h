@@ -49,27 +49,29 @@ enum weir_cluster_haste {
 
 /* -- what is to be done -- */
 
-enum weir_cluster_note {
-    WEIR_CLUSTER_JOINED,  /* this node is a member; once per start, and after it was refused */
-    WEIR_CLUSTER_REFUSED, /* the store does not let it in: word (ID_TAKEN, SCHEMA_NEWER) and why. It goes on alone and
-                             keeps trying */
-    WEIR_CLUSTER_CONTACT_LOST, /* why; ALONE follows */
-    WEIR_CLUSTER_CONTACT_BACK,
-    WEIR_CLUSTER_STORE_ANEW,  /* the store had lost its contents; ALONE follows */
-    WEIR_CLUSTER_PEER_JOINED, /* node */
-    WEIR_CLUSTER_PEER_DRAINS,
-    WEIR_CLUSTER_PEER_LEFT, /* orderly, or its record was dropped at last */
-    WEIR_CLUSTER_PEER_LOST, /* silent for failover_timeout */
-    WEIR_CLUSTER_PEER_BACK,
-    WEIR_CLUSTER_PEER_SUSPECT,  /* could not be reached from here */
-    WEIR_CLUSTER_MAP_TAKEN,     /* a published map is in force: epoch, leader */
-    WEIR_CLUSTER_MAP_REFUSED,   /* one that is below what was seen (epoch), or cannot be read (why) */
-    WEIR_CLUSTER_SHARDS_DIFFER, /* the map's shard_count is not the configured one: it is followed */
-    WEIR_CLUSTER_DRAINED,       /* after drain: no shard is this node's any more */
-    WEIR_CLUSTER_LEFT,          /* after leave: told to the store, or that could not be done (why) */
-    WEIR_CLUSTER_NOTES,
-};
-/* "node_joined" ...: the event's name in the log and in the store. */
+/* X(id, event): the name of the event in the log and in the store. */
+#define WEIR_CLUSTER_NOTE_MAP(X)                                                                               \
+    X(JOINED, "cluster_joined")   /* this node is a member; once per start, and after it was refused */        \
+    X(REFUSED, "cluster_refused") /* the store does not let it in: word (ID_TAKEN, SCHEMA_NEWER) and why; it   \
+                                     goes on alone and keeps trying */                                         \
+    X(CONTACT_LOST, "store_lost") /* why; ALONE follows */                                                     \
+    X(CONTACT_BACK, "store_back")                                                                              \
+    X(STORE_ANEW, "store_anew") /* the store had lost its contents; ALONE follows */                           \
+    X(PEER_JOINED, "node_joined")                                                                              \
+    X(PEER_DRAINS, "node_drains")                                                                              \
+    X(PEER_LEFT, "node_left") /* orderly, or its record was dropped at last */                                 \
+    X(PEER_LOST, "node_lost") /* silent for failover_timeout */                                                \
+    X(PEER_BACK, "node_back")                                                                                  \
+    X(PEER_SUSPECT, "node_suspect")         /* could not be reached from here */                               \
+    X(MAP_TAKEN, "map_taken")               /* a published map is in force: epoch, node: its leader */         \
+    X(MAP_REFUSED, "map_refused")           /* one that is older than what was seen, or cannot be read: why */ \
+    X(SHARDS_DIFFER, "shard_count_differs") /* the map's shard_count is not the configured one; followed */    \
+    X(DRAINED, "node_drained")              /* after drain: no shard is this node's any more */                \
+    X(LEFT, "cluster_left")                 /* after leave: told to the store, or that could not be done: why */
+
+#define WEIR_CLUSTER_ENUM(id, event) WEIR_CLUSTER_##id,
+enum weir_cluster_note { WEIR_CLUSTER_NOTE_MAP(WEIR_CLUSTER_ENUM) WEIR_CLUSTER_NOTES };
+#undef WEIR_CLUSTER_ENUM
 const char *weir_cluster_note_text(enum weir_cluster_note n);
 
 enum weir_cluster_do {
@@ -110,9 +112,9 @@ struct weir_cluster_action {
         struct weir_str event;
         struct {
             enum weir_cluster_note kind;
-            const char *node, *why; /* "" where there is none */
-            uint64_t epoch;
-            enum weir_coord_word word;
+            const char *node, *why;    /* "" where there is none */
+            uint64_t epoch;            /* of the map in force */
+            enum weir_coord_word word; /* REFUSED */
         } note;
     };
 };
