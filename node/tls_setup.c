@@ -13,7 +13,7 @@ struct known_roots {
     struct weir_tls_roots *roots;
 };
 
-/* One for each provider, one for clients, one for the webhook. */
+/* One for each provider, one for clients, one for the webhook, one for peers. */
 struct roots_table {
     struct known_roots *at;
     size_t count;
@@ -117,6 +117,25 @@ static int make_provider(struct weir_tls_provider *out, const struct weir_config
     return rv == 0 ? 0 : weir_err_wrap(err, "provider %s: tls", p->name);
 }
 
+/* Both ends show the node's certificate and check the other's by peer_tls.ca_file. HTTP/2 and nothing else. */
+static int make_peers(struct weir_tls_setup *t, const struct weir_config_client_tls *c, struct roots_table *known,
+                      struct weir_err *err)
+{
+    struct weir_tls_pair own = {c->cert_file, c->key_file};
+    struct weir_tls_server_opts opts = {
+        .pairs = &own,
+        .pair_count = 1,
+        .min_version = version_of(c->min_version),
+        .client_certs = c->verify ? WEIR_TLS_CLIENT_CERTS_REQUIRED : WEIR_TLS_CLIENT_CERTS_OFF,
+        .alpn = offers,
+        .alpn_count = 1,
+    };
+    int rv = make_client(&t->peer_client, c, true, WEIR_CONFIG_ON, known, err);
+    if (rv == 0 && c->verify)
+        rv = roots_of(&opts.client_roots, known, c->ca_file, err);
+    return rv == 0 ? weir_tls_config_server(&t->peer_server, &opts, err) : rv;
+}
+
 static int make_all(struct weir_tls_setup *t, const struct weir_config *config, struct roots_table *known,
                     struct weir_err *err)
 {
@@ -133,6 +152,11 @@ static int make_all(struct weir_tls_setup *t, const struct weir_config *config, 
         if (rv != 0)
             return weir_err_wrap(err, "alerts: webhook");
     }
+    if (config->distributed_pool.enabled && config->distributed_pool.peer_tls.cert_file != NULL) {
+        rv = make_peers(t, &config->distributed_pool.peer_tls, known, err);
+        if (rv != 0)
+            return weir_err_wrap(err, "distributed_pool: peer_tls");
+    }
     for (size_t i = 0; rv == 0 && i < config->provider_count; i++)
         rv = make_provider(&t->providers[i], &config->providers[i], known, err);
     return rv;
@@ -141,7 +165,7 @@ static int make_all(struct weir_tls_setup *t, const struct weir_config *config, 
 int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config, struct weir_err *err)
 {
     size_t n = config->provider_count;
-    struct roots_table known = {.at = calloc(n + 2, sizeof *known.at)};
+    struct roots_table known = {.at = calloc(n + 3, sizeof *known.at)};
     struct weir_tls_setup *t = calloc(1, sizeof *t);
     *out = NULL;
     if (t != NULL)
@@ -168,6 +192,8 @@ void weir_tls_setup_free(struct weir_tls_setup **setup)
         return;
     weir_tls_config_unref(&t->server);
     weir_tls_config_unref(&t->webhook);
+    weir_tls_config_unref(&t->peer_server);
+    weir_tls_config_unref(&t->peer_client);
     for (size_t i = 0; i < t->provider_count; i++) {
         weir_tls_config_unref(&t->providers[i].own);
         weir_tls_config_unref(&t->providers[i].foreign);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "node/cluster_view.h"
+
 struct weir_shared_config *weir_shared_config_new(struct weir_config *config)
 {
     struct weir_shared_config *s = malloc(sizeof *s);
@@ -53,13 +55,19 @@ static void drop_records(struct weir_address_list list)
         weir_address_unref(list.at[i]);
 }
 
-/* The records that `old` has are shared, the others made. */
-static int set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
-                         unsigned count, const struct weir_view_endpoint *old)
+void weir_view_endpoint_end(struct weir_view_endpoint *e)
+{
+    drop_records(weir_view_records(e));
+    weir_endpoint_unref(e->rt);
+}
+
+int weir_view_endpoint_set_addresses(struct weir_view_endpoint *e, struct weir_arena *a,
+                                     const struct weir_addr *addresses, unsigned count,
+                                     const struct weir_view_endpoint *old)
 {
     assert(count <= WEIR_ADDRESSES_MAX);
-    struct weir_addr *copy = weir_arena_alloc(&v->arena, (count + 1) * sizeof *copy);
-    struct weir_address **records = weir_arena_alloc(&v->arena, (count + 1) * sizeof(void *));
+    struct weir_addr *copy = weir_arena_alloc(a, (count + 1) * sizeof *copy);
+    struct weir_address **records = weir_arena_alloc(a, (count + 1) * sizeof(void *));
     if (copy == NULL || records == NULL)
         return WEIR_ENOMEM;
     for (unsigned i = 0; i < count; i++) {
@@ -93,7 +101,7 @@ struct weir_tls_opts weir_view_tls(const struct weir_view_endpoint *e)
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count)
 {
-    return set_addresses(v, e, addresses, count, e);
+    return weir_view_endpoint_set_addresses(e, &v->arena, addresses, count, e);
 }
 
 static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, const struct weir_config_endpoint *config,
@@ -116,9 +124,9 @@ static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, con
     struct weir_addr literal;
     int rv = 0;
     if (weir_addr_literal(&literal, weir_str_of(config->host), config->port))
-        rv = set_addresses(v, e, &literal, 1, old != NULL ? old : e);
+        rv = weir_view_endpoint_set_addresses(e, &v->arena, &literal, 1, old != NULL ? old : e);
     else if (old != NULL)
-        rv = set_addresses(v, e, old->addresses, old->address_count, old);
+        rv = weir_view_endpoint_set_addresses(e, &v->arena, old->addresses, old->address_count, old);
     return rv == 0 ? 0 : weir_err_set(err, WEIR_ENOMEM, "provider %s: out of memory", p->config->name);
 }
 
@@ -249,12 +257,11 @@ void weir_view_unref(struct weir_view *v)
         return;
     for (unsigned i = 0; i < v->provider_count; i++) {
         struct weir_view_provider *p = &v->providers[i];
-        for (unsigned k = 0; k < p->endpoint_count; k++) {
-            drop_records(weir_view_records(&p->endpoints[k]));
-            weir_endpoint_unref(p->endpoints[k].rt);
-        }
+        for (unsigned k = 0; k < p->endpoint_count; k++)
+            weir_view_endpoint_end(&p->endpoints[k]);
         weir_provider_unref(p->rt);
     }
+    weir_cluster_view_unref(v->cluster);
     weir_shared_config_unref(v->shared);
     weir_arena_reset(&v->arena);
     free(v);

@@ -15,6 +15,8 @@
 #include "node/runtime.h"
 #include "node/tls_setup.h"
 
+struct weir_cluster_view;
+
 struct weir_view_endpoint {
     struct weir_endpoint *rt;
     const struct weir_config_endpoint *config;
@@ -47,7 +49,8 @@ struct weir_view {
     _Atomic uint32_t refs; /* control's, and one per worker that has it */
     uint64_t generation;   /* set when it is published */
     struct weir_shared_config *shared;
-    const struct weir_config *config; /* shared->config */
+    const struct weir_config *config;  /* shared->config */
+    struct weir_cluster_view *cluster; /* one reference, set before it is published; NULL: the node is alone */
     struct weir_view_provider *providers;
     unsigned provider_count;
     struct weir_routes routes;
@@ -77,6 +80,13 @@ struct weir_tls_opts weir_view_tls(const struct weir_view_endpoint *e);
  * the old ones. */
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count);
+/* The same for an endpoint whose lists are in that arena: those that `old` (may be e) has keep their records. Errors:
+ * WEIR_ENOMEM, as above. */
+int weir_view_endpoint_set_addresses(struct weir_view_endpoint *e, struct weir_arena *a,
+                                     const struct weir_addr *addresses, unsigned count,
+                                     const struct weir_view_endpoint *old);
+/* Gives back what it refers to: its runtime and its addresses' records. */
+void weir_view_endpoint_end(struct weir_view_endpoint *e);
 /* What `before` had and v has not is marked retired; limits of v come into force. Called right before publishing. */
 void weir_view_take_effect(const struct weir_view *v, const struct weir_view *before);
 /* Whether a (NULL: no) is among the addresses of e. */

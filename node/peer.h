@@ -1,0 +1,48 @@
+/* What a node has found out about a peer by itself, outlasting every picture of the cluster: whether it could be
+ * reached, and how much it has to do. Workers write, control and workers read; all of it is atomic.
+ *
+ * Suspicion: a peer whose link failed is asked no more for a while (distributed_pool.failover_timeout); after that one
+ * request at a time tries it, until it answers. Control is told of both, so that the agent takes its shards for others
+ * (weir_peer_news).
+ *
+ * Load: a peer tells the requests that it serves with each acknowledgement and each beat. In between, what this node
+ * has sent and got back since is counted on top. */
+#ifndef WEIR_NODE_PEER_H
+#define WEIR_NODE_PEER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct weir_endpoint;
+
+enum weir_peer_news { WEIR_PEER_NEWS_NONE, WEIR_PEER_NEWS_UNREACHABLE, WEIR_PEER_NEWS_REACHABLE };
+
+struct weir_peer_state {
+    _Atomic uint32_t refs;
+    _Atomic unsigned news;             /* enum weir_peer_news: the last, until control has taken it */
+    _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
+    _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
+    _Atomic uint64_t epoch_heard;      /* of its shard map, highest so far */
+};
+
+/* NULL: out of memory. One reference, the caller's. */
+struct weir_peer_state *weir_peer_state_new(void);
+void weir_peer_state_ref(struct weir_peer_state *p);
+void weir_peer_state_unref(struct weir_peer_state *p);
+
+/* Whether a request may go to it now. Of a suspect whose time is over this is true once, and again after trial_ms. */
+bool weir_peer_may_ask(struct weir_peer_state *p, uint64_t now_ms, uint64_t trial_ms);
+/* Its link failed: true when it was not suspect, so that control is to be told. */
+bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms);
+/* It has answered: true when it was suspect, likewise. */
+bool weir_peer_answered(struct weir_peer_state *p);
+/* Control: what is new since it last asked. */
+enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p);
+
+/* It has told its load and epoch; e: its peer listener, of which tries are counted. */
+void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint32_t load, uint64_t epoch);
+/* Requests that it serves now, as far as can be known here. */
+uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e);
+
+#endif
