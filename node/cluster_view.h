@@ -47,8 +47,8 @@ struct weir_cluster_view {
 WEIR_MUST_USE int weir_cluster_view_new(struct weir_cluster_view **out, const struct weir_cluster_sight *sight,
                                         struct weir_shared_config *shared, const struct weir_cluster_view *before,
                                         unsigned worker_count, struct weir_err *err);
-/* Marks what `before` (NULL: nothing) had and v (NULL: alone again) has not as retired. Called right before the view
- * that refers to v is published. */
+/* Marks what `before` (NULL: nothing) had and v (NULL: alone again) has not as retired. weir_view_take_effect
+ * does it. */
 void weir_cluster_view_take_effect(const struct weir_cluster_view *v, const struct weir_cluster_view *before);
 /* The members' loads, as they told them with their beats: no new picture for that. Any thread. */
 void weir_cluster_view_note_loads(const struct weir_cluster_view *v, const struct weir_cluster_sight *sight);

@@ -220,6 +220,7 @@ static void endpoint_takes_effect(const struct weir_view_endpoint *e, const stru
 
 void weir_view_take_effect(const struct weir_view *v, const struct weir_view *before)
 {
+    weir_cluster_view_take_effect(v->cluster, before != NULL ? before->cluster : NULL);
     for (unsigned i = 0; i < v->provider_count; i++) {
         const struct weir_view_provider *p = &v->providers[i];
         const struct weir_view_provider *old = provider_named(before, p->config->name);

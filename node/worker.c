@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "node/client.h"
+#include "node/cluster_view.h"
 #include "node/node.h"
 #include "node/request.h"
 #include "node/upstream.h"
@@ -150,6 +151,14 @@ static void apply_limits(struct weir_worker *w, const struct weir_config *c)
                                                    .fields_max = 2 * c->server.headers_max};
 }
 
+/* To peers that are gone, or elsewhere. */
+static void close_links(struct weir_worker *w, const struct weir_cluster_view *old)
+{
+    for (uint32_t i = 0; old != NULL && i < old->peer_count; i++)
+        if (old->peers[i].rt != NULL && atomic_load(&old->peers[i].link.endpoints[0].rt->retired))
+            weir_pool_close_parked(&w->pool, old->peers[i].link.rt, false);
+}
+
 static void take_view(struct weir_message *m, void *receiver)
 {
     (void)receiver;
@@ -170,6 +179,7 @@ static void take_view(struct weir_message *m, void *receiver)
     } else {
         for (unsigned i = 0; i < old->view->provider_count; i++)
             weir_pool_close_parked(&w->pool, old->view->providers[i].rt, false);
+        close_links(w, old->view->cluster);
         for (unsigned i = 0; i < hold->view->provider_count; i++)
             weir_pool_settle(&w->pool, hold->view->providers[i].rt);
         for (unsigned i = 0; i < hold->view->provider_count; i++)
