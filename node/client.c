@@ -12,6 +12,10 @@
  * make the node keep is as much. */
 #define STREAMS_STALLED 4u
 
+/* Requests on one link whose clients went away in a second, or that were acknowledged too late; a flood all the same.
+ */
+#define PEER_RESETS_PER_SECOND 10000u
+
 /* A connection that makes no progress is looked at this often per clock: it is ended at most a quarter late. */
 #define LOOKS_PER_CLOCK 4u
 
@@ -24,15 +28,16 @@ const struct weir_tcp_opts weir_client_tcp_opts = {
 static void free_client(struct weir_client *c)
 {
     struct weir_worker *w = c->worker;
-    bool serves_proxy = c->serves_proxy;
+    bool serves_proxy = c->serves_proxy, serves_peers = c->serves_peers, limited = c->limited;
     weir_deadline_drop(&w->reactor.wheel, &c->deadline);
     weir_list_remove(&c->link);
     free(c->opening);
     free(c);
     w->client_count--;
     w->admin_client_count -= !serves_proxy;
+    w->peer_client_count -= serves_peers;
     atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&w->node->clients, serves_proxy, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->node->clients, limited, memory_order_relaxed);
     weir_node_add(w->counters, WEIR_NC_DOWN_CLOSED, 1);
     weir_worker_ended_something(w);
 }
@@ -279,6 +284,16 @@ static const struct weir_codec_events codec_events = {
     .closed = closed,
 };
 
+/* A link carries requests of many clients: all that stall fit into its window, so that the others go on; and those who
+ * go away are many. */
+static void suit_peers(struct weir_h2_options *o)
+{
+    o->streams_max = WEIR_H2_STREAMS_MAX;
+    uint64_t window = (uint64_t)o->stream_window * o->streams_max;
+    o->conn_window = window < INT32_MAX ? (uint32_t)window : INT32_MAX;
+    o->resets_per_second_max = PEER_RESETS_PER_SECOND;
+}
+
 static struct weir_codec *make_codec(struct weir_client *c)
 {
     const struct weir_config_server *config = config_of(c);
@@ -291,6 +306,8 @@ static struct weir_codec *make_codec(struct weir_client *c)
     uint64_t conn_window = (uint64_t)options.stream_window * STREAMS_STALLED;
     options.conn_window = conn_window < INT32_MAX ? (uint32_t)conn_window : INT32_MAX;
     options.resets_per_second_max = config->http2.resets_per_second_max;
+    if (c->serves_peers)
+        suit_peers(&options);
     return weir_h2_server_new(&c->worker->limits, &options, &codec_events, c, &c->conn.out);
 }
 
@@ -321,12 +338,14 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
 {
     struct weir_client *c = malloc(sizeof *c);
     struct weir_stream *s = NULL;
-    bool admin_full = !l->serves_proxy && w->admin_client_count >= WEIR_ADMIN_CLIENTS_MAX;
-    if (c == NULL || admin_full || weir_tcp_adopt(&s, &w->reactor, fd, &weir_client_tcp_opts) != 0) {
+    bool limited = weir_worker_listener_is_limited(l);
+    bool is_full = l->serves_peers ? w->peer_client_count >= WEIR_PEER_CLIENTS_MAX
+                                   : !l->serves_proxy && w->admin_client_count >= WEIR_ADMIN_CLIENTS_MAX;
+    if (c == NULL || is_full || weir_tcp_adopt(&s, &w->reactor, fd, &weir_client_tcp_opts) != 0) {
         free(c);
         close(fd);
         atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&w->node->clients, l->serves_proxy, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&w->node->clients, limited, memory_order_relaxed);
         weir_node_add(w->counters, WEIR_NC_DOWN_REFUSED, 1);
         weir_worker_ended_something(w);
         return;
@@ -337,12 +356,15 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
                               .phase = WEIR_CLIENT_IDLE,
                               .proxy_protocol = l->proxy_protocol,
                               .serves_admin = l->serves_admin,
-                              .serves_proxy = l->serves_proxy};
+                              .serves_proxy = l->serves_proxy,
+                              .serves_peers = l->serves_peers,
+                              .limited = limited};
     weir_deadline_init(&c->deadline, deadline_passed);
     weir_list_init(&c->requests);
     weir_list_push_back(&w->clients, &c->link);
     w->client_count++;
     w->admin_client_count += !c->serves_proxy;
+    w->peer_client_count += c->serves_peers;
     atomic_store_explicit(&w->load_shown, w->client_count, memory_order_relaxed);
     weir_node_add(w->counters, WEIR_NC_DOWN_ACCEPTED, 1);
     count_phase(c, c->phase, true);

@@ -23,8 +23,9 @@ struct weir_client {
     char peer_text[WEIR_IP_TEXT_MAX]; /* the same, as it goes into X-Forwarded-For and the log */
     uint8_t peer_text_len;
     enum weir_client_phase phase;
-    bool proxy_protocol, serves_admin, serves_proxy;
-    bool secure; /* over TLS */
+    bool proxy_protocol, serves_admin, serves_proxy, serves_peers;
+    bool limited; /* server.max_connections counts it */
+    bool secure;  /* over TLS */
     bool http2;
     bool reset; /* to be ended by a reset */
     bool

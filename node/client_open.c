@@ -15,7 +15,7 @@ _Static_assert(WEIR_PROXY_HEADER_MAX >= PREFACE_LEN, "both are kept in the same 
 
 static bool speaks_http2(const struct weir_client *c)
 {
-    return c->worker->hold->view->config->server.http2.enabled;
+    return c->serves_peers || c->worker->hold->view->config->server.http2.enabled;
 }
 
 /* -- the first bytes -- */
@@ -41,7 +41,10 @@ static void begin_plain(struct weir_client *c, const uint8_t *p, size_t n)
     if (!speaks_http2(c) || (n > 0 && !like) || seen == PREFACE_LEN) {
         free(c->opening);
         c->opening = NULL;
-        weir_client_run(c, like, p, n);
+        if (c->serves_peers && !like)
+            weir_client_end(c, true); /* peers speak HTTP/2, so it is none */
+        else
+            weir_client_run(c, like, p, n);
         return;
     }
     c->opening_len = 0;
@@ -83,7 +86,11 @@ static void wait_for_first(struct weir_client *c)
 
 static void begin_over_tls(struct weir_client *c, const struct weir_stream *s)
 {
-    weir_client_run(c, weir_tls_agreed(s, "h2"), NULL, 0);
+    bool http2 = weir_tls_agreed(s, "h2");
+    if (c->serves_peers && !http2)
+        weir_client_end(c, true);
+    else
+        weir_client_run(c, http2, NULL, 0);
 }
 
 static void shaken(struct weir_stream *s, int code, const struct weir_err *err)
@@ -102,11 +109,12 @@ static void begin_transport(struct weir_client *c, const uint8_t *early, size_t 
 {
     const struct weir_tls_setup *setup = c->worker->hold->view->shared->tls;
     struct weir_stream *under = c->stream;
-    if (setup == NULL || setup->server == NULL) {
+    struct weir_tls_config *config = setup == NULL ? NULL : c->serves_peers ? setup->peer_server : setup->server;
+    if (config == NULL) {
         begin_plain(c, early, early_len);
         return;
     }
-    struct weir_tls_opts opts = {.config = setup->server,
+    struct weir_tls_opts opts = {.config = config,
                                  .pool = c->worker->node->crypto,
                                  .stats = &c->worker->node->tls_down,
                                  .started = true,

@@ -14,6 +14,7 @@ struct weir_node {
     weir_message_cb worker_drained;         /* what control does with weir_worker.drained */
     weir_message_cb admin_call;             /* ... and with struct weir_admin_call */
     char name[64];                          /* shown as "node" in logs and answers */
+    struct weir_addr peer_addr;             /* what the peer listener is bound to; none where there is no cluster */
     struct weir_crypto_pool *crypto;        /* for the handshakes of all workers, and control's */
     struct weir_tls_stats tls_up, tls_down; /* towards endpoints, towards clients */
     uint64_t started_us;                    /* weir_clock_us() */

@@ -35,7 +35,7 @@ static void hold_accepting(struct weir_worker *w, bool held)
 {
     w->accept_held = held;
     for (unsigned i = 0; i < w->listener_count; i++)
-        if (w->listeners[i].socket.open && w->listeners[i].serves_proxy)
+        if (w->listeners[i].socket.open && weir_worker_listener_is_limited(&w->listeners[i]))
             weir_listener_hold(&w->listeners[i].socket, held);
     if (held)
         weir_reactor_deadline(&w->reactor, &w->accept_retry, w->reactor.now_ms + ACCEPT_RETRY_MS);
@@ -89,8 +89,9 @@ static void accepted(struct weir_listener *socket, int fd, const struct weir_add
 {
     struct weir_worker_listener *l = WEIR_CONTAINER(socket, struct weir_worker_listener, socket);
     struct weir_worker *w = socket->owner;
-    atomic_fetch_add_explicit(&w->node->clients, l->serves_proxy, memory_order_relaxed);
-    if (!w->accept_held && !w->draining && full(w))
+    bool limited = weir_worker_listener_is_limited(l);
+    atomic_fetch_add_explicit(&w->node->clients, limited, memory_order_relaxed);
+    if (limited && !w->accept_held && !w->draining && full(w))
         hold_accepting(w, true);
     struct weir_worker *to = w->draining ? w : less_loaded(w);
     struct handed_over *h = to != w ? malloc(sizeof *h) : NULL;

@@ -18,6 +18,10 @@
  * and probes of a large fleet. */
 #define WEIR_ADMIN_CLIENTS_MAX 256u
 
+/* Links of a worker from peers, which server.max_connections does not count either: one from each worker of each peer,
+ * or a few, dealt out over this node's workers. */
+#define WEIR_PEER_CLIENTS_MAX 4096u
+
 struct weir_node;
 
 struct weir_worker_listener {
@@ -26,7 +30,14 @@ struct weir_worker_listener {
     bool proxy_protocol;
     bool serves_admin; /* weir's own paths are answered here */
     bool serves_proxy; /* everything else is */
+    bool serves_peers; /* ... if a peer has signed it */
 };
+
+/* server.max_connections holds for its connections. */
+static inline bool weir_worker_listener_is_limited(const struct weir_worker_listener *l)
+{
+    return l->serves_proxy && !l->serves_peers;
+}
 
 struct weir_worker {
     struct weir_reactor reactor;
@@ -48,7 +59,8 @@ struct weir_worker {
     uint32_t client_count;
     uint32_t
         admin_client_count; /* of these, on ports that serve weir's own pages only: a drain does not wait for them */
-    uint32_t request_count; /* of the others */
+    uint32_t peer_client_count;    /* of these, links from peers */
+    uint32_t request_count;        /* of all but admin clients */
     _Atomic uint32_t load_shown;   /* connections, for balanced accepting */
     _Atomic uint64_t lag_us_shown; /* longest turn since control read it */
     bool accept_held;              /* server.max_connections is reached: only the admin port accepts */
