@@ -69,6 +69,8 @@ struct weir_certificate_snapshot {
     int64_t not_after_unix_s;
 };
 
+struct weir_cluster_snapshot;
+
 struct weir_snapshot {
     const char *node; /* the node's name */
     const char *version;
@@ -79,6 +81,7 @@ struct weir_snapshot {
     size_t provider_count;
     const struct weir_certificate_snapshot *certificates;
     size_t certificate_count;
+    const struct weir_cluster_snapshot *cluster; /* core/cluster_snapshot.h; NULL: the node is in none */
 };
 
 /* The guide's numbers, by the guide's names; meanings in its readings. X(id, name, kind, scope, whole, help)

@@ -1,0 +1,60 @@
+/* What a node knows of its cluster at one moment, for everything that shows it (/api/cluster, metrics, weirctl): plain
+ * data, part of weir_snapshot. Control fills it; texts and the sight are borrowed and live as long as the snapshot's
+ * arena, and no event reaches the agent meanwhile. */
+#ifndef WEIR_CORE_CLUSTER_SNAPSHOT_H
+#define WEIR_CORE_CLUSTER_SNAPSHOT_H
+
+#include "core/cluster_agent.h"
+
+/* An endpoint's circuit, as it is in force on this node. */
+struct weir_cluster_circuit_snapshot {
+    const char *provider, *endpoint;
+    bool shared; /* with the store's; else this node goes by its own outcomes */
+    enum weir_breaker_phase phase;
+    uint64_t gen;
+    uint64_t since_ms;         /* in this phase for so long */
+    uint64_t open_left_ms;     /* OPEN: until a probe is let through */
+    uint64_t cooldown_left_ms; /* the endpoint asked to be left alone for so long */
+    uint32_t failures;         /* in a row, of this node */
+};
+
+/* Where a limit's tokens come from. */
+enum weir_cluster_limit_mode {
+    WEIR_CLUSTER_LIMIT_LEASED,   /* the cluster's bucket, in leases */
+    WEIR_CLUSTER_LIMIT_DEGRADED, /* this node's share of it, while the store is away */
+    WEIR_CLUSTER_LIMIT_CLOSED,   /* nowhere: the store is away, and the limit is to fail closed */
+};
+const char *weir_cluster_limit_mode_text(enum weir_cluster_limit_mode m); /* "leased", "degraded", "closed" */
+
+/* A provider's rate limit. */
+struct weir_cluster_limit_snapshot {
+    const char *provider;
+    enum weir_cluster_limit_mode mode;
+    bool strict, fail_closed;
+    uint32_t limit, burst; /* a minute, of the whole cluster */
+    uint32_t share;        /* a minute, that this node keeps while the store is away */
+    uint32_t leased;       /* tokens here, unspent */
+    uint32_t remaining;    /* in the store's bucket, as it said last */
+    uint32_t waiting;      /* requests in this node's line */
+};
+
+struct weir_cluster_snapshot {
+    const char *cluster, *id, *advertise;
+    const char *store;    /* its URL without user and password */
+    const char *affinity; /* "sticky", "round_robin", "least_loaded" */
+    bool pool_sharding;
+    enum weir_coord_node_state state;
+    bool member;                    /* the store has taken it in; it may be away since */
+    const char *refused;            /* why it is no member though the store answers; NULL: it does not refuse */
+    bool contact;                   /* with the store */
+    uint64_t contact_since_unix_ms; /* that has been so since */
+    uint64_t now_ms;                /* on the clock of the sight's times */
+    const struct weir_cluster_sight *sight;
+    struct weir_cluster_agent_counts counts;
+    const struct weir_cluster_circuit_snapshot *circuits; /* one for each endpoint that has a circuit */
+    size_t circuit_count;
+    const struct weir_cluster_limit_snapshot *limits; /* one for each provider that has a rate limit */
+    size_t limit_count;
+};
+
+#endif
