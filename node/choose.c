@@ -101,18 +101,19 @@ static int pick(const struct weir_choosing *c, const struct weir_balance_item *i
 static enum weir_choice none(struct weir_choosing *c)
 {
     uint64_t now_ms = c->worker->reactor.now_ms, first = UINT64_MAX;
-    bool resolved = false;
+    bool resolved = false, asked = false;
     for (unsigned i = 0; i < c->provider->endpoint_count; i++) {
         const struct weir_view_endpoint *e = &c->provider->endpoints[i];
         if (e->address_count == 0 || !is_meant(c, e))
             continue;
         uint64_t until = weir_circuit_refuses_until_ms(e->rt, now_ms);
         resolved = true;
+        asked = asked || weir_circuit_is_asking(e->rt, now_ms);
         if (until < first)
             first = until;
     }
     c->wait_ms = resolved && first > now_ms ? first - now_ms : 0;
-    return resolved ? WEIR_CHOICE_OPEN : WEIR_CHOICE_NO_ADDRESS;
+    return asked ? WEIR_CHOICE_ASKED : resolved ? WEIR_CHOICE_OPEN : WEIR_CHOICE_NO_ADDRESS;
 }
 
 static bool has_room(const struct weir_view_endpoint *e)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "net/bell.h"
 #include "net/log.h"
 #include "node/runtime.h"
 
@@ -14,6 +15,7 @@ void weir_circuit_init(struct weir_circuit *c, uint64_t now_ms)
     int rv = uv_mutex_init(&c->lock);
     assert(rv == 0);
     weir_breaker_view_init(&c->view, NODE_ALONE, now_ms);
+    c->since_ms = now_ms;
     atomic_store(&c->own_gen, c->view.own.gen);
 }
 
@@ -40,6 +42,10 @@ static void publish(struct weir_circuit *c, uint64_t now_ms)
     struct weir_breaker_sight s = weir_breaker_view_look(&c->view, now_ms);
     uint64_t until = s.phase == WEIR_BREAKER_OPEN ? s.open_until_ms : 0;
     enum weir_circuit_mode mode = WEIR_CIRCUIT_GUARDED;
+    if (s.phase != c->phase) {
+        c->phase = s.phase;
+        c->since_ms = now_ms;
+    }
     if (s.cooldown_until_ms > until)
         until = s.cooldown_until_ms;
     if (s.phase == WEIR_BREAKER_CLOSED && s.cooldown_until_ms <= now_ms)
@@ -49,6 +55,18 @@ static void publish(struct weir_circuit *c, uint64_t now_ms)
     atomic_store_explicit(&c->own_gen, c->view.own.gen, memory_order_relaxed);
     atomic_store_explicit(&c->refuse_until_ms, until, memory_order_relaxed);
     atomic_store_explicit(&c->mode, mode, memory_order_release);
+}
+
+/* The end of all that changes the view: publishes it, lets the lock go, and rings if a report cannot wait. */
+static void leave(struct weir_circuit *c, uint64_t now_ms)
+{
+    bool urgent;
+    publish(c, now_ms);
+    weir_breaker_view_owes(&c->view, &urgent);
+    struct weir_bell *bell = urgent ? c->bell : NULL;
+    uv_mutex_unlock(&c->lock);
+    if (bell != NULL)
+        weir_bell_ring(bell);
 }
 
 static void fold_successes(struct weir_endpoint *e, uint64_t now_ms)
@@ -78,7 +96,7 @@ static const struct {
 };
 
 static void log_event(struct weir_endpoint *e, const struct weir_circuit_caller *by,
-                      const struct weir_breaker_event *event, const char *why)
+                      const struct weir_breaker_event *event, const char *why, const char *node)
 {
     struct weir_log_line l;
     weir_log_begin(&l, by->log, told[event->kind].level, told[event->kind].name, weir_breaker_event_text(event->kind));
@@ -93,23 +111,34 @@ static void log_event(struct weir_endpoint *e, const struct weir_circuit_caller 
     if (event->until_ms > by->now_ms)
         weir_log_u64(&l, "wait_ms", event->until_ms - by->now_ms);
     weir_log_u64(&l, "generation", event->gen);
+    if (node[0] != '\0')
+        weir_log_text(&l, "by", node);
     weir_log_end(&l);
+}
+
+static struct weir_endpoint_counters *counters_of(struct weir_endpoint *e, const struct weir_circuit_caller *by)
+{
+    return by->worker == WEIR_CIRCUIT_CONTROL ? &e->control : &e->local[by->worker].counters;
+}
+
+static void tell_one(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                     const struct weir_breaker_event *event, const char *why, const char *node)
+{
+    if (event->kind == WEIR_BREAKER_IS_CLOSED)
+        atomic_store_explicit(&e->up_since_ms, by->now_ms, memory_order_relaxed);
+    if (event->kind == WEIR_BREAKER_IS_CLOSED || event->kind == WEIR_BREAKER_IS_OPENED)
+        weir_health_circuit(e->provider, e, event->kind == WEIR_BREAKER_IS_OPENED, event->until_ms, by->log);
+    if (!atomic_load_explicit(&e->circuit.monitored, memory_order_relaxed))
+        return;
+    weir_endpoint_add(counters_of(e, by), told[event->kind].counter, 1);
+    log_event(e, by, event, why, node);
 }
 
 static void tell(struct weir_endpoint *e, const struct weir_circuit_caller *by, const struct weir_breaker_reply *r,
                  const char *why)
 {
-    for (uint32_t i = 0; i < r->event_count; i++) {
-        const struct weir_breaker_event *event = &r->events[i];
-        if (event->kind == WEIR_BREAKER_IS_CLOSED)
-            atomic_store_explicit(&e->up_since_ms, by->now_ms, memory_order_relaxed);
-        if (event->kind == WEIR_BREAKER_IS_CLOSED || event->kind == WEIR_BREAKER_IS_OPENED)
-            weir_health_circuit(e->provider, e, event->kind == WEIR_BREAKER_IS_OPENED, event->until_ms, by->log);
-        if (!atomic_load_explicit(&e->circuit.monitored, memory_order_relaxed))
-            continue;
-        weir_endpoint_add(&e->local[by->worker].counters, told[event->kind].counter, 1);
-        log_event(e, by, event, why);
-    }
+    for (uint32_t i = 0; i < r->event_count; i++)
+        tell_one(e, by, &r->events[i], why, "");
 }
 
 /* -- for requests -- */
@@ -153,8 +182,7 @@ struct weir_breaker_answer weir_circuit_admit(struct weir_endpoint *e, const str
     uv_mutex_lock(&c->lock);
     fold_successes(e, by->now_ms);
     a = weir_breaker_view_admit(&c->view, &c->policy, by->now_ms, &reply);
-    publish(c, by->now_ms);
-    uv_mutex_unlock(&c->lock);
+    leave(c, by->now_ms);
     tell(e, by, &reply, NULL);
     return a;
 }
@@ -177,10 +205,10 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
     weir_breaker_view_done(&c->view, &c->policy, by->now_ms, t, verdict, cooldown_ms, &reply);
     if (cooldown_ms > 0)
         atomic_store_explicit(&c->cooled, true, memory_order_relaxed);
-    else if (verdict != WEIR_BREAKER_NEITHER && c->view.own.cooldown_until_ms <= by->now_ms)
+    else if (verdict != WEIR_BREAKER_NEITHER &&
+             weir_breaker_view_look(&c->view, by->now_ms).cooldown_until_ms <= by->now_ms)
         atomic_store_explicit(&c->cooled, false, memory_order_relaxed);
-    publish(c, by->now_ms);
-    uv_mutex_unlock(&c->lock);
+    leave(c, by->now_ms);
     tell(e, by, &reply, why);
 }
 
@@ -195,6 +223,17 @@ bool weir_circuit_wants_probe(struct weir_endpoint *e, uint64_t now_ms)
                  weir_breaker_view_may_admit(&c->view, &c->policy, now_ms);
     uv_mutex_unlock(&c->lock);
     return wants;
+}
+
+bool weir_circuit_is_asking(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    if (!enabled(c) || mode_of(c) != WEIR_CIRCUIT_GUARDED)
+        return false;
+    uv_mutex_lock(&c->lock);
+    bool asking = weir_breaker_view_is_asking(&c->view, now_ms);
+    uv_mutex_unlock(&c->lock);
+    return asking;
 }
 
 bool weir_circuit_is_cooled(const struct weir_endpoint *e)
@@ -235,6 +274,127 @@ uint64_t weir_circuit_refuses_until_ms(const struct weir_endpoint *e, uint64_t n
     return enabled(c) && mode_of(c) == WEIR_CIRCUIT_GUARDED && until > now_ms ? until : 0;
 }
 
+/* -- sharing -- */
+
+void weir_circuit_share(struct weir_endpoint *e, uint64_t now_ms, uint64_t node, struct weir_bell *bell)
+{
+    struct weir_circuit *c = &e->circuit;
+    uv_mutex_lock(&c->lock);
+    c->bell = bell;
+    c->asked_ms = 0;
+    weir_breaker_view_rename(&c->view, node);
+    leave(c, now_ms);
+}
+
+/* Wanted by the store, that is; nothing is owed where it is false. With the lock held. */
+static bool owes(const struct weir_circuit *c, uint64_t now_ms, enum weir_cluster_haste *haste)
+{
+    bool urgent;
+    bool owed = weir_breaker_view_owes(&c->view, &urgent);
+    bool unknown =
+        c->bell != NULL && !c->view.sharing && (c->asked_ms == 0 || c->asked_ms + WEIR_BREAKER_ASK_MS <= now_ms);
+    *haste = urgent || unknown ? WEIR_CLUSTER_URGENT : c->view.pending.fail > 0 ? WEIR_CLUSTER_SOON : WEIR_CLUSTER_CALM;
+    return owed || unknown;
+}
+
+bool weir_circuit_take_report(struct weir_endpoint *e, uint64_t now_ms, enum weir_cluster_haste least,
+                              struct weir_breaker_report *report, struct weir_breaker_policy *policy)
+{
+    struct weir_circuit *c = &e->circuit;
+    enum weir_cluster_haste haste;
+    if (!enabled(c))
+        return false;
+    uv_mutex_lock(&c->lock);
+    bool taken = owes(c, now_ms, &haste) && haste >= least;
+    if (taken) {
+        fold_successes(e, now_ms);
+        *policy = c->policy;
+        if (!weir_breaker_view_take(&c->view, now_ms, report)) {
+            *report = (struct weir_breaker_report){.node = c->view.pending.node};
+            c->asked_ms = now_ms;
+        }
+    }
+    uv_mutex_unlock(&c->lock);
+    return taken;
+}
+
+static enum weir_breaker_reason reason_of(enum weir_breaker_phase was, enum weir_breaker_phase is)
+{
+    switch (is) {
+    case WEIR_BREAKER_CLOSED:
+        return WEIR_BREAKER_BY_PROBES_OK;
+    case WEIR_BREAKER_HALF_OPEN:
+        return WEIR_BREAKER_BY_WAITED;
+    default:
+        return was == WEIR_BREAKER_HALF_OPEN ? WEIR_BREAKER_BY_PROBE_FAILED : WEIR_BREAKER_BY_CLUSTER;
+    }
+}
+
+/* What has happened between two sights of the circuit in force. */
+static void tell_difference(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                            const struct weir_breaker_sight *was, const struct weir_breaker_sight *is, const char *node)
+{
+    static const enum weir_breaker_event_kind becomes[] = {[WEIR_BREAKER_CLOSED] = WEIR_BREAKER_IS_CLOSED,
+                                                           [WEIR_BREAKER_OPEN] = WEIR_BREAKER_IS_OPENED,
+                                                           [WEIR_BREAKER_HALF_OPEN] = WEIR_BREAKER_IS_HALF_OPENED};
+    if (is->phase != was->phase) {
+        const struct weir_breaker_event e1 = {.kind = becomes[is->phase],
+                                              .reason = reason_of(was->phase, is->phase),
+                                              .gen = is->gen,
+                                              .until_ms = is->phase == WEIR_BREAKER_OPEN ? is->open_until_ms : 0};
+        tell_one(e, by, &e1, NULL, node);
+    }
+    if (is->cooldown_until_ms > by->now_ms && was->cooldown_until_ms <= by->now_ms) {
+        const struct weir_breaker_event e2 = {.kind = WEIR_BREAKER_IS_COOLING,
+                                              .reason = WEIR_BREAKER_BY_RETRY_AFTER,
+                                              .gen = is->gen,
+                                              .until_ms = is->cooldown_until_ms};
+        tell_one(e, by, &e2, NULL, node);
+    }
+}
+
+void weir_circuit_learn(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                        const struct weir_breaker_sight *seen, uint64_t store_ms, const char *node)
+{
+    struct weir_circuit *c = &e->circuit;
+    uv_mutex_lock(&c->lock);
+    if (!enabled(c) || c->bell == NULL) {
+        uv_mutex_unlock(&c->lock);
+        return;
+    }
+    fold_successes(e, by->now_ms);
+    c->asked_ms = 0;
+    struct weir_breaker_sight was = weir_breaker_view_look(&c->view, by->now_ms);
+    weir_breaker_view_learn(&c->view, by->now_ms, seen, store_ms);
+    struct weir_breaker_sight is = weir_breaker_view_look(&c->view, by->now_ms);
+    if (is.cooldown_until_ms > by->now_ms)
+        atomic_store_explicit(&c->cooled, true, memory_order_relaxed);
+    leave(c, by->now_ms);
+    tell_difference(e, by, &was, &is, node);
+}
+
+void weir_circuit_granted(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                          const struct weir_breaker_reply *reply, uint64_t store_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    uv_mutex_lock(&c->lock);
+    weir_breaker_view_granted(&c->view, by->now_ms, reply, store_ms);
+    leave(c, by->now_ms);
+    /* Its other events are changes that were learnt, and told. */
+    for (uint32_t i = 0; i < reply->event_count; i++)
+        if (reply->events[i].kind == WEIR_BREAKER_IS_KEPT_CLOSED)
+            tell_one(e, by, &reply->events[i], NULL, "");
+}
+
+void weir_circuit_alone(struct weir_endpoint *e, uint64_t now_ms)
+{
+    struct weir_circuit *c = &e->circuit;
+    uv_mutex_lock(&c->lock);
+    weir_breaker_view_alone(&c->view, now_ms);
+    c->asked_ms = 0;
+    leave(c, now_ms);
+}
+
 /* -- for control -- */
 
 struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t now_ms)
@@ -247,7 +407,7 @@ struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t no
     struct weir_breaker_sight s = weir_breaker_view_look(&c->view, now_ms);
     out.phase = s.phase;
     out.gen = s.gen;
-    out.since_ms = c->view.own.since_ms;
+    out.since_ms = c->since_ms;
     out.open_until_ms = s.phase == WEIR_BREAKER_OPEN ? s.open_until_ms : 0;
     out.cooldown_until_ms = s.cooldown_until_ms;
     out.failures = c->view.own.run;
@@ -265,6 +425,5 @@ void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms)
         return;
     uv_mutex_lock(&c->lock);
     fold_successes(e, now_ms);
-    publish(c, now_ms);
-    uv_mutex_unlock(&c->lock);
+    leave(c, now_ms);
 }

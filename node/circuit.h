@@ -1,4 +1,4 @@
-/* An endpoint's circuit as the workers of one node share it.
+/* An endpoint's circuit as the workers of one node share it, and as the node shares it with others.
  *
  * The decisions are core/breaker_view's; this keeps the lock off the way of requests that fare well. While the circuit
  * is closed and no failure is on record, letting a request through is three loads, and a success is one cell of the
@@ -7,7 +7,11 @@
  * open circuit's waiting time they are refused by one load more.
  *
  * So the node counts as one: `failure_threshold` failures of all its workers open the circuit, and it lets out
- * half_open_permits probes, not that many for each worker. Any thread; times are of one monotonic clock. */
+ * half_open_permits probes, not that many for each worker. Any thread; times are of one monotonic clock.
+ *
+ * In a cluster the circuit is one for all nodes, kept in their store. Control takes the reports that this node owes and
+ * brings what the store says; a report that cannot wait (a change, a probe's end, a wanted permit) rings control's
+ * bell. Changes that others have brought about are told like the node's own. */
 #ifndef WEIR_NODE_CIRCUIT_H
 #define WEIR_NODE_CIRCUIT_H
 
@@ -15,7 +19,9 @@
 #include <uv.h>
 
 #include "core/breaker_view.h"
+#include "core/cluster_agent.h"
 
+struct weir_bell;
 struct weir_endpoint;
 struct weir_log_producer;
 
@@ -28,9 +34,13 @@ enum weir_circuit_mode {
 
 struct weir_circuit {
     uv_mutex_t lock;
-    struct weir_breaker_view view; /* under the lock, and so are the next two */
+    struct weir_breaker_view view; /* under the lock, and so are the next ones */
     struct weir_breaker_policy policy;
     uint64_t ok_folded; /* of the workers' successes, so many are in the view */
+    enum weir_breaker_phase phase;
+    uint64_t since_ms;      /* when the phase in force began */
+    struct weir_bell *bell; /* NULL: not to be shared */
+    uint64_t asked_ms;      /* when the store was asked for it, which has not answered yet; 0: not */
     _Atomic bool enabled;
     _Atomic bool monitored; /* circuit_breaker.monitoring_enabled: changes are told and counted */
     _Atomic uint32_t mode;
@@ -44,9 +54,12 @@ struct weir_circuit {
     _Atomic uint64_t trial_until_ms, trial_ms;
 };
 
+/* In place of a worker: control's thread. */
+#define WEIR_CIRCUIT_CONTROL UINT32_MAX
+
 /* Where a circuit is asked from. */
 struct weir_circuit_caller {
-    unsigned worker;
+    unsigned worker; /* or WEIR_CIRCUIT_CONTROL */
     uint64_t now_ms;
     struct weir_log_producer *log;
 };
@@ -67,6 +80,8 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
 /* It is open and its wait is over, or half open with a permit left: a request that goes there finds out whether it is
  * well again. */
 bool weir_circuit_wants_probe(struct weir_endpoint *e, uint64_t now_ms);
+/* The cluster has been asked whether this node may probe it: a matter of a moment. */
+bool weir_circuit_is_asking(struct weir_endpoint *e, uint64_t now_ms);
 bool weir_circuit_is_cooled(const struct weir_endpoint *e);
 /* Cooled, and a request is there already to find out. */
 bool weir_circuit_is_on_trial(const struct weir_endpoint *e, uint64_t now_ms);
@@ -92,5 +107,25 @@ struct weir_circuit_sight {
 struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t now_ms);
 /* Control, once a second: the workers' successes are added up, so that the error rate has them in their second. */
 void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms);
+
+/* -- sharing: for control, whose log `by` names -- */
+
+/* The circuit is to be shared, and reports go out under that number (see weir_coord_node_number); it is as soon as the
+ * store's one has been learnt. bell: rung when a report cannot wait; it outlives the circuit, or its workers. Legal
+ * again. */
+void weir_circuit_share(struct weir_endpoint *e, uint64_t now_ms, uint64_t node, struct weir_bell *bell);
+/* Moves the report out that is owed, if it is in no less haste than `least`, with the policy under which it is to be
+ * applied. Of a circuit that the store has not told of yet an empty one, for the sake of the answer. False: none is
+ * owed. Lost if it is not delivered. */
+bool weir_circuit_take_report(struct weir_endpoint *e, uint64_t now_ms, enum weir_cluster_haste least,
+                              struct weir_breaker_report *report, struct weir_breaker_policy *policy);
+/* The shared circuit as it was at store_ms on its store's clock. node: whose report changed it; "": not known. */
+void weir_circuit_learn(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                        const struct weir_breaker_sight *seen, uint64_t store_ms, const char *node);
+/* The rest of the answer to this node's own report, learn first. */
+void weir_circuit_granted(struct weir_endpoint *e, const struct weir_circuit_caller *by,
+                          const struct weir_breaker_reply *reply, uint64_t store_ms);
+/* The store is away: on alone with what is known, until it is learnt again. */
+void weir_circuit_alone(struct weir_endpoint *e, uint64_t now_ms);
 
 #endif

@@ -20,6 +20,7 @@
 #include "core/accept_encoding.h"
 #include "core/access_line.h"
 #include "core/outcome.h"
+#include "core/retry.h"
 #include "http/encoder.h"
 #include "node/choose.h"
 #include "node/client.h"
@@ -151,6 +152,7 @@ struct weir_request {
     uint64_t limit_since_us, limit_wait_us; /* it began to wait in the line; has waited in all lines */
     uint64_t places_since_us;               /* it came for a place, and has none yet; 0: it has not had to wait */
     uint64_t limit_end_ms, places_end_ms;   /* no longer than that */
+    uint64_t permit_end_ms;                 /* likewise, for a probe's permit of the cluster; 0: it does not wait */
     struct weir_fields own_fields;          /* what an answer of weir's own is to carry besides; in the arena */
     uint64_t bytes_in, bytes_out;
     uint64_t retry_after_s;   /* of an answer of weir's own; 0: a second */
@@ -214,6 +216,16 @@ bool weir_request_answer_again(struct weir_request *r, const struct weir_head *h
 /* The try is over, and nothing more is to be said of it: nobody's fault where nothing was said yet. Legal when none is
  * open. */
 void weir_request_end_try(struct weir_request *r);
+
+/* -- no further try (request_refuse.c) -- */
+
+/* Counts why a failed try was the last one. Always false. */
+bool weir_request_give_up(struct weir_request *r, enum weir_retry_reason reason);
+/* The cluster has been asked whether this node may probe an endpoint: tries again in a moment, for as long as the
+ * answer can take. False: that is over. */
+bool weir_request_await_permit(struct weir_request *r);
+/* No circuit lets it through for wait_ms; 0: that is not known. */
+void weir_request_refuse_open(struct weir_request *r, uint64_t wait_ms);
 
 /* -- redirects (request_redirect.c) -- */
 

@@ -115,29 +115,6 @@ static void judge(struct weir_request *r, const struct weir_outcome *o, const ch
 
 /* -- what follows -- */
 
-static const struct {
-    enum weir_retry_reason reason;
-    enum weir_provider_counter counter;
-} refusals[] = {
-    {WEIR_RETRY_ANSWER_BEGUN, WEIR_PC_KEPT_BEGUN},   {WEIR_RETRY_ATTEMPTS, WEIR_PC_KEPT_ATTEMPTS},
-    {WEIR_RETRY_METHOD, WEIR_PC_KEPT_METHOD},        {WEIR_RETRY_BODY, WEIR_PC_KEPT_BODY},
-    {WEIR_RETRY_DEADLINE, WEIR_PC_KEPT_DEADLINE},    {WEIR_RETRY_RETRY_AFTER, WEIR_PC_KEPT_AFTER},
-    {WEIR_RETRY_RATE_LIMIT, WEIR_PC_KEPT_RATE},      {WEIR_RETRY_BUDGET, WEIR_PC_KEPT_BUDGET},
-    {WEIR_RETRY_NO_ENDPOINT, WEIR_PC_KEPT_ENDPOINT},
-};
-
-static bool give_up(struct weir_request *r, enum weir_retry_reason reason)
-{
-    if (reason == WEIR_RETRY_FINAL) /* the way of every good answer */
-        return false;
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
-        if (refusals[i].reason == reason) {
-            weir_provider_add(weir_request_provider_counters(r), refusals[i].counter, 1);
-            r->not_retried = weir_retry_reason_label(reason);
-        }
-    return false;
-}
-
 static struct weir_retry_sight sight_of(const struct weir_request *r, const struct weir_outcome *o)
 {
     uint64_t now_ms = r->worker->reactor.now_ms;
@@ -185,14 +162,14 @@ static bool decide(struct weir_request *r, const struct weir_outcome *o)
         d = weir_retry_decide(policy, &s);
     }
     if (d.word != WEIR_RETRY_AGAIN)
-        return give_up(r, d.reason);
+        return weir_request_give_up(r, d.reason);
     /* Outside there is one to ask, and what it is asked cannot be asked of the provider unless it is the same still. */
     if ((is_outside(r) && !r->redirect.restarts) || !weir_choose_could(&next, now_ms + d.delay_ms, &elsewhere))
-        return give_up(r, WEIR_RETRY_NO_ENDPOINT);
+        return weir_request_give_up(r, WEIR_RETRY_NO_ENDPOINT);
     if (!weir_limit_could_try(r, d.delay_ms))
-        return give_up(r, WEIR_RETRY_RATE_LIMIT);
+        return weir_request_give_up(r, WEIR_RETRY_RATE_LIMIT);
     if (!weir_retry_budget_take(r->provider->rt->retry_budget, now_ms))
-        return give_up(r, WEIR_RETRY_BUDGET);
+        return weir_request_give_up(r, WEIR_RETRY_BUDGET);
     weir_provider_add(weir_request_provider_counters(r), retry_counter(o->kind), 1);
     /* Once all have failed it, any will do but the last one. */
     r->tried = elsewhere ? next.tried : bit_of(r->endpoint);
@@ -448,7 +425,6 @@ void weir_request_try(struct weir_request *r)
 {
     struct weir_choosing choosing = {
         .provider = r->provider, .worker = r->worker, .tried = r->tried, .only = r->redirect.slot};
-    const char *name = r->provider->config->name;
     bool outside = r->redirect.outside;
     if (!outside && (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS))
         return;
@@ -462,6 +438,7 @@ void weir_request_try(struct weir_request *r)
     }
     switch (weir_choose(&choosing)) {
     case WEIR_CHOSEN:
+        r->permit_end_ms = 0;
         weir_places_found(r);
         open_try(r, choosing.endpoint, &choosing.ticket);
         acquire(r, choosing.may_serve);
@@ -471,21 +448,16 @@ void weir_request_try(struct weir_request *r)
         return;
     case WEIR_CHOICE_NO_ADDRESS:
         weir_provider_add(weir_request_provider_counters(r), WEIR_PC_NO_ENDPOINT, 1);
-        weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", name);
+        weir_request_fail(r, 502, "dns_failed", "No endpoint of %s has an address.", r->provider->config->name);
         return;
-    case WEIR_CHOICE_OPEN:
-        if (r->last_failure.code != NULL) { /* they have opened while it waited for this try */
-            give_up(r, WEIR_RETRY_NO_ENDPOINT);
-            weir_request_fail(r, r->last_failure.status, r->last_failure.code, "The provider %s failed: %s.", name,
-                              r->last_failure.message);
+    case WEIR_CHOICE_ASKED:
+        if (weir_request_await_permit(r))
             return;
-        }
-        if (r->provider->config->http.circuit_breaker.monitoring_enabled)
-            weir_provider_add(weir_request_provider_counters(r), WEIR_PC_CIRCUIT_REFUSED, 1);
-        r->retry_after_s = (choosing.wait_ms + 999) / 1000;
-        weir_request_fail(r, 503, "circuit_open", "No endpoint of %s may be asked now: all have failed lately.", name);
-        return;
+        break;
+    case WEIR_CHOICE_OPEN:
+        break;
     }
+    weir_request_refuse_open(r, choosing.wait_ms);
 }
 
 void weir_request_begin_tries(struct weir_request *r)

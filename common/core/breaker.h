@@ -138,7 +138,8 @@ struct weir_breaker_report {
     X(PROBES_OK, "probes_succeeded")                          \
     X(RETRY_AFTER, "retry_after")                             \
     X(WITNESS, "witness")   /* another node is served well */ \
-    X(OPERATOR, "operator") /* closed it */
+    X(OPERATOR, "operator") /* closed it */                   \
+    X(CLUSTER, "cluster")   /* what other nodes have seen */
 
 #define WEIR_BREAKER_ENUM(id, ...) WEIR_BREAKER_IS_##id,
 enum weir_breaker_event_kind { WEIR_BREAKER_EVENT_MAP(WEIR_BREAKER_ENUM) WEIR_BREAKER_EVENT_KINDS };

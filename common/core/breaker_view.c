@@ -32,6 +32,7 @@ static void forget_pending(struct weir_breaker_view *v)
     v->pending = (struct weir_breaker_report){.node = v->pending.node, .gen = v->shared.gen};
     v->permit_count = 0;
     v->asked_ms = 0;
+    v->asking = false;
 }
 
 /* -- letting through -- */
@@ -69,7 +70,12 @@ static void ask(struct weir_breaker_view *v, uint64_t now_ms)
         return;
     v->pending.want = 1;
     v->asked_ms = later(now_ms, 1);
-    v->urgent = true;
+    v->asking = v->urgent = true;
+}
+
+bool weir_breaker_view_is_asking(const struct weir_breaker_view *v, uint64_t now_ms)
+{
+    return v->asking && v->asked_ms + WEIR_BREAKER_ASK_MS > now_ms;
 }
 
 struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, const struct weir_breaker_policy *p,
@@ -85,7 +91,9 @@ struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, 
         drop_expired(v, now_ms);
         if (v->permit_count == 0) {
             ask(v, now_ms);
-            return refuse(WEIR_BREAKER_REFUSE_HALF_OPEN, now_ms, 0);
+            return refuse(weir_breaker_view_is_asking(v, now_ms) ? WEIR_BREAKER_REFUSE_ASKED
+                                                                 : WEIR_BREAKER_REFUSE_HALF_OPEN,
+                          now_ms, 0);
         }
     }
     if (v->own.phase == WEIR_BREAKER_OPEN && v->own.open_until_ms > now_ms)
@@ -209,6 +217,12 @@ static bool has_news(const struct weir_breaker_report *r)
     return r->ok + (uint64_t)r->fail > 0 || r->want > 0 || r->probe_count > 0;
 }
 
+void weir_breaker_view_rename(struct weir_breaker_view *v, uint64_t node)
+{
+    assert(node != 0);
+    v->pending.node = node;
+}
+
 bool weir_breaker_view_owes(const struct weir_breaker_view *v, bool *urgent)
 {
     *urgent = v->sharing && v->urgent;
@@ -261,9 +275,11 @@ void weir_breaker_view_learn(struct weir_breaker_view *v, uint64_t now_ms, const
 void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
                                uint64_t store_ms)
 {
-    v->asked_ms = 0;
+    v->asking = v->asking && v->pending.want > 0; /* asked after this answer's report had gone */
     if (!v->sharing || reply->gen != v->shared.gen)
         return;
+    if (reply->permit_count > 0)
+        v->asked_ms = 0;
     for (uint32_t i = 0; i < reply->permit_count && v->permit_count < WEIR_BREAKER_BATCH; i++) {
         uint64_t expires = own_clock(now_ms, store_ms, reply->permits[i].expires_ms);
         v->permits[v->permit_count++] = (struct weir_breaker_permit){reply->permits[i].id, expires};

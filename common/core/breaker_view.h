@@ -11,7 +11,7 @@
 
 #include "core/breaker.h"
 
-/* Permits asked for and not answered are asked for again after this. */
+/* Permits that were not answered, or not given, are asked for again after this. */
 #define WEIR_BREAKER_ASK_MS 1000u
 /* What an owner's word as a witness rests on, in seconds. */
 #define WEIR_BREAKER_RECENT_S 10u
@@ -24,7 +24,8 @@ struct weir_breaker_view {
     struct weir_breaker_permit permits[WEIR_BREAKER_BATCH]; /* granted and unused, of shared.gen, on the own clock */
     struct weir_breaker_report pending;
     uint64_t cooldown_until_ms; /* to be reported; on the own clock */
-    uint64_t asked_ms;          /* when permits were last asked for; 0: not waiting for any */
+    uint64_t asked_ms;          /* when permits were last asked for; 0: they may be asked for at once */
+    bool asking;                /* ... and that was not answered yet */
     bool urgent;
     struct weir_breaker_bucket recent[WEIR_BREAKER_RECENT_S];
 };
@@ -38,7 +39,8 @@ struct weir_breaker_ticket {
 enum weir_breaker_answer_word {
     WEIR_BREAKER_ADMIT,
     WEIR_BREAKER_REFUSE_OPEN,
-    WEIR_BREAKER_REFUSE_HALF_OPEN, /* no permit is free, or one has been asked for */
+    WEIR_BREAKER_REFUSE_HALF_OPEN, /* no permit is free */
+    WEIR_BREAKER_REFUSE_ASKED,     /* likewise, but one has been asked for: the answer takes a moment */
     WEIR_BREAKER_REFUSE_COOLING,
 };
 
@@ -65,11 +67,15 @@ void weir_breaker_view_succeeded(struct weir_breaker_view *v, const struct weir_
  * half-open circuit that a request could probe is true. */
 bool weir_breaker_view_may_admit(const struct weir_breaker_view *v, const struct weir_breaker_policy *p,
                                  uint64_t now_ms);
+/* A permit has been asked for, and the answer is to be expected any moment. */
+bool weir_breaker_view_is_asking(const struct weir_breaker_view *v, uint64_t now_ms);
 /* The circuit in force, for showing it. */
 struct weir_breaker_sight weir_breaker_view_look(const struct weir_breaker_view *v, uint64_t now_ms);
 
 /* -- sharing -- */
 
+/* The number under which it reports from now on. */
+void weir_breaker_view_rename(struct weir_breaker_view *v, uint64_t node);
 /* Whether a report is owed; urgent: now, for a change of the own circuit, a probe's end, a cooldown or wanted permits;
  * else with the next batch. */
 bool weir_breaker_view_owes(const struct weir_breaker_view *v, bool *urgent);

@@ -76,17 +76,70 @@ START_TEST(test_permits_that_were_not_used_in_time)
     sync(&a);
     learn(&b);
     now += policy.recovery_ms;
-    ck_assert_int_eq(weir_breaker_view_admit(&b, &policy, now, &reply).word, WEIR_BREAKER_REFUSE_HALF_OPEN);
+    ck_assert_int_eq(weir_breaker_view_admit(&b, &policy, now, &reply).word, WEIR_BREAKER_REFUSE_ASKED);
     sync(&b);
     ck_assert_uint_eq(b.permit_count, 1);
     ck_assert(weir_breaker_view_may_admit(&b, &policy, now));
     now += policy.permit_ms;
     ck_assert_int_eq(weir_breaker_view_admit(&b, &policy, now, &reply).word,
-                     WEIR_BREAKER_REFUSE_HALF_OPEN); /* it has expired; another is asked for */
+                     WEIR_BREAKER_REFUSE_ASKED); /* it has expired; another is asked for */
     ck_assert_uint_eq(b.permit_count, 0);
     sync(&b);
     ck_assert(request(&b, WEIR_BREAKER_SUCCESS));
 }
 END_TEST
 
-CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time)
+static enum weir_breaker_answer_word ask(struct weir_breaker_view *v)
+{
+    return weir_breaker_view_admit(v, &policy, now, &reply).word;
+}
+
+/* Both views know the shared circuit as open, and its wait is over. */
+static void open_for_both(void)
+{
+    learn(&a);
+    learn(&b);
+    for (int i = 0; i < 5; i++)
+        ck_assert(request(&a, WEIR_BREAKER_FAILURE));
+    sync(&a);
+    learn(&b);
+    now += 10000;
+}
+
+/* A half-open circuit that is busy with its probes is not asked about by each request. */
+START_TEST(test_a_refusal_lasts)
+{
+    struct weir_breaker_report r;
+    open_for_both();
+    ask(&a);
+    sync(&a);
+    learn(&b);
+    ask(&b);
+    sync(&b);
+    for (int i = 0; i < 100; i++) {
+        ck_assert(!weir_breaker_view_may_admit(&b, &policy, now));
+        ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_HALF_OPEN);
+        ck_assert(!weir_breaker_view_take(&b, now, &r));
+    }
+    now += WEIR_BREAKER_ASK_MS;
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+}
+END_TEST
+
+/* An answer to what was said before it asked leaves it waiting for its own. */
+START_TEST(test_waits_for_the_answer_to_its_question)
+{
+    struct weir_breaker_reply none = {0};
+    open_for_both();
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_ASKED);
+    none.gen = a.shared.gen;
+    weir_breaker_view_granted(&a, now, &none, now);
+    ck_assert(weir_breaker_view_is_asking(&a, now));
+    sync(&a);
+    ck_assert(!weir_breaker_view_is_asking(&a, now));
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_ADMIT);
+}
+END_TEST
+
+CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time,
+           test_a_refusal_lasts, test_waits_for_the_answer_to_its_question)
