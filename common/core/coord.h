@@ -42,6 +42,8 @@
 /* A shared limit, or burst, above this counts as this: a million requests a second, and all numbers stay exact in a
  * script. */
 #define WEIR_COORD_LIMIT_MAX 60000000u
+/* A shard map's text: of the most shards and members there may be. */
+#define WEIR_COORD_MAP_MAX 1048576u
 /* A member is forgotten when it has been silent for so many leases, and at least for so long: it has long lost its
  * shards then, and comes back as a new one. */
 #define WEIR_COORD_FORGET_LEASES 10u

@@ -48,10 +48,16 @@ void weir_limiter_init(struct weir_limiter *l, uint32_t limit, uint32_t burst, u
 void weir_limiter_set(struct weir_limiter *l, uint32_t limit, uint32_t burst, uint64_t now_us)
 {
     assert(limit > 0 && burst > 0);
-    uint64_t tokens = divide_up(owed(l, now_us), l->period_us);
+    uint32_t tokens = weir_limiter_debt(l, now_us);
     l->limit = limit;
     l->burst = burst;
-    owe(l, now_us, tokens <= UINT32_MAX ? tokens * l->period_us : UINT32_MAX * l->period_us);
+    owe(l, now_us, tokens * l->period_us);
+}
+
+uint32_t weir_limiter_debt(const struct weir_limiter *l, uint64_t now_us)
+{
+    uint64_t tokens = divide_up(owed(l, now_us), l->period_us);
+    return tokens <= UINT32_MAX ? (uint32_t)tokens : UINT32_MAX;
 }
 
 struct weir_limiter_answer weir_limiter_look(const struct weir_limiter *l, uint64_t now_us, uint32_t cost)

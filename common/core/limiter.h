@@ -46,6 +46,9 @@ struct weir_limiter_answer weir_limiter_take(struct weir_limiter *l, uint64_t no
 struct weir_limiter_answer weir_limiter_look(const struct weir_limiter *l, uint64_t now_us, uint32_t cost);
 /* Whole tokens in the bucket. */
 uint32_t weir_limiter_tokens(const struct weir_limiter *l, uint64_t now_us);
+/* Tokens missing in the bucket, a part of one as a whole: what a full bucket of other numbers has to be charged with to
+ * go on from here. */
+uint32_t weir_limiter_debt(const struct weir_limiter *l, uint64_t now_us);
 /* Until the nth token from now on is there (1: the next), if each before it is taken as it comes; 0: it is there. */
 uint64_t weir_limiter_wait_us(const struct weir_limiter *l, uint64_t now_us, uint32_t nth);
 /* Takes what is there of `want`, maybe 0. */

@@ -1,0 +1,44 @@
+#include "core/coord.h"
+
+#include <assert.h>
+
+const char *weir_coord_node_state_text(enum weir_coord_node_state s)
+{
+    return s == WEIR_NODE_JOINING ? "joining" : s == WEIR_NODE_ACTIVE ? "active" : "draining";
+}
+
+const char *weir_coord_op_text(enum weir_coord_op op)
+{
+#define NAME(id, name) name,
+    static const char *const names[] = {WEIR_COORD_OP_MAP(NAME)};
+#undef NAME
+    assert(op < WEIR_COORD_OPS);
+    return names[op];
+}
+
+const char *weir_coord_word_text(enum weir_coord_word w)
+{
+    static const char *const texts[] = {
+        [WEIR_COORD_OK] = "ok",
+        [WEIR_COORD_AWAY] = "away",
+        [WEIR_COORD_REFUSED] = "refused",
+        [WEIR_COORD_SCHEMA_NEWER] = "schema_newer",
+        [WEIR_COORD_ID_TAKEN] = "id_taken",
+        [WEIR_COORD_STALE] = "stale",
+    };
+    assert((size_t)w < sizeof texts / sizeof texts[0]);
+    return texts[w];
+}
+
+bool weir_coord_id_valid(struct weir_str id)
+{
+    if (id.len == 0 || id.len > WEIR_NODE_ID_MAX)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
+        bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!word && (c == '\0' || strchr("._:-[]", c) == NULL))
+            return false;
+    }
+    return true;
+}
