@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "core/alert.h"
+#include "core/redis_url.h"
 
 /* RFC 9110 section 5.6.2. */
 static bool is_token(const char *text)
@@ -111,10 +112,11 @@ static bool has_prefix(const char *text, const char *prefix)
 
 const char *weir_config_check_redis_url(const char *text)
 {
-    if (has_prefix(text, "redis://") || has_prefix(text, "rediss://") || has_prefix(text, "redis+sentinel://") ||
-        has_prefix(text, "unix:"))
-        return NULL;
-    return "is not a store's URL: redis://, rediss://, redis+sentinel:// or unix:";
+    struct weir_arena arena = {0};
+    struct weir_redis_url url;
+    const char *wrong = weir_redis_url_parse(&url, &arena, text);
+    weir_arena_reset(&arena);
+    return wrong;
 }
 
 const char *weir_config_check_affinity(const char *text)
@@ -199,6 +201,16 @@ static bool is_host(struct weir_str host)
     for (size_t i = 0; i < host.len; i++)
         numeric = numeric && ((host.ptr[i] >= '0' && host.ptr[i] <= '9') || host.ptr[i] == '.');
     return !numeric && is_host_name(host.ptr, host.len);
+}
+
+bool weir_config_authority_split(struct weir_str text, struct weir_str *host, uint16_t *port)
+{
+    uint64_t number = *port;
+    bool has_port;
+    if (!split(text.ptr, text.len, host, &number, &has_port) || number == 0 || !is_host(*host))
+        return false;
+    *port = (uint16_t)number;
+    return true;
 }
 
 const char *weir_config_check_host_port(const char *text)

@@ -20,7 +20,7 @@ const char *weir_config_check_field_value(const char *text);
 const char *weir_config_check_host_glob(const char *text);
 /* What can stand in a metric's label and in a path as it is: letters, digits, dot, dash, underscore. */
 const char *weir_config_check_name(const char *text);
-/* redis://, rediss://, redis+sentinel:// or unix: */
+/* What core/redis_url.h reads. */
 const char *weir_config_check_redis_url(const char *text);
 /* http:// or https://, without credentials and fragment; a query is fine. */
 const char *weir_config_check_http_url(const char *text);
@@ -32,6 +32,10 @@ const char *weir_config_check_host_port(const char *text);
 const char *weir_config_check_address_port(const char *text);
 /* A condition of an alert (core/alert_expr.h). False: why says in which column it is wrong. */
 bool weir_config_explain_condition(const char *text, char *why, size_t len);
+
+/* "host", "host:port", "[v6]:port", a name or an address; the host comes without brackets. Without a port *port stays.
+ */
+bool weir_config_authority_split(struct weir_str text, struct weir_str *host, uint16_t *port);
 
 /* "127.0.0.1:8000", "[::1]:8000". What is wrong, or NULL. out->text is text itself. */
 const char *weir_config_listen_parse(struct weir_config_listen *out, struct weir_arena *a, const char *text);
