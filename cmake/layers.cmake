@@ -20,6 +20,19 @@ function(weir_layer name)
   endif()
 endfunction()
 
+# weir_embed_lua(LAYER dir): each dir/NAME.lua becomes weir_lua_NAME in that layer; "weir_lua.h" declares them to whoever
+# links it.
+function(weir_embed_lua layer dir)
+  file(GLOB scripts CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/*.lua")
+  set(folder ${CMAKE_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${folder})
+  add_custom_command(OUTPUT ${folder}/weir_lua.c ${folder}/weir_lua.h
+    COMMAND ${CMAKE_COMMAND} "-DSCRIPTS=${scripts}" -DOUT=${folder}/weir_lua -P ${CMAKE_SOURCE_DIR}/cmake/embed_lua.cmake
+    DEPENDS ${scripts} ${CMAKE_SOURCE_DIR}/cmake/embed_lua.cmake VERBATIM)
+  target_sources(weir_${layer} PRIVATE ${folder}/weir_lua.c ${folder}/weir_lua.h)
+  target_include_directories(weir_${layer} PUBLIC ${folder})
+endfunction()
+
 # weir_program(NAME main.c layer...)
 function(weir_program name main)
   if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${main})
@@ -60,7 +73,7 @@ function(weir_fuzzers dir)
   foreach(fuzzer ${fuzzers})
     get_filename_component(stem ${fuzzer} NAME_WE)
     add_executable(${stem} ${fuzzer})
-    target_link_libraries(${stem} PRIVATE weir_http)
+    target_link_libraries(${stem} PRIVATE weir_store)
     target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
     set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   endforeach()
