@@ -1,0 +1,17 @@
+# fish completion for weirctl
+complete -c weirctl -f
+complete -c weirctl -n __fish_use_subcommand -a status -d 'the cluster and the place of the node in it'
+complete -c weirctl -n __fish_use_subcommand -a nodes -d 'the nodes'
+complete -c weirctl -n __fish_use_subcommand -a shards -d 'the shard map'
+complete -c weirctl -n __fish_use_subcommand -a breakers -d 'the circuits of all endpoints'
+complete -c weirctl -n __fish_use_subcommand -a limits -d 'the rate limits'
+complete -c weirctl -n __fish_use_subcommand -a events -d 'what has happened'
+complete -c weirctl -r -l node -d 'the node to ask'
+complete -c weirctl -r -s o -l output -a 'table wide json yaml' -d 'how it is shown'
+complete -c weirctl -r -F -l token-file -d 'holds the admin token'
+complete -c weirctl -r -F -l ca-file -d 'authorities for https://'
+complete -c weirctl -r -l timeout -d 'for one question, in seconds'
+complete -c weirctl -r -s n -l count -d 'events: so many of the last ones'
+complete -c weirctl -s f -l follow -d 'events: go on with what happens'
+complete -c weirctl -s h -l help -d 'print a summary'
+complete -c weirctl -s V -l version -d 'print the version'
