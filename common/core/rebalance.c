@@ -1,0 +1,491 @@
+#include "core/rebalance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STAYS ((uint8_t)WEIR_MOVE_REASONS)
+/* Loads are multiplied by this, so that a shard's part of a small load is not nothing. */
+#define LOAD_UNIT 1024u
+
+const char *weir_member_state_text(enum weir_member_state s)
+{
+    static const char *const text[] = {"joining", "active", "draining"};
+    return text[s];
+}
+
+const char *weir_move_reason_text(enum weir_move_reason r)
+{
+#define TEXT(id, text) text,
+    static const char *const texts[] = {WEIR_MOVE_REASON_MAP(TEXT)};
+#undef TEXT
+    return texts[r];
+}
+
+/* A member, at the place of its id in the order of ids: its index in the new map. */
+struct part {
+    const struct weir_rebalance_member *member;
+    bool takes;                /* may own shards */
+    uint32_t have;             /* shards now */
+    uint32_t had;              /* in the old map */
+    uint32_t low, quota, high; /* low and high are the quota itself unless load_aware */
+    uint64_t load;             /* in LOAD_UNIT */
+    bool stuck;                /* has no shard that would help whoever carries less */
+};
+
+/* A shard that may be taken from its owner. */
+struct candidate {
+    uint64_t claim; /* the owner's */
+    uint32_t streams;
+    uint16_t owner, shard;
+    uint8_t class; /* the lower first: CLASS_* */
+};
+enum { CLASS_DRAINING, CLASS_ABOVE, CLASS_SPARE, CLASS_STAYS };
+
+struct work {
+    const struct weir_rebalance_opts *opts;
+    const struct weir_shard_map *old; /* NULL: none, or of another shard_count */
+    struct weir_shard_map *map;
+    uint8_t *reason; /* of each shard: why it moves, or STAYS */
+    struct candidate *candidates;
+    uint32_t planned, left; /* moves that could wait: made, and left for the next round */
+    struct part parts[WEIR_CLUSTER_NODES_MAX];
+};
+
+/* -- members -- */
+
+static int by_id(const void *a, const void *b)
+{
+    const struct part *l = a, *r = b;
+    struct weir_str x = l->member->id, y = r->member->id;
+    int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
+    if (order != 0)
+        return order;
+    return x.len < y.len ? -1 : x.len > y.len;
+}
+
+static int set_members(struct work *w, const struct weir_rebalance_member *members, uint32_t count,
+                       struct weir_err *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!weir_node_id_ok(members[i].id))
+            return weir_err_set(err, WEIR_EINVAL, "member %u of %u: not a node's id", i + 1, count);
+        if (members[i].weight == 0 || members[i].weight > WEIR_RENDEZVOUS_WEIGHT_MAX)
+            return weir_err_set(err, WEIR_EINVAL, "member %.*s: a weight of %u", WEIR_FMT(members[i].id),
+                                members[i].weight);
+        w->parts[i].member = &members[i];
+        w->parts[i].load = (uint64_t)members[i].load * LOAD_UNIT;
+    }
+    qsort(w->parts, count, sizeof w->parts[0], by_id);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct weir_rebalance_member *m = w->parts[i].member;
+        if (i > 0 && weir_str_eq(m->id, w->parts[i - 1].member->id))
+            return weir_err_set(err, WEIR_EINVAL, "member %.*s: twice", WEIR_FMT(m->id));
+        weir_shard_map_node_set(w->map, i, m->id, m->weight);
+    }
+    return WEIR_OK;
+}
+
+/* Whoever owns shards and is still a member keeps them for now. */
+static void keep_old(struct work *w)
+{
+    const struct weir_shard_map *old = w->old;
+    uint16_t now[WEIR_CLUSTER_NODES_MAX];
+    for (uint32_t i = 0; old != NULL && i < old->node_count; i++)
+        now[i] = weir_shard_map_find(w->map, weir_str_of(old->nodes[i].id));
+    for (uint32_t s = 0; s < w->map->shard_count; s++) {
+        uint16_t owner = old != NULL ? now[old->owner[s]] : WEIR_NODE_NOBODY;
+        w->map->owner[s] = owner;
+        w->reason[s] = owner != WEIR_NODE_NOBODY ? STAYS : old != NULL ? WEIR_MOVE_LOST : WEIR_MOVE_UNOWNED;
+        if (owner != WEIR_NODE_NOBODY)
+            w->parts[owner].had = ++w->parts[owner].have;
+    }
+}
+
+static void set_takers(struct work *w)
+{
+    bool any[3] = {false};
+    bool anybody = false;
+    for (uint32_t i = 0; i < w->map->node_count; i++) {
+        struct part *p = &w->parts[i];
+        p->takes = p->member->state == WEIR_MEMBER_ACTIVE || (p->member->state == WEIR_MEMBER_JOINING && p->had > 0);
+        any[p->member->state] = true;
+        anybody = anybody || p->takes;
+    }
+    if (anybody)
+        return;
+    enum weir_member_state state = any[WEIR_MEMBER_JOINING] ? WEIR_MEMBER_JOINING : WEIR_MEMBER_DRAINING;
+    for (uint32_t i = 0; i < w->map->node_count; i++)
+        w->parts[i].takes = w->parts[i].member->state == state;
+}
+
+/* -- quotas -- */
+
+/* One that may get a shard more than its rounded part. */
+struct rounded {
+    uint32_t remainder, part;
+    bool holds_more;
+};
+
+static int by_right(const void *a, const void *b)
+{
+    const struct rounded *l = a, *r = b;
+    if (l->holds_more != r->holds_more)
+        return l->holds_more ? -1 : 1;
+    if (l->remainder != r->remainder)
+        return l->remainder > r->remainder ? -1 : 1;
+    return l->part < r->part ? -1 : 1;
+}
+
+static void set_band(const struct work *w, struct part *p)
+{
+    p->low = p->high = p->quota;
+    if (!w->opts->load_aware)
+        return;
+    uint32_t percent = w->opts->load_slack_percent;
+    percent = percent == 0 ? WEIR_REBALANCE_LOAD_SLACK_PERCENT : percent > 100 ? 100 : percent;
+    uint32_t slack = (uint32_t)((uint64_t)p->quota * percent / 100);
+    p->low = p->quota - slack;
+    p->high = p->quota + slack;
+}
+
+static void set_quotas(struct work *w)
+{
+    struct rounded rounded[WEIR_CLUSTER_NODES_MAX];
+    uint32_t shards = w->map->shard_count, weights = 0, spare = shards, count = 0;
+    for (uint32_t i = 0; i < w->map->node_count; i++)
+        weights += w->parts[i].takes ? w->parts[i].member->weight : 0;
+    for (uint32_t i = 0; i < w->map->node_count; i++) {
+        struct part *p = &w->parts[i];
+        if (!p->takes)
+            continue;
+        uint64_t exact = (uint64_t)shards * p->member->weight; /* in parts of a shard, weights of which are one */
+        p->quota = (uint32_t)(exact / weights);
+        spare -= p->quota;
+        if (exact % weights != 0)
+            rounded[count++] = (struct rounded){(uint32_t)(exact % weights), i, p->have > p->quota};
+    }
+    qsort(rounded, count, sizeof rounded[0], by_right);
+    for (uint32_t i = 0; i < spare;
+         i++) /* the remainders sum up to spare, each is below one: spare < count, or both 0 */
+        w->parts[rounded[i].part].quota++;
+    for (uint32_t i = 0; i < w->map->node_count; i++)
+        set_band(w, &w->parts[i]);
+}
+
+/* -- taking shards away -- */
+
+static int by_ease(const struct candidate *l, const struct candidate *r)
+{
+    if (l->streams != r->streams)
+        return l->streams < r->streams ? -1 : 1;
+    if (l->claim != r->claim)
+        return l->claim < r->claim ? -1 : 1;
+    return l->shard < r->shard ? -1 : 1;
+}
+
+static int by_owner(const void *a, const void *b)
+{
+    const struct candidate *l = a, *r = b;
+    return l->owner != r->owner ? (l->owner < r->owner ? -1 : 1) : by_ease(l, r);
+}
+
+static int by_class(const void *a, const void *b)
+{
+    const struct candidate *l = a, *r = b;
+    return l->class != r->class ? (l->class < r->class ? -1 : 1) : by_ease(l, r);
+}
+
+/* All shards of whoever has more than it shall, each in its class; sorted by owner. Returns how many. */
+static uint32_t find_candidates(struct work *w)
+{
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < w->map->shard_count; s++) {
+        uint16_t owner = w->map->owner[s];
+        if (owner == WEIR_NODE_NOBODY || w->parts[owner].have <= w->parts[owner].quota)
+            continue;
+        w->candidates[count++] = (struct candidate){.claim = weir_hash_pair(w->map->nodes[owner].hash, s),
+                                                    .streams = w->opts->streams != NULL ? w->opts->streams[s] : 0,
+                                                    .owner = owner,
+                                                    .shard = (uint16_t)s};
+    }
+    qsort(w->candidates, count, sizeof w->candidates[0], by_owner);
+    for (uint32_t i = 0, rank = 0; i < count; i++) {
+        struct candidate *c = &w->candidates[i];
+        rank = i > 0 && c->owner == c[-1].owner ? rank + 1 : 0;
+        const struct part *p = &w->parts[c->owner];
+        if (!p->takes)
+            c->class = CLASS_DRAINING;
+        else if (p->have > p->high && rank < p->have - p->high)
+            c->class = CLASS_ABOVE;
+        else
+            c->class = rank < p->have - p->quota ? CLASS_SPARE : CLASS_STAYS;
+    }
+    return count;
+}
+
+/* How many shards those below their band need, beside the ones that have no owner. */
+static uint32_t needed(const struct work *w)
+{
+    uint32_t lacking = 0, unowned = w->map->shard_count;
+    for (uint32_t i = 0; i < w->map->node_count; i++) {
+        const struct part *p = &w->parts[i];
+        lacking += p->have < p->low ? p->low - p->have : 0;
+        unowned -= p->have;
+    }
+    return lacking > unowned ? lacking - unowned : 0;
+}
+
+static void release(struct work *w)
+{
+    uint32_t count = find_candidates(w), wanted = 0, need = needed(w);
+    qsort(w->candidates, count, sizeof w->candidates[0], by_class);
+    while (wanted < count &&
+           (w->candidates[wanted].class < CLASS_SPARE || (w->candidates[wanted].class == CLASS_SPARE && wanted < need)))
+        wanted++;
+    uint32_t cap = w->opts->moves_max;
+    w->planned = cap != 0 && wanted > cap ? cap : wanted;
+    w->left = wanted - w->planned;
+    for (uint32_t i = 0; i < w->planned; i++) {
+        const struct candidate *c = &w->candidates[i];
+        w->reason[c->shard] = c->class == CLASS_DRAINING ? WEIR_MOVE_DRAINING : WEIR_MOVE_QUOTA;
+        w->map->owner[c->shard] = WEIR_NODE_NOBODY;
+        w->parts[c->owner].have--;
+    }
+}
+
+/* -- giving them -- */
+
+static uint64_t shard_load(const struct work *w, uint32_t shard, uint16_t from)
+{
+    if (w->opts->streams != NULL)
+        return (uint64_t)w->opts->streams[shard] * LOAD_UNIT;
+    const struct part *p = &w->parts[from];
+    return p->had == 0 ? 0 : (uint64_t)p->member->load * LOAD_UNIT / p->had;
+}
+
+/* Moves what a shard carries along with it, as far as that is known. from: a part, or WEIR_NODE_NOBODY. */
+static void move_load(struct work *w, uint32_t shard, uint16_t from, uint16_t to)
+{
+    if (from == WEIR_NODE_NOBODY)
+        return;
+    uint64_t load = shard_load(w, shard, from);
+    w->parts[from].load -= load < w->parts[from].load ? load : w->parts[from].load;
+    w->parts[to].load += load;
+}
+
+static uint32_t find_takers(const struct work *w, struct weir_rendezvous_candidate *takers, bool to_quota)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->map->node_count; i++) {
+        const struct part *p = &w->parts[i];
+        if (p->have < (to_quota ? p->quota : p->low))
+            takers[count++] = (struct weir_rendezvous_candidate){w->map->nodes[i].hash, w->map->nodes[i].weight, i};
+    }
+    return count;
+}
+
+/* Returns how many are left. */
+static uint32_t drop_taker(struct weir_rendezvous_candidate *takers, uint32_t count, uint32_t number)
+{
+    uint32_t at = 0;
+    while (takers[at].number != number)
+        at++;
+    memmove(&takers[at], &takers[at + 1], (count - at - 1) * sizeof takers[0]);
+    return count - 1;
+}
+
+/* Gives each shard without an owner to one that is below its band, and when there is none, below its quota. What the
+ * quotas lack is never less than what has no owner, so somebody always is. */
+static void assign(struct work *w)
+{
+    struct weir_rendezvous_candidate takers[WEIR_CLUSTER_NODES_MAX];
+    bool to_quota = false;
+    uint32_t count = find_takers(w, takers, to_quota);
+    bool alike = weir_rendezvous_alike(takers, count);
+    for (uint32_t s = 0; s < w->map->shard_count; s++) {
+        if (w->map->owner[s] != WEIR_NODE_NOBODY)
+            continue;
+        if (count == 0) {
+            to_quota = true;
+            count = find_takers(w, takers, to_quota);
+            alike = weir_rendezvous_alike(takers, count);
+        }
+        uint32_t chosen = weir_rendezvous_pick(s, takers, count, alike);
+        struct part *p = &w->parts[chosen];
+        w->map->owner[s] = (uint16_t)chosen;
+        if (++p->have == (to_quota ? p->quota : p->low))
+            count = drop_taker(takers, count, chosen);
+    }
+}
+
+/* -- loads -- */
+
+static bool carries_more(const struct part *a, const struct part *b)
+{
+    return a->load * b->member->weight > b->load * a->member->weight;
+}
+
+/* The most loaded one that may give, when that is above the ratio, and the least loaded one that may take. */
+static bool find_pair(const struct work *w, uint16_t *from, uint16_t *to)
+{
+    uint64_t load = 0, weight = 0;
+    *from = *to = WEIR_NODE_NOBODY;
+    for (uint16_t i = 0; i < w->map->node_count; i++) {
+        const struct part *p = &w->parts[i];
+        if (!p->takes)
+            continue;
+        load += p->load;
+        weight += p->member->weight;
+        if (p->have > p->low && !p->stuck && (*from == WEIR_NODE_NOBODY || carries_more(p, &w->parts[*from])))
+            *from = i;
+        if (p->have < p->high && (*to == WEIR_NODE_NOBODY || carries_more(&w->parts[*to], p)))
+            *to = i;
+    }
+    if (*from == WEIR_NODE_NOBODY || *to == WEIR_NODE_NOBODY)
+        return false;
+    const struct part *p = &w->parts[*from];
+    uint32_t percent = w->opts->load_ratio_percent;
+    percent = percent == 0 ? WEIR_REBALANCE_LOAD_RATIO_PERCENT : percent;
+    return (unsigned __int128)p->load * weight * 100 > (unsigned __int128)load * p->member->weight * percent;
+}
+
+/* The shard that carries most, but not so much that the taker would carry more than the giver then; of several the one
+ * to which the giver has the weakest claim. WEIR_SHARDS_MAX: none. */
+static uint32_t find_shard(const struct work *w, uint16_t from, uint16_t to)
+{
+    const struct part *giver = &w->parts[from], *taker = &w->parts[to];
+    uint64_t giver_weight = giver->member->weight, taker_weight = taker->member->weight;
+    uint64_t ours = giver->load * taker_weight, theirs = taker->load * giver_weight;
+    uint64_t most = ours > theirs ? (ours - theirs) / (giver_weight + taker_weight) : 0;
+    uint64_t best_load = 0, best_claim = 0;
+    uint32_t best = WEIR_SHARDS_MAX;
+    for (uint32_t s = 0; s < w->map->shard_count; s++) {
+        if (w->map->owner[s] != from || w->reason[s] != STAYS)
+            continue;
+        uint64_t load = shard_load(w, s, from);
+        if (load == 0 || load > most || load < best_load)
+            continue;
+        uint64_t claim = weir_hash_pair(w->map->nodes[from].hash, s);
+        if (load == best_load && claim >= best_claim)
+            continue;
+        best = s;
+        best_load = load;
+        best_claim = claim;
+    }
+    return best;
+}
+
+/* Each turn moves a shard for good or gives one member up. */
+static void even_out(struct work *w)
+{
+    uint16_t from, to;
+    uint32_t cap = w->opts->moves_max;
+    while ((cap == 0 || w->planned < cap) && find_pair(w, &from, &to)) {
+        uint32_t s = find_shard(w, from, to);
+        if (s == WEIR_SHARDS_MAX) {
+            w->parts[from].stuck = true;
+            continue;
+        }
+        w->reason[s] = WEIR_MOVE_LOAD;
+        w->map->owner[s] = to;
+        w->parts[from].have--;
+        w->parts[to].have++;
+        move_load(w, s, from, to);
+        w->planned++;
+    }
+}
+
+/* -- the plan -- */
+
+/* From here on owner is final, but for what the loads move. */
+static void settle_loads(struct work *w)
+{
+    for (uint32_t s = 0; s < w->map->shard_count; s++)
+        if (w->reason[s] == WEIR_MOVE_DRAINING || w->reason[s] == WEIR_MOVE_QUOTA)
+            move_load(w, s, weir_shard_map_find(w->map, weir_str_of(w->old->nodes[w->old->owner[s]].id)),
+                      w->map->owner[s]);
+    even_out(w);
+}
+
+static int list_moves(struct weir_rebalance_plan *plan, const struct work *w)
+{
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < w->map->shard_count; s++)
+        count += w->reason[s] != STAYS;
+    plan->moves = malloc((count > 0 ? count : 1) * sizeof *plan->moves);
+    if (plan->moves == NULL)
+        return WEIR_ENOMEM;
+    for (uint32_t s = 0; s < w->map->shard_count; s++)
+        if (w->reason[s] != STAYS)
+            plan->moves[plan->move_count++] =
+                (struct weir_shard_move){.shard = s,
+                                         .from = w->old != NULL ? w->old->owner[s] : WEIR_NODE_NOBODY,
+                                         .to = w->map->owner[s],
+                                         .reason = (enum weir_move_reason)w->reason[s]};
+    plan->moves_left = w->left;
+    return WEIR_OK;
+}
+
+static int run(struct weir_rebalance_plan *plan, struct work *w)
+{
+    keep_old(w);
+    set_takers(w);
+    set_quotas(w);
+    release(w);
+    assign(w);
+    if (w->opts->load_aware)
+        settle_loads(w);
+    weir_shard_map_count(w->map);
+    return list_moves(plan, w);
+}
+
+int weir_rebalance(struct weir_rebalance_plan *plan, const struct weir_rebalance_member *members, uint32_t member_count,
+                   const struct weir_shard_map *old, uint32_t shard_count, const struct weir_rebalance_opts *opts,
+                   struct weir_err *err)
+{
+    *plan = (struct weir_rebalance_plan){0};
+    if (member_count == 0)
+        return weir_err_set(err, WEIR_ENOTFOUND, "rebalance: no members");
+    if (member_count > WEIR_CLUSTER_NODES_MAX || shard_count == 0 || shard_count > WEIR_SHARDS_MAX)
+        return weir_err_set(err, WEIR_EINVAL, "rebalance: %u members, %u shards", member_count, shard_count);
+    if (opts->leader.len > 0 && !weir_node_id_ok(opts->leader))
+        return weir_err_set(err, WEIR_EINVAL, "rebalance: the leader's is no id");
+    int code = WEIR_ENOMEM;
+    struct work *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        goto out;
+    w->opts = opts;
+    w->old = old != NULL && old->shard_count == shard_count ? old : NULL;
+    w->map = weir_shard_map_new(shard_count, member_count);
+    w->reason = malloc(shard_count);
+    w->candidates = malloc(shard_count * sizeof *w->candidates);
+    if (w->map == NULL || w->reason == NULL || w->candidates == NULL)
+        goto out_work;
+    code = set_members(w, members, member_count, err);
+    if (code != WEIR_OK)
+        goto out_work;
+    w->map->epoch = opts->epoch;
+    if (opts->leader.len > 0)
+        memcpy(w->map->leader, opts->leader.ptr, opts->leader.len);
+    code = run(plan, w);
+    if (code == WEIR_OK) {
+        plan->map = w->map;
+        w->map = NULL;
+    }
+out_work:
+    weir_shard_map_free(&w->map);
+    free(w->reason);
+    free(w->candidates);
+    free(w);
+out:
+    if (code == WEIR_ENOMEM)
+        weir_err_set(err, code, "rebalance: %s", weir_err_text(code));
+    return code;
+}
+
+void weir_rebalance_plan_close(struct weir_rebalance_plan *plan)
+{
+    weir_shard_map_free(&plan->map);
+    free(plan->moves);
+    *plan = (struct weir_rebalance_plan){0};
+}
