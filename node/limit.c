@@ -1,6 +1,9 @@
 #include "node/limit.h"
 
+#include "net/bell.h"
 #include "node/pool.h"
+
+#define PPM 1000000.0
 
 static struct weir_limit *limit_of(struct weir_waitline *line)
 {
@@ -12,24 +15,41 @@ static struct weir_limit *limit_of(struct weir_waitline *line)
 static uint32_t there(struct weir_waitline *line, uint64_t now_us)
 {
     struct weir_limit *l = limit_of(line);
-    return weir_limit_is_on(l) ? weir_limiter_tokens(&l->limiter, now_us) : UINT32_MAX;
+    if (!weir_limit_is_on(l))
+        return UINT32_MAX;
+    return l->bell != NULL ? weir_cluster_limit_tokens(&l->cluster, now_us) : weir_limiter_tokens(&l->limiter, now_us);
 }
 
 static void take(struct weir_waitline *line, uint64_t now_us)
 {
     struct weir_limit *l = limit_of(line);
-    if (weir_limit_is_on(l))
+    if (!weir_limit_is_on(l))
+        return;
+    if (l->bell != NULL)
+        weir_cluster_limit_take(&l->cluster, now_us);
+    else
         weir_limiter_charge(&l->limiter, now_us, 1);
 }
 
 static uint64_t wait_us(struct weir_waitline *line, uint64_t now_us, uint32_t nth)
 {
-    return weir_limiter_wait_us(&limit_of(line)->limiter, now_us, nth);
+    struct weir_limit *l = limit_of(line);
+    if (l->bell == NULL)
+        return weir_limiter_wait_us(&l->limiter, now_us, nth);
+    if (!l->thirsty) {
+        l->thirsty = true;
+        weir_bell_ring(l->bell);
+    }
+    return weir_cluster_limit_wait_us(&l->cluster, now_us, nth);
 }
 
 static void give_back(struct weir_limit *l, uint64_t now_us)
 {
-    if (weir_limit_is_on(l))
+    if (!weir_limit_is_on(l))
+        return;
+    if (l->bell != NULL)
+        weir_cluster_limit_put_back(&l->cluster, now_us);
+    else
         weir_limiter_hand_back(&l->limiter, now_us, 1);
 }
 
@@ -46,13 +66,26 @@ void weir_limit_end(struct weir_limit *l)
     weir_waitline_end(&l->line);
 }
 
+static struct weir_cluster_limit_config cluster_config(const struct weir_config_rate_limit *c)
+{
+    return (struct weir_cluster_limit_config){.limit = c->requests_per_minute,
+                                              .burst = c->burst,
+                                              .strict = c->strict,
+                                              .fail_closed = c->fail == WEIR_CONFIG_FAIL_CLOSED,
+                                              .share_ppm = (uint32_t)(c->degraded_share * PPM)};
+}
+
 void weir_limit_configure(struct weir_limit *l, const struct weir_config_rate_limit *c, uint64_t now_us)
 {
+    const struct weir_cluster_limit_config shared = cluster_config(c);
     pthread_mutex_lock(&l->line.lock);
-    if (c->requests_per_minute > 0 && l->limiter.limit > 0)
+    if (c->requests_per_minute > 0 && l->limiter.limit > 0) {
         weir_limiter_set(&l->limiter, c->requests_per_minute, c->burst, now_us);
-    else if (c->requests_per_minute > 0)
+        weir_cluster_limit_set(&l->cluster, &shared, now_us);
+    } else if (c->requests_per_minute > 0) {
         weir_limiter_init(&l->limiter, c->requests_per_minute, c->burst, WEIR_LIMITER_MINUTE_US, now_us, c->strict);
+        weir_cluster_limit_init(&l->cluster, &shared, now_us);
+    }
     atomic_store(&l->on, c->requests_per_minute > 0);
     pthread_mutex_unlock(&l->line.lock);
 }
@@ -83,7 +116,9 @@ struct weir_limiter_values weir_limit_show(struct weir_limit *l, uint64_t now_us
 {
     struct weir_limiter_values v = {0};
     pthread_mutex_lock(&l->line.lock);
-    if (weir_limit_is_on(l)) {
+    if (weir_limit_is_on(l) && l->bell != NULL) {
+        v = weir_cluster_limit_show(&l->cluster, now_us, newcomer_wait_us(l, now_us));
+    } else if (weir_limit_is_on(l)) {
         struct weir_limiter_answer a = weir_limiter_look(&l->limiter, now_us, 1);
         a.wait_us = newcomer_wait_us(l, now_us);
         a.ok = a.wait_us == 0;
@@ -91,4 +126,73 @@ struct weir_limiter_values weir_limit_show(struct weir_limit *l, uint64_t now_us
     }
     pthread_mutex_unlock(&l->line.lock);
     return v;
+}
+
+/* -- in a cluster -- */
+
+static bool is_shared(const struct weir_limit *l)
+{
+    return weir_limit_is_on(l) && l->bell != NULL;
+}
+
+void weir_limit_share(struct weir_limit *l, uint64_t now_us, struct weir_bell *bell)
+{
+    pthread_mutex_lock(&l->line.lock);
+    if (l->bell == NULL && l->limiter.limit > 0)
+        weir_cluster_limit_init(&l->cluster, &l->cluster.config, now_us);
+    l->bell = bell;
+    pthread_mutex_unlock(&l->line.lock);
+}
+
+void weir_limit_lease(struct weir_limit *l)
+{
+    pthread_mutex_lock(&l->line.lock);
+    weir_cluster_limit_lease(&l->cluster);
+    l->thirsty = false;
+    pthread_mutex_unlock(&l->line.lock);
+}
+
+void weir_limit_alone(struct weir_limit *l, uint32_t nodes, uint64_t now_us)
+{
+    pthread_mutex_lock(&l->line.lock);
+    if (l->limiter.limit > 0)
+        weir_cluster_limit_alone(&l->cluster, nodes, now_us);
+    pthread_mutex_unlock(&l->line.lock);
+}
+
+bool weir_limit_take_wish(struct weir_limit *l, uint64_t now_us, bool drain, struct weir_coord_tokens_item *out)
+{
+    pthread_mutex_lock(&l->line.lock);
+    bool wishes =
+        is_shared(l) && weir_cluster_limit_wish(&l->cluster, now_us, weir_waitline_count(&l->line), drain, out);
+    l->thirsty = false;
+    pthread_mutex_unlock(&l->line.lock);
+    return wishes;
+}
+
+bool weir_limit_owes(struct weir_limit *l, uint64_t now_us)
+{
+    pthread_mutex_lock(&l->line.lock);
+    bool owes = is_shared(l) && (weir_waitline_count(&l->line) > 0 || weir_cluster_limit_owes(&l->cluster, now_us));
+    pthread_mutex_unlock(&l->line.lock);
+    return owes;
+}
+
+void weir_limit_answered(struct weir_limit *l, struct weir_pool *p, uint64_t now_us,
+                         const struct weir_cluster_limit_answer *a)
+{
+    pthread_mutex_lock(&l->line.lock);
+    weir_cluster_limit_answered(&l->cluster, now_us, a);
+    pthread_mutex_unlock(&l->line.lock);
+    weir_waitline_call(&l->line, p);
+}
+
+bool weir_limit_look(struct weir_limit *l, struct weir_cluster_limit *out)
+{
+    pthread_mutex_lock(&l->line.lock);
+    bool shared = is_shared(l);
+    if (shared)
+        *out = l->cluster;
+    pthread_mutex_unlock(&l->line.lock);
+    return shared;
 }

@@ -4,19 +4,25 @@
  * connection that died unanswered does not. A token that nothing was sent for goes back. What cannot have one in time
  * is refused when it comes, not after a wait.
  *
- * Where the tokens come from is the affair of four functions in limit.c ("the source"): here the node's own limiter. A
- * cluster puts the tokens that the node has leased in its place. */
+ * Where the tokens come from is the affair of four functions in limit.c ("the source"): a limiter of the node's own, or
+ * in a cluster what core/cluster_limit.h has. There control asks the store for tokens in advance, so that a request
+ * waits for it only when none are left here; then it rings control's bell, once until control has looked. */
 #ifndef WEIR_NODE_LIMIT_H
 #define WEIR_NODE_LIMIT_H
 
+#include "core/cluster_limit.h"
 #include "core/config.h"
-#include "core/limiter.h"
 #include "node/waitline.h"
+
+struct weir_bell;
 
 struct weir_limit {
     struct weir_waitline line;   /* first */
-    struct weir_limiter limiter; /* under the line's lock; limit 0: there has not been one */
-    _Atomic bool on;             /* under the lock too; read without it by requests that pay nothing */
+    struct weir_limiter limiter; /* under the line's lock, and so are the next ones; limit 0: there has not been one */
+    struct weir_bell *bell;      /* NULL: the limit is the node's own */
+    struct weir_cluster_limit cluster;
+    bool thirsty;    /* the bell was rung, and what is wanted has not been taken since */
+    _Atomic bool on; /* read without the lock by requests that pay nothing */
 };
 
 /* Off. Errors: WEIR_ENOMEM. */
@@ -37,5 +43,23 @@ bool weir_limit_could(struct weir_limit *l, uint64_t now_us, uint64_t wait_us_ma
 /* For those who are refused, and for metrics: what is left, and when one that comes now would have its token. All 0
  * when it is off. */
 struct weir_limiter_values weir_limit_show(struct weir_limit *l, uint64_t now_us);
+
+/* -- in a cluster: for control -- */
+
+/* The limit is the cluster's from now on, and its store is away still. bell: it outlives the limit, or its workers.
+ * Legal again. Whoever waits is to be called afterwards, and after the next two. */
+void weir_limit_share(struct weir_limit *l, uint64_t now_us, struct weir_bell *bell);
+void weir_limit_lease(struct weir_limit *l);
+/* nodes: that lived when the store was there last. */
+void weir_limit_alone(struct weir_limit *l, uint32_t nodes, uint64_t now_us);
+/* What the store is to be told, but for the provider's name, as weir_cluster_limit_wish. */
+bool weir_limit_take_wish(struct weir_limit *l, uint64_t now_us, bool drain, struct weir_coord_tokens_item *out);
+/* Somebody waits, or something is to be handed back or charged. */
+bool weir_limit_owes(struct weir_limit *l, uint64_t now_us);
+/* The store's answer; calls whoever waits. p: any worker's. */
+void weir_limit_answered(struct weir_limit *l, struct weir_pool *p, uint64_t now_us,
+                         const struct weir_cluster_limit_answer *a);
+/* A copy for showing. False: the limit is off, or not the cluster's. */
+bool weir_limit_look(struct weir_limit *l, struct weir_cluster_limit *out);
 
 #endif

@@ -5,6 +5,7 @@
 #define WEIR_CORE_CLUSTER_SNAPSHOT_H
 
 #include "core/cluster_agent.h"
+#include "core/cluster_limit.h"
 
 /* An endpoint's circuit, as it is in force on this node. */
 struct weir_cluster_circuit_snapshot {
@@ -17,14 +18,6 @@ struct weir_cluster_circuit_snapshot {
     uint64_t cooldown_left_ms; /* the endpoint asked to be left alone for so long */
     uint32_t failures;         /* in a row, of this node */
 };
-
-/* Where a limit's tokens come from. */
-enum weir_cluster_limit_mode {
-    WEIR_CLUSTER_LIMIT_LEASED,   /* the cluster's bucket, in leases */
-    WEIR_CLUSTER_LIMIT_DEGRADED, /* this node's share of it, while the store is away */
-    WEIR_CLUSTER_LIMIT_CLOSED,   /* nowhere: the store is away, and the limit is to fail closed */
-};
-const char *weir_cluster_limit_mode_text(enum weir_cluster_limit_mode m); /* "leased", "degraded", "closed" */
 
 /* A provider's rate limit. */
 struct weir_cluster_limit_snapshot {

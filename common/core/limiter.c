@@ -122,6 +122,12 @@ uint32_t weir_limiter_share(uint32_t limit, uint32_t share_ppm, uint32_t nodes)
     return whole > nodes ? (uint32_t)(whole / nodes) : 1;
 }
 
+uint32_t weir_limiter_strict(uint32_t limit)
+{
+    uint64_t lower = limit * WEIR_LIMITER_MINUTE_US / (WEIR_LIMITER_MINUTE_US + WEIR_LEASE_LIFE_US);
+    return lower > 0 ? (uint32_t)lower : 1;
+}
+
 struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const struct weir_limiter_answer *a)
 {
     uint64_t wait_s = divide_up(a->wait_us, 1000000);
@@ -163,6 +169,16 @@ bool weir_lease_take(struct weir_lease *l, uint64_t now_us)
     l->parts[0].tokens--;
     l->spent = weir_add_u32(l->spent, 1);
     return true;
+}
+
+void weir_lease_put_back(struct weir_lease *l, uint64_t now_us)
+{
+    expire(l, now_us);
+    l->spent -= l->spent > 0;
+    if (l->parts[0].tokens > 0)
+        l->parts[0].tokens = weir_add_u32(l->parts[0].tokens, 1);
+    else /* of the lease that it was of nothing is left, not even how long it lasts */
+        l->unused = weir_add_u32(l->unused, 1);
 }
 
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)

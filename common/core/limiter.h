@@ -62,6 +62,10 @@ void weir_limiter_charge(struct weir_limiter *l, uint64_t now_us, uint32_t used)
  * divided; at least 1. */
 uint32_t weir_limiter_share(uint32_t limit, uint32_t share_ppm, uint32_t nodes);
 
+/* A limit per minute with which leases admit no more than the whole limit and the burst: lower by what a lease's life
+ * may add to a minute; at least 1. */
+uint32_t weir_limiter_strict(uint32_t limit);
+
 /* -- for x-ratelimit-limit, -remaining, -reset and Retry-After; seconds, rounded up -- */
 
 struct weir_limiter_values {
@@ -88,6 +92,8 @@ struct weir_lease {
 /* Spends one token; the one that expires first. */
 bool weir_lease_take(struct weir_lease *l, uint64_t now_us);
 uint32_t weir_lease_tokens(struct weir_lease *l, uint64_t now_us);
+/* One that was spent has not been used. */
+void weir_lease_put_back(struct weir_lease *l, uint64_t now_us);
 /* How many to ask the limiter for now, for so many requests that wait; 0: none are needed, or it is too soon. A number
  * counts as asked for. */
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued);

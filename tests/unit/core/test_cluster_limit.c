@@ -1,0 +1,274 @@
+/* Nodes that spend one limit, over a bucket that stands for the store, with the clock in the test's hand. */
+#include "core/cluster_limit.h"
+
+#include <string.h>
+
+#include "check_main.h"
+#include "core/rng.h"
+
+enum { NODES = 4 };
+#define START   UINT64_C(1000000000)
+#define SECOND  UINT64_C(1000000)
+#define STEP_US UINT64_C(10000)
+
+static struct weir_cluster_limit_config config;
+static struct weir_cluster_limit nodes[NODES];
+static struct weir_limiter store;
+static uint64_t now, pulls[NODES];
+
+static void setup(void)
+{
+    config = (struct weir_cluster_limit_config){.limit = 600, .burst = 60, .share_ppm = 800000};
+    now = START;
+}
+
+static void open_all(void)
+{
+    struct weir_coord_tokens_item first = {.limit = config.limit, .burst = config.burst, .strict = config.strict};
+    for (unsigned i = 0; i < NODES; i++) {
+        weir_cluster_limit_init(&nodes[i], &config, now);
+        weir_cluster_limit_lease(&nodes[i]);
+        pulls[i] = 0;
+    }
+    weir_limiter_init(&store, config.strict ? weir_limiter_strict(first.limit) : first.limit, first.burst,
+                      WEIR_LIMITER_MINUTE_US, now, first.strict);
+}
+
+/* Carries out what a node wishes, if it wishes anything; the answer takes no time. */
+static bool pull(unsigned node, uint32_t queued)
+{
+    struct weir_cluster_limit_answer a = {.ok = true, .asked_us = now};
+    if (!weir_cluster_limit_wish(&nodes[node], now, queued, false, &a.asked))
+        return false;
+    pulls[node]++;
+    weir_limiter_hand_back(&store, now, a.asked.unused);
+    weir_limiter_charge(&store, now, a.asked.spent);
+    a.granted = weir_limiter_grant(&store, now, a.asked.want);
+    struct weir_limiter_answer seen = weir_limiter_look(&store, now, 1);
+    a.remaining = seen.remaining;
+    a.wait_us = seen.wait_us;
+    a.full_us = seen.full_us;
+    weir_cluster_limit_answered(&nodes[node], now, &a);
+    return true;
+}
+
+static bool spend(unsigned node)
+{
+    if (weir_cluster_limit_tokens(&nodes[node], now) == 0)
+        return false;
+    weir_cluster_limit_take(&nodes[node], now);
+    return true;
+}
+
+START_TEST(test_asks_once_and_spends_without_asking)
+{
+    open_all();
+    ck_assert(!spend(0));
+    ck_assert(pull(0, 5));
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert(spend(0));
+    ck_assert(!spend(0));
+    ck_assert(!pull(0, 5)); /* too soon */
+    ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), WEIR_LEASE_PULL_US);
+    now += WEIR_LEASE_PULL_US;
+    ck_assert(pull(0, 0)); /* as many as it spent are expected again */
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 5);
+    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 53);
+}
+END_TEST
+
+START_TEST(test_what_expires_goes_back)
+{
+    open_all();
+    pull(0, 20);
+    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 40);
+    ck_assert(!weir_cluster_limit_owes(&nodes[0], now));
+    now += WEIR_LEASE_LIFE_US;
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 0);
+    ck_assert(weir_cluster_limit_owes(&nodes[0], now));
+    ck_assert(pull(0, 0));
+    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 60);
+    ck_assert(!weir_cluster_limit_owes(&nodes[0], now));
+}
+END_TEST
+
+START_TEST(test_what_was_not_used_is_spent_later_or_goes_back)
+{
+    open_all();
+    pull(0, 2);
+    ck_assert(spend(0));
+    weir_cluster_limit_put_back(&nodes[0], now);
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 2);
+    ck_assert(spend(0) && spend(0));
+    weir_cluster_limit_put_back(&nodes[0], now);
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 0);
+    ck_assert(weir_cluster_limit_owes(&nodes[0], now));
+}
+END_TEST
+
+START_TEST(test_draining_hands_back_all)
+{
+    struct weir_coord_tokens_item item;
+    open_all();
+    pull(0, 20);
+    ck_assert(spend(0));
+    ck_assert(weir_cluster_limit_wish(&nodes[0], now, 0, true, &item));
+    ck_assert_uint_eq(item.unused, 19);
+    ck_assert_uint_eq(item.want, 0);
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 0);
+}
+END_TEST
+
+START_TEST(test_away_it_keeps_a_share_and_is_charged_for_it)
+{
+    open_all();
+    pull(0, 3);
+    weir_cluster_limit_alone(&nodes[0], 4, now);
+    ck_assert_uint_eq(weir_cluster_limit_share(&nodes[0]), 120); /* 0.8 x 600 / 4 */
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 3 + 12);
+    for (unsigned i = 0; i < 15; i++)
+        ck_assert(spend(0)); /* the leased ones first */
+    ck_assert(!spend(0));
+    ck_assert_uint_eq(nodes[0].spent_alone, 12);
+    ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), SECOND / 2);
+    struct weir_limiter_values v = weir_cluster_limit_show(&nodes[0], now, SECOND / 2);
+    ck_assert_uint_eq(v.limit, 120);
+    ck_assert_uint_eq(v.retry_after_s, 1);
+    now += SECOND / 2;
+    ck_assert(spend(0));
+    weir_cluster_limit_put_back(&nodes[0], now);
+    ck_assert_uint_eq(nodes[0].spent_alone, 12);
+    weir_cluster_limit_lease(&nodes[0]);
+    ck_assert(weir_cluster_limit_owes(&nodes[0], now));
+    ck_assert(pull(0, 0));
+    ck_assert_uint_eq(nodes[0].spent_alone, 0);
+    ck_assert_uint_le(weir_limiter_tokens(&store, now), 60 - 12);
+}
+END_TEST
+
+START_TEST(test_a_charge_without_an_answer_is_made_again)
+{
+    struct weir_cluster_limit_answer lost = {.ok = false};
+    open_all();
+    weir_cluster_limit_alone(&nodes[0], 1, now);
+    ck_assert(spend(0));
+    weir_cluster_limit_lease(&nodes[0]);
+    ck_assert(weir_cluster_limit_wish(&nodes[0], now, 0, false, &lost.asked));
+    ck_assert_uint_eq(lost.asked.spent, 1);
+    weir_cluster_limit_answered(&nodes[0], now, &lost);
+    ck_assert(weir_cluster_limit_wish(&nodes[0], now, 0, false, &lost.asked));
+    ck_assert_uint_eq(lost.asked.spent, 1);
+}
+END_TEST
+
+START_TEST(test_closed_it_waits_a_moment_and_then_refuses)
+{
+    config.fail_closed = true;
+    open_all();
+    pull(0, 1);
+    weir_cluster_limit_alone(&nodes[0], 4, now);
+    ck_assert(spend(0));
+    ck_assert(!spend(0));
+    ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), WEIR_CLUSTER_LIMIT_GRACE_US);
+    now += WEIR_CLUSTER_LIMIT_GRACE_US;
+    ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), WEIR_CLUSTER_LIMIT_NEVER_US);
+    struct weir_limiter_values v = weir_cluster_limit_show(&nodes[0], now, WEIR_CLUSTER_LIMIT_NEVER_US);
+    ck_assert_uint_eq(v.limit, 600);
+    ck_assert_uint_eq(v.remaining, 0);
+    ck_assert_uint_eq(v.retry_after_s, 1);
+    config.fail_closed = false; /* by a reload */
+    weir_cluster_limit_set(&nodes[0], &config, now);
+    ck_assert(spend(0));
+}
+END_TEST
+
+START_TEST(test_the_wait_follows_what_the_store_says)
+{
+    open_all();
+    pull(0, 61); /* one more than there is: this node has what there is, and the next is a tenth of a second away */
+    for (unsigned i = 0; i < 60; i++)
+        ck_assert(spend(0));
+    ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), WEIR_LEASE_PULL_US);
+    ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 50), 50 * SECOND / 10);
+    struct weir_limiter_values v = weir_cluster_limit_show(&nodes[0], now, SECOND / 10);
+    ck_assert_uint_eq(v.limit, 600);
+    ck_assert_uint_eq(v.remaining, 0);
+    ck_assert_uint_eq(v.reset_s, 6);
+    /* Another one takes most of what comes: that is seen by what is granted. */
+    for (unsigned i = 0; i < 20; i++) {
+        now += WEIR_LEASE_PULL_US;
+        pull(1, 100);
+        weir_limiter_hand_back(&store, now, 1);
+        pull(0, 50);
+        while (spend(0) || spend(1))
+            ;
+    }
+    ck_assert_uint_gt(weir_cluster_limit_wait_us(&nodes[0], now, 50), 2 * 50 * SECOND / 10);
+}
+END_TEST
+
+/* Skewed demand far above the limit, for ten minutes: what any window lets through, and how much of the limit is used.
+ * down: node 0 dies half way with what it has leased. */
+static void overload(bool down)
+{
+    enum { WINDOW = 60 * SECOND / STEP_US, STEPS = 10 * WINDOW };
+    static uint32_t passed[STEPS];
+    static const unsigned demand[NODES] = {30, 10, 7, 3}; /* requests in a second, of 10 that the limit allows */
+    struct weir_rng rng = {11};
+    uint64_t sum = 0, most = 0, window = 0;
+    memset(passed, 0, sizeof passed);
+    open_all();
+    for (unsigned s = 0; s < STEPS; s++, now += STEP_US) {
+        for (unsigned n = 0; n < NODES; n++) {
+            if (down && n == 0 && s > STEPS / 2)
+                continue;
+            bool comes = weir_rng_next(&rng) % (SECOND / STEP_US) < demand[n];
+            bool thirsty = comes && weir_cluster_limit_tokens(&nodes[n], now) == 0;
+            if (thirsty || weir_cluster_limit_owes(&nodes[n], now))
+                pull(n, thirsty);
+            if (comes && spend(n))
+                passed[s]++;
+        }
+        sum += passed[s];
+        window += passed[s];
+        window -= s >= WINDOW ? passed[s - WINDOW] : 0;
+        most = window > most ? window : most;
+    }
+    uint64_t bound =
+        config.limit + config.burst + (config.strict ? 0 : config.limit * WEIR_LEASE_LIFE_US / 60 / SECOND + 1);
+    ck_assert_uint_le(most, bound);
+    ck_assert_uint_ge(sum * 100, (uint64_t)config.limit * 10 * 98);
+    for (unsigned n = 0; n < NODES; n++)
+        ck_assert_uint_le(pulls[n], 10 * 60 * 3);
+}
+
+START_TEST(test_four_nodes_keep_one_limit)
+{
+    overload(false);
+}
+END_TEST
+
+START_TEST(test_one_that_dies_takes_no_more_than_its_leases)
+{
+    overload(true);
+}
+END_TEST
+
+START_TEST(test_strict_never_goes_above)
+{
+    ck_assert_uint_eq(weir_limiter_strict(600), 596); /* 600 in 60.35 s */
+    ck_assert_uint_eq(weir_limiter_strict(1), 1);
+    config.strict = true;
+    overload(false);
+    weir_cluster_limit_alone(&nodes[0], 4, now);
+    ck_assert_int_eq(nodes[0].mode, WEIR_CLUSTER_LIMIT_CLOSED);
+    ck_assert_uint_eq(weir_cluster_limit_share(&nodes[0]), 0);
+}
+END_TEST
+
+CHECK_MAIN("cluster_limit", setup, NULL, test_asks_once_and_spends_without_asking, test_what_expires_goes_back,
+           test_what_was_not_used_is_spent_later_or_goes_back, test_draining_hands_back_all,
+           test_away_it_keeps_a_share_and_is_charged_for_it, test_a_charge_without_an_answer_is_made_again,
+           test_closed_it_waits_a_moment_and_then_refuses, test_the_wait_follows_what_the_store_says,
+           test_four_nodes_keep_one_limit, test_one_that_dies_takes_no_more_than_its_leases,
+           test_strict_never_goes_above)
