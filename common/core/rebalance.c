@@ -7,12 +7,6 @@
 /* Loads are multiplied by this, so that a shard's part of a small load is not nothing. */
 #define LOAD_UNIT 1024u
 
-const char *weir_member_state_text(enum weir_member_state s)
-{
-    static const char *const text[] = {"joining", "active", "draining"};
-    return text[s];
-}
-
 const char *weir_move_reason_text(enum weir_move_reason r)
 {
 #define TEXT(id, text) text,
@@ -67,7 +61,7 @@ static int set_members(struct work *w, const struct weir_rebalance_member *membe
                        struct weir_err *err)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (!weir_node_id_ok(members[i].id))
+        if (!weir_coord_id_valid(members[i].id))
             return weir_err_set(err, WEIR_EINVAL, "member %u of %u: not a node's id", i + 1, count);
         if (members[i].weight == 0 || members[i].weight > WEIR_RENDEZVOUS_WEIGHT_MAX)
             return weir_err_set(err, WEIR_EINVAL, "member %.*s: a weight of %u", WEIR_FMT(members[i].id),
@@ -107,13 +101,13 @@ static void set_takers(struct work *w)
     bool anybody = false;
     for (uint32_t i = 0; i < w->map->node_count; i++) {
         struct part *p = &w->parts[i];
-        p->takes = p->member->state == WEIR_MEMBER_ACTIVE || (p->member->state == WEIR_MEMBER_JOINING && p->had > 0);
+        p->takes = p->member->state == WEIR_NODE_ACTIVE || (p->member->state == WEIR_NODE_JOINING && p->had > 0);
         any[p->member->state] = true;
         anybody = anybody || p->takes;
     }
     if (anybody)
         return;
-    enum weir_member_state state = any[WEIR_MEMBER_JOINING] ? WEIR_MEMBER_JOINING : WEIR_MEMBER_DRAINING;
+    enum weir_coord_node_state state = any[WEIR_NODE_JOINING] ? WEIR_NODE_JOINING : WEIR_NODE_DRAINING;
     for (uint32_t i = 0; i < w->map->node_count; i++)
         w->parts[i].takes = w->parts[i].member->state == state;
 }
@@ -448,7 +442,7 @@ int weir_rebalance(struct weir_rebalance_plan *plan, const struct weir_rebalance
         return weir_err_set(err, WEIR_ENOTFOUND, "rebalance: no members");
     if (member_count > WEIR_CLUSTER_NODES_MAX || shard_count == 0 || shard_count > WEIR_SHARDS_MAX)
         return weir_err_set(err, WEIR_EINVAL, "rebalance: %u members, %u shards", member_count, shard_count);
-    if (opts->leader.len > 0 && !weir_node_id_ok(opts->leader))
+    if (opts->leader.len > 0 && !weir_coord_id_valid(opts->leader))
         return weir_err_set(err, WEIR_EINVAL, "rebalance: the leader's is no id");
     int code = WEIR_ENOMEM;
     struct work *w = calloc(1, sizeof *w);

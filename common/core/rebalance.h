@@ -25,15 +25,10 @@
 #include "core/err.h"
 #include "core/shard_map.h"
 
-enum weir_member_state { WEIR_MEMBER_JOINING, WEIR_MEMBER_ACTIVE, WEIR_MEMBER_DRAINING };
-
-/* The name of a state, as it is in the store and in answers: "joining", "active", "draining". */
-const char *weir_member_state_text(enum weir_member_state s);
-
 struct weir_rebalance_member {
-    struct weir_str id; /* borrowed; a good one (weir_node_id_ok) */
+    struct weir_str id; /* borrowed; as weir_coord_id_valid has it */
     uint32_t weight;    /* 1 to WEIR_RENDEZVOUS_WEIGHT_MAX */
-    enum weir_member_state state;
+    enum weir_coord_node_state state;
     uint32_t load; /* requests in flight, or another measure of the same kind for all; only read when load_aware */
 };
 

@@ -6,19 +6,6 @@
 
 /* -- making -- */
 
-bool weir_node_id_ok(struct weir_str id)
-{
-    if (id.len == 0 || id.len > WEIR_NODE_ID_MAX)
-        return false;
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.ptr[i];
-        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alnum && c != '.' && c != '-' && c != '_')
-            return false;
-    }
-    return true;
-}
-
 /* One block: the map, its nodes, its owners. */
 struct weir_shard_map *weir_shard_map_new(uint32_t shard_count, uint32_t node_count)
 {
@@ -38,7 +25,7 @@ struct weir_shard_map *weir_shard_map_new(uint32_t shard_count, uint32_t node_co
 
 void weir_shard_map_node_set(struct weir_shard_map *m, uint32_t node, struct weir_str id, uint32_t weight)
 {
-    assert(node < m->node_count && weir_node_id_ok(id));
+    assert(node < m->node_count && weir_coord_id_valid(id));
     assert(weight >= 1 && weight <= WEIR_RENDEZVOUS_WEIGHT_MAX);
     struct weir_shard_node *n = &m->nodes[node];
     memcpy(n->id, id.ptr, id.len);
@@ -96,7 +83,7 @@ bool weir_shard_map_same(const struct weir_shard_map *a, const struct weir_shard
 
 uint16_t weir_shard_map_find(const struct weir_shard_map *m, struct weir_str id)
 {
-    if (!weir_node_id_ok(id))
+    if (!weir_coord_id_valid(id))
         return WEIR_NODE_NOBODY;
     char text[WEIR_NODE_ID_MAX + 1];
     memcpy(text, id.ptr, id.len);

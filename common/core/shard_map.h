@@ -23,24 +23,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/coord.h"
 #include "core/err.h"
 #include "core/rendezvous.h"
 #include "core/str.h"
 #include "core/textbuf.h"
 
-/* Heartbeats, views of peers and rounds of the coordinator are planned for so many. */
-#define WEIR_CLUSTER_NODES_MAX 1024u
 /* The configuration's highest shard_count; an owner is two bytes. */
 #define WEIR_SHARDS_MAX 65536u
-/* As the configuration's check of names. */
-#define WEIR_NODE_ID_MAX 64u
 /* Every shard in a range of its own (five digits and a comma), every id of full length. */
 #define WEIR_SHARD_MAP_TEXT_MAX ((size_t)512 * 1024)
 /* No node: in place of an index into a table of nodes. */
 #define WEIR_NODE_NOBODY UINT16_MAX
-
-/* 1 to WEIR_NODE_ID_MAX letters, digits, dots, dashes and underscores. */
-bool weir_node_id_ok(struct weir_str id);
 
 struct weir_shard_node {
     char id[WEIR_NODE_ID_MAX + 1];
@@ -63,7 +57,7 @@ struct weir_shard_map {
 /* For whoever fills it in (core/rebalance.h): all zero but the counts, which must be within their bounds. NULL: out of
  * memory. */
 struct weir_shard_map *weir_shard_map_new(uint32_t shard_count, uint32_t node_count);
-/* id must be a good one. */
+/* id: as weir_coord_id_valid has it. */
 void weir_shard_map_node_set(struct weir_shard_map *m, uint32_t node, struct weir_str id, uint32_t weight);
 /* Counts the shards of each node; call it when owner is filled in. */
 void weir_shard_map_count(struct weir_shard_map *m);

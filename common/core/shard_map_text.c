@@ -150,7 +150,7 @@ static int parse_node(struct reader *r, struct weir_shard_map *m, uint16_t node)
         return refuse(r, "then not a node's line");
     const char *space = memchr(rest.ptr, ' ', rest.len);
     struct weir_str id = {rest.ptr, space != NULL ? (size_t)(space - rest.ptr) : 0};
-    if (!weir_node_id_ok(id))
+    if (!weir_coord_id_valid(id))
         return refuse(r, "not a node's id");
     rest = (struct weir_str){id.ptr + id.len, rest.len - id.len};
     if (!take_char(&rest, ' ') || !take_number(&rest, WEIR_RENDEZVOUS_WEIGHT_MAX, &weight) || weight == 0 ||
@@ -192,7 +192,7 @@ int weir_shard_map_parse(struct weir_shard_map **out, struct weir_str text, stru
         return refuse(&r, "not a shard map of version 1");
     if (!number_line(&r, WEIR_STR("epoch"), 0, UINT64_MAX, &epoch))
         return refuse(&r, "then not an epoch");
-    if (line_of(&r, WEIR_STR("leader"), &leader) && !weir_node_id_ok(leader))
+    if (line_of(&r, WEIR_STR("leader"), &leader) && !weir_coord_id_valid(leader))
         return refuse(&r, "not a leader's id");
     if (!number_line(&r, WEIR_STR("shards"), 1, WEIR_SHARDS_MAX, &shards))
         return refuse(&r, "then not a count of shards");

@@ -39,8 +39,7 @@ static void set_members(uint32_t count)
 {
     member_count = count;
     for (uint32_t i = 0; i < count; i++)
-        members[i] =
-            (struct weir_rebalance_member){.id = weir_str_of(ids[i]), .weight = 1, .state = WEIR_MEMBER_ACTIVE};
+        members[i] = (struct weir_rebalance_member){.id = weir_str_of(ids[i]), .weight = 1, .state = WEIR_NODE_ACTIVE};
 }
 
 /* Leaves the result in plan. */
@@ -100,13 +99,13 @@ static void tell(struct told *told, const struct weir_shard_map *old, uint32_t s
         for (uint32_t s = 0; old != NULL && s < shards; s++)
             told[i].have += weir_str_eq(weir_str_of(old->nodes[old->owner[s]].id), members[i].id);
         told[i].takes =
-            members[i].state == WEIR_MEMBER_ACTIVE || (members[i].state == WEIR_MEMBER_JOINING && told[i].have > 0);
+            members[i].state == WEIR_NODE_ACTIVE || (members[i].state == WEIR_NODE_JOINING && told[i].have > 0);
         active = active || told[i].takes;
-        joining = joining || members[i].state == WEIR_MEMBER_JOINING;
+        joining = joining || members[i].state == WEIR_NODE_JOINING;
     }
     for (uint32_t i = 0; i < member_count; i++) {
         if (!active)
-            told[i].takes = !joining || members[i].state == WEIR_MEMBER_JOINING;
+            told[i].takes = !joining || members[i].state == WEIR_NODE_JOINING;
         weights += told[i].takes ? members[i].weight : 0;
     }
     for (uint32_t i = 0; i < member_count; i++) {
@@ -153,10 +152,10 @@ static void check_moves(const struct weir_shard_map *old, uint32_t shards)
         ck_assert_uint_eq(m->to, plan.map->owner[s]);
         ck_assert_uint_eq(m->from, old != NULL ? old->owner[s] : WEIR_NODE_NOBODY);
         const struct weir_rebalance_member *owner = member_of(from);
-        enum weir_move_reason reason = old == NULL                            ? WEIR_MOVE_UNOWNED
-                                       : owner == NULL                        ? WEIR_MOVE_LOST
-                                       : owner->state == WEIR_MEMBER_DRAINING ? WEIR_MOVE_DRAINING
-                                                                              : WEIR_MOVE_QUOTA;
+        enum weir_move_reason reason = old == NULL                          ? WEIR_MOVE_UNOWNED
+                                       : owner == NULL                      ? WEIR_MOVE_LOST
+                                       : owner->state == WEIR_NODE_DRAINING ? WEIR_MOVE_DRAINING
+                                                                            : WEIR_MOVE_QUOTA;
         if (m->reason != WEIR_MOVE_QUOTA || reason != WEIR_MOVE_DRAINING) /* only the draining live: they share */
             ck_assert_int_eq(m->reason, reason);
     }
@@ -174,9 +173,9 @@ static void any_members(void)
             members[member_count++] =
                 (struct weir_rebalance_member){.id = weir_str_of(ids[i]),
                                                .weight = 1 + below(weight_max),
-                                               .state = odd == 0 && below(4) == 0   ? WEIR_MEMBER_DRAINING
-                                                        : odd == 1 && below(4) == 0 ? WEIR_MEMBER_JOINING
-                                                                                    : WEIR_MEMBER_ACTIVE};
+                                               .state = odd == 0 && below(4) == 0   ? WEIR_NODE_DRAINING
+                                                        : odd == 1 && below(4) == 0 ? WEIR_NODE_JOINING
+                                                                                    : WEIR_NODE_ACTIVE};
     if (member_count == 0)
         set_members(1);
     shuffle_members();
@@ -289,7 +288,7 @@ START_TEST(test_a_cap_on_planned_moves)
     run(NULL, 64);
     struct weir_shard_map *old = take_map();
     set_members(5);
-    members[1].state = WEIR_MEMBER_DRAINING;
+    members[1].state = WEIR_NODE_DRAINING;
     members[0] = members[4]; /* node-00 is lost, node-04 is new */
     member_count = 4;
     opts.moves_max = 10;
@@ -475,8 +474,6 @@ END_TEST
 
 START_TEST(test_names)
 {
-    ck_assert_str_eq(weir_member_state_text(WEIR_MEMBER_JOINING), "joining");
-    ck_assert_str_eq(weir_member_state_text(WEIR_MEMBER_DRAINING), "draining");
     ck_assert_str_eq(weir_move_reason_text(WEIR_MOVE_UNOWNED), "unowned");
     ck_assert_str_eq(weir_move_reason_text(WEIR_MOVE_LOAD), "load");
 }

@@ -141,7 +141,7 @@ START_TEST(test_what_is_refused)
         {HEAD "nodes 1025\n", "line 5: then not a count of nodes"},
         {HEAD "nodes 1\n", "line 5: then not a node's line"},
         {HEAD "nodes 1\nnode a 1 0-63", "line 5: then not a node's line"},
-        {HEAD "nodes 1\nnode a:b 1 0-63\n", "line 6: not a node's id"},
+        {HEAD "nodes 1\nnode a/b 1 0-63\n", "line 6: not a node's id"},
         {HEAD "nodes 1\nnode \n", "line 6: not a node's id"},
         {HEAD "nodes 1\nnode a\n", "line 6: not a node's id"},
         {HEAD "nodes 1\nnode a \n", "line 6: not a weight"},
