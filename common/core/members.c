@@ -111,18 +111,21 @@ static bool silent(const struct weir_members *m, const struct weir_member *one)
     return one->missing || one->record.age_ms >= m->failover_ms;
 }
 
+static uint64_t beaten_ms(const struct take *t, const struct weir_coord_member *record)
+{
+    return t->now_ms > record->age_ms ? t->now_ms - record->age_ms : 0;
+}
+
 /* Takes a record for a member that is known; one that beats is alive whatever was thought of it. */
 static void renew(const struct take *t, struct weir_member *one, const struct weir_coord_member *record)
 {
     bool drains = record->state == WEIR_NODE_DRAINING && one->record.state != WEIR_NODE_DRAINING;
     one->record = *record;
     one->missing = false;
-    if (!silent(t->m, one)) {
-        bool back = !one->alive;
+    one->seen_ms = beaten_ms(t, record);
+    if (!one->alive && !silent(t->m, one)) {
         one->alive = true;
-        one->seen_ms = t->now_ms > record->age_ms ? t->now_ms - record->age_ms : 0;
-        if (back)
-            tell(t, WEIR_MEMBER_BACK, one);
+        tell(t, WEIR_MEMBER_BACK, one);
     }
     if (drains)
         tell(t, WEIR_MEMBER_DRAINS, one);
@@ -132,10 +135,8 @@ static void add(const struct take *t, const struct weir_coord_member *record)
 {
     struct weir_members *m = t->m;
     struct weir_member *one = &m->at[m->count++];
-    *one = (struct weir_member){.record = *record};
+    *one = (struct weir_member){.record = *record, .seen_ms = beaten_ms(t, record)};
     one->alive = !silent(m, one);
-    if (one->alive)
-        one->seen_ms = t->now_ms > record->age_ms ? t->now_ms - record->age_ms : 0;
     tell(t, WEIR_MEMBER_CAME, one);
 }
 
