@@ -8,6 +8,7 @@
 #include "core/rng.h"
 #include "store/redis_conn.h"
 #include "store/redis_sub.h"
+#include "store/sentinel.h"
 
 /* The first pause is up to this long, and each further one up to twice the one before. */
 #define RETRY_MS_FIRST 100u
@@ -16,22 +17,27 @@
 
 enum told { TOLD_NOTHING, TOLD_UP, TOLD_DOWN };
 
-/* One of the two connections, and how it is kept alive: waiting for the next try (retry armed), opening, open. */
+/* One of the two connections, and how it is kept alive: waiting for the next try (retry armed), asking the sentinels
+ * (question open), opening, up. */
 struct lane {
     struct weir_redis_link *link;
     struct weir_redis_conn *conn; /* of the lane for commands */
     struct weir_redis_sub *sub;   /* of the other one */
     struct weir_deadline retry;
+    struct weir_sentinel_question question;
     unsigned tries; /* since it was well */
     uint64_t up_ms;
     bool up;
-    char server[WEIR_REDIS_SERVER_TEXT_MAX]; /* where it leads */
+    char host[WEIR_DNS_NAME_MAX + 1]; /* where it leads, unless that is a socket's path */
+    uint16_t port;
+    char server[WEIR_REDIS_SERVER_TEXT_MAX]; /* the same for people */
 };
 
 struct weir_redis_link {
     struct weir_reactor *reactor;
     struct weir_redis_link_opts opts;
     struct lane commands, subscription;
+    struct weir_sentinel *sentinel; /* NULL: the URL names the server itself */
     struct weir_rng rng;
     enum told told;
     unsigned depth; /* functions of ours on the stack that called out */
@@ -99,7 +105,8 @@ static void tell_down(struct weir_redis_link *k, const struct weir_err *why)
         return;
     k->stats.losses += k->told == TOLD_UP;
     k->told = TOLD_DOWN;
-    weir_err_wrap(&err, "%s", k->commands.server);
+    if (k->commands.server[0] != '\0')
+        weir_err_wrap(&err, "%s", k->commands.server);
     if (k->opts.events->down != NULL)
         k->opts.events->down(k->opts.owner, &err);
 }
@@ -169,30 +176,34 @@ static void sub_closed(void *owner, const struct weir_err *why)
 static struct weir_redis_conn_opts conn_opts(struct lane *l)
 {
     const struct weir_redis_link_opts *o = &l->link->opts;
-    const struct weir_redis_url *url = o->url;
-    struct weir_redis_conn_opts c = {.server = {.path = url->path,
-                                                .host = url->hosts[0].host,
-                                                .port = url->hosts[0].port,
-                                                .dns = o->dns,
-                                                .tls = url->tls ? o->tls : NULL,
-                                                .crypto = o->crypto,
-                                                .tls_name = o->tls_name},
-                                     .credentials = &url->server,
-                                     .db = url->db,
-                                     .client_name = o->client_name,
-                                     .master = true,
-                                     .timeout_ms = o->timeout_ms,
-                                     .stats = &l->link->stats,
-                                     .owner = l};
-    return c;
+    return (struct weir_redis_conn_opts){.server = {.path = o->url->path,
+                                                    .host = l->host,
+                                                    .port = l->port,
+                                                    .dns = o->dns,
+                                                    .tls = o->url->tls ? o->tls : NULL,
+                                                    .crypto = o->crypto,
+                                                    .tls_name = o->tls_name},
+                                         .credentials = &o->url->server,
+                                         .db = o->url->db,
+                                         .client_name = o->client_name,
+                                         .master = true,
+                                         .timeout_ms = o->timeout_ms,
+                                         .stats = &l->link->stats,
+                                         .owner = l};
 }
 
-static void try_lane(struct lane *l)
+static void lead_to(struct lane *l, const char *host, uint16_t port)
+{
+    snprintf(l->host, sizeof l->host, "%s", host);
+    l->port = port;
+    (void)weir_redis_server_text(l->link->opts.url->path, l->host, port, l->server);
+}
+
+static void open_lane(struct lane *l)
 {
     struct weir_redis_link *k = l->link;
-    int rv;
     struct weir_redis_conn_opts conn = conn_opts(l);
-    (void)weir_redis_server_text(conn.server.path, conn.server.host, conn.server.port, l->server);
+    int rv;
     if (l == &k->commands) {
         conn.ready = commands_ready;
         conn.closed = commands_closed;
@@ -211,6 +222,34 @@ static void try_lane(struct lane *l)
         retry_later(l);
 }
 
+static void told_master(struct weir_sentinel_question *q, const char *host, uint16_t port, const struct weir_err *err)
+{
+    struct lane *l = WEIR_CONTAINER(q, struct lane, question);
+    struct weir_redis_link *k = l->link;
+    enter(k);
+    if (host != NULL) {
+        lead_to(l, host, port);
+        open_lane(l);
+    } else {
+        l->server[0] = '\0';
+        if (l == &k->commands)
+            tell_down(k, err);
+        retry_later(l);
+    }
+    leave(k);
+}
+
+static void try_lane(struct lane *l)
+{
+    const struct weir_redis_host *host = &l->link->opts.url->hosts[0];
+    if (l->link->sentinel != NULL) {
+        weir_sentinel_ask(l->link->sentinel, &l->question);
+        return;
+    }
+    lead_to(l, host->host != NULL ? host->host : "", host->port);
+    open_lane(l);
+}
+
 static void on_retry(struct weir_deadline *d, uint64_t now_ms)
 {
     (void)now_ms;
@@ -220,15 +259,63 @@ static void on_retry(struct weir_deadline *d, uint64_t now_ms)
 static void lane_init(struct lane *l, struct weir_redis_link *k)
 {
     l->link = k;
+    l->question.done = told_master;
+    weir_list_init(&l->question.link);
     weir_deadline_init(&l->retry, on_retry);
 }
 
 static void lane_close(struct lane *l)
 {
     l->up = false;
+    weir_sentinel_cancel(&l->question);
     weir_redis_conn_close(&l->conn);
     weir_redis_sub_close(&l->sub);
     weir_deadline_drop(&l->link->reactor->wheel, &l->retry);
+}
+
+/* A lane that leads elsewhere ends as if its server had said so; it, and one that waits, goes to the new master at
+ * once.
+ */
+static void switch_lane(struct lane *l, const char *host, uint16_t port)
+{
+    struct weir_err why;
+    bool same = l->port == port && strcmp(l->host, host) == 0;
+    if (l->link->closed || (same && (l->conn != NULL || l->sub != NULL)))
+        return;
+    weir_err_set(&why, WEIR_ECLOSED, "the sentinels made another server the master");
+    if (l->conn != NULL)
+        commands_closed(l, &why);
+    else if (l->sub != NULL)
+        sub_closed(l, &why);
+    if (l->link->closed)
+        return;
+    weir_sentinel_cancel(&l->question);
+    weir_deadline_clear(&l->retry);
+    l->tries = 0;
+    lead_to(l, host, port);
+    open_lane(l);
+}
+
+static void switched(void *owner, const char *host, uint16_t port)
+{
+    struct weir_redis_link *k = owner;
+    enter(k);
+    switch_lane(&k->commands, host, port);
+    if (k->opts.channel_count > 0)
+        switch_lane(&k->subscription, host, port);
+    leave(k);
+}
+
+static int open_sentinel(struct weir_redis_link *k)
+{
+    struct weir_sentinel_opts s = {.url = k->opts.url,
+                                   .server = conn_opts(&k->commands).server,
+                                   .client_name = k->opts.client_name,
+                                   .timeout_ms = k->opts.timeout_ms,
+                                   .seed = weir_rng_next(&k->rng),
+                                   .switched = switched,
+                                   .owner = k};
+    return weir_sentinel_open(&k->sentinel, k->reactor, &s);
 }
 
 int weir_redis_link_open(struct weir_redis_link **out, struct weir_reactor *r, const struct weir_redis_link_opts *opts,
@@ -237,8 +324,6 @@ int weir_redis_link_open(struct weir_redis_link **out, struct weir_reactor *r, c
     assert(opts->url != NULL && opts->timeout_ms > 0 && opts->channel_count <= WEIR_REDIS_CHANNELS_MAX);
     assert(!opts->url->tls || (opts->tls != NULL && opts->crypto != NULL));
     *out = NULL;
-    if (opts->url->kind == WEIR_REDIS_SENTINEL)
-        return weir_err_set(err, WEIR_EINVAL, "sentinels are not asked yet");
     struct weir_redis_link *k = calloc(1, sizeof *k);
     if (k == NULL)
         return weir_err_set(err, WEIR_ENOMEM, "out of memory");
@@ -247,6 +332,10 @@ int weir_redis_link_open(struct weir_redis_link **out, struct weir_reactor *r, c
     k->rng.state = opts->seed;
     lane_init(&k->commands, k);
     lane_init(&k->subscription, k);
+    if (opts->url->kind == WEIR_REDIS_SENTINEL && open_sentinel(k) != 0) {
+        free(k);
+        return weir_err_set(err, WEIR_ENOMEM, "out of memory");
+    }
     *out = k;
     try_lane(&k->commands);
     if (opts->channel_count > 0)
@@ -264,6 +353,7 @@ void weir_redis_link_close(struct weir_redis_link **link)
     k->closed = true;
     lane_close(&k->commands);
     lane_close(&k->subscription);
+    weir_sentinel_close(&k->sentinel);
     leave(k);
 }
 

@@ -190,6 +190,16 @@ void server_end(struct server *s)
     *s = (struct server){0};
 }
 
+/* Whether a line, or the bulk string that it announces, is all there. */
+static bool is_whole(const char *answer, unsigned got)
+{
+    const char *end = strstr(answer, "\r\n");
+    if (end == NULL)
+        return false;
+    long bulk = answer[0] == '$' ? strtol(answer + 1, NULL, 10) + 2 : 0;
+    return (long)got >= end + 2 - answer + bulk;
+}
+
 void server_ask(const struct server *s, const char *command, char *answer, unsigned size)
 {
     char line[512];
@@ -198,15 +208,22 @@ void server_ask(const struct server *s, const char *command, char *answer, unsig
     int n = snprintf(line, sizeof line, "%s\r\n", command);
     ck_assert_int_eq(write(fd, line, (size_t)n), n);
     unsigned got = 0;
-    while (got + 1 < size) {
+    answer[0] = '\0';
+    while (!is_whole(answer, got) && got + 1 < size) {
         ssize_t r = read(fd, answer + got, size - 1 - got);
-        if (r <= 0)
-            break;
+        ck_assert_int_gt(r, 0);
         got += (unsigned)r;
-        if (memchr(answer, '\n', got) != NULL)
-            break;
+        answer[got] = '\0';
     }
-    answer[got] = '\0';
-    answer[strcspn(answer, "\r\n")] = '\0';
     close(fd);
+}
+
+void server_wait(const struct server *s, const char *command, const char *wanted)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    char answer[8192];
+    for (server_ask(s, command, answer, sizeof answer); strstr(answer, wanted) == NULL;) {
+        nanosleep(&pause, NULL);
+        server_ask(s, command, answer, sizeof answer);
+    }
 }

@@ -37,7 +37,9 @@ void server_kill(struct server *s);
 void server_freeze(const struct server *s, bool frozen);
 /* Kills it and removes its folder. Does nothing to one that is all zero. */
 void server_end(struct server *s);
-/* Sends one command line (inline protocol) and reads a line of the answer, blocking; for the test's own questions. */
+/* Sends one command line (inline protocol) and reads the answer, blocking; for the test's own questions. */
 void server_ask(const struct server *s, const char *command, char *answer, unsigned size);
+/* Asks anew until the answer holds this. */
+void server_wait(const struct server *s, const char *command, const char *wanted);
 
 #endif
