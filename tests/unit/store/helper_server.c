@@ -21,7 +21,7 @@ static bool find(const char *name, char *path, size_t size)
 {
     char dirs[2048];
     const char *env = getenv("PATH");
-    snprintf(dirs, sizeof dirs, "%s:%s/../.deps/valkey/usr/bin", env != NULL ? env : "/usr/bin", WEIR_TESTS_DIR);
+    snprintf(dirs, sizeof dirs, "%s:%s/../.deps/valkey/bin", env != NULL ? env : "/usr/bin", WEIR_TESTS_DIR);
     char *rest = dirs;
     for (char *dir; (dir = strsep(&rest, ":")) != NULL;) {
         snprintf(path, size, "%s/%s", dir, name);
