@@ -152,7 +152,7 @@ static int build_map(struct weir_cluster_view *v, const struct weir_cluster_sigh
     size_t bytes = sight->shard_count * sizeof *v->owner;
     uint16_t *owner = weir_arena_alloc(&v->arena, bytes + 1);
     v->secret = weir_arena_dup(&v->arena, weir_str_of(sight->secret));
-    if (owner == NULL || v->secret.ptr == NULL)
+    if (owner == NULL || v->secret.ptr == NULL || !weir_peer_key_init(&v->key, v->secret))
         return WEIR_ENOMEM;
     if (bytes > 0)
         memcpy(owner, sight->owner, bytes);

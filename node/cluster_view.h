@@ -13,6 +13,7 @@
 
 #include "core/cluster_sight.h"
 #include "node/peer.h"
+#include "node/peer_auth.h"
 #include "node/view.h"
 
 /* Connecting takes a round trip in a data centre; whoever has not answered by then is served around. */
@@ -39,6 +40,7 @@ struct weir_cluster_view {
     bool contact;          /* with the store */
     int64_t store_offset_ms;
     struct weir_str secret; /* empty: none is known, so nothing is handed over */
+    struct weir_peer_key key; /* of it */
     struct weir_arena arena;
 };
 

@@ -35,3 +35,34 @@ void weir_node_tell_cut(struct weir_node *node, struct weir_log_producer *log, u
     weir_log_text(&l, "reason", reason);
     weir_log_end(&l);
 }
+
+void weir_node_tell_peer_refused(struct weir_node *node, struct weir_log_producer *log, uint64_t now_ms,
+                                 const char *client, const char *reason)
+{
+    struct weir_log_line l;
+    if (!may_tell(&node->peer_refused_told_ms, now_ms))
+        return;
+    weir_log_begin(&l, log, WEIR_LOG_WARN, "peer_refused",
+                   "a request on the peer listener was not signed by a peer; others like it are counted");
+    weir_log_text(&l, "client", client);
+    weir_log_text(&l, "reason", reason);
+    weir_log_end(&l);
+}
+
+void weir_node_tell_peer_news(struct weir_node *node)
+{
+    if (node->peer_news_came == NULL || atomic_exchange(&node->peer_news_posted, true))
+        return;
+    node->peer_news.handle = node->peer_news_came;
+    weir_mailbox_post(node->control_mailbox, &node->peer_news);
+}
+
+uint32_t weir_node_load(const struct weir_node *node)
+{
+    uint64_t load = 0;
+    for (unsigned i = 0; i < node->worker_count; i++) {
+        const struct weir_node_counters *c = node->workers[i].counters;
+        load += weir_cell_read(&c->at[WEIR_NC_REQUESTS_ACTIVE]) - weir_cell_read(&c->at[WEIR_NC_PEER_ACTIVE]);
+    }
+    return load < UINT32_MAX ? (uint32_t)load : 0; /* cells are not of one instant */
+}

@@ -35,6 +35,18 @@ bool weir_request_begin(struct weir_client *c, struct weir_exchange *down)
 
 /* -- its end -- */
 
+static void log_hop(const struct weir_request *r, struct weir_access_record *a)
+{
+    const struct weir_hop *h = &r->hop;
+    if (h->origin != NULL)
+        a->peer = h->origin->node;
+    else if (h->peer != NULL || h->left != NULL)
+        a->peer = h->peer != NULL ? h->peer->id : h->left->id;
+    a->hop = h->origin != NULL ? "from" : h->peer != NULL ? "to" : h->why_left;
+    if (h->peer != NULL)
+        a->provider = r->route->provider_name;
+}
+
 static void log_access(struct weir_request *r)
 {
     struct weir_access_record a = {
@@ -58,6 +70,7 @@ static void log_access(struct weir_request *r)
         .not_retried = r->not_retried,
     };
     char address[WEIR_IP_TEXT_MAX];
+    log_hop(r, &a);
     if (weir_ip_eq(&r->address, &r->client->peer))
         a.client = (struct weir_str){r->client->peer_text, r->client->peer_text_len};
     else
@@ -103,6 +116,7 @@ void weir_request_end_if_over(struct weir_request *r)
         log_access(r);
     if (r->admin != NULL)
         weir_admin_forget(r->admin);
+    weir_hop_end(r);
     weir_deadline_drop(&w->reactor.wheel, &r->deadline);
     weir_arena_reset(&r->arena);
     weir_encoder_free(&r->coding.encoder);
@@ -169,7 +183,6 @@ static void route(struct weir_request *r)
         return;
     }
     r->provider = &v->providers[r->route->provider];
-    weir_provider_add(weir_request_provider_counters(r), WEIR_PC_REQUESTS, 1);
     r->replay.max = r->provider->config->http.retry.replay_buffer_bytes;
     if (r->head->has_body) {
         r->fresh = r->head->content_length < 0 || (uint64_t)r->head->content_length > r->replay.max;
@@ -177,6 +190,15 @@ static void route(struct weir_request *r)
         r->credit_down = r->replay.max;
         r->down->ops->grant(r->down, r->credit_down);
     }
+    if (v->cluster != NULL)
+        weir_hop_place(r);
+    else
+        weir_request_serve_here(r);
+}
+
+void weir_request_serve_here(struct weir_request *r)
+{
+    weir_provider_add(weir_request_provider_counters(r), WEIR_PC_REQUESTS, 1);
     weir_request_begin_tries(r);
 }
 
@@ -184,9 +206,17 @@ static void down_head(struct weir_exchange *x, struct weir_head *head)
 {
     struct weir_request *r = x->user;
     r->head = head;
-    r->step = WEIR_STEP_ENDPOINT;
     if (!r->client->http2)
         weir_client_set_phase(r->client, WEIR_CLIENT_BUSY);
+    if (!r->client->serves_peers)
+        weir_request_dispatch(r);
+    else
+        weir_hop_receive(r);
+}
+
+void weir_request_dispatch(struct weir_request *r)
+{
+    r->step = WEIR_STEP_ENDPOINT;
     weir_request_find_address(r);
     if (r->client->serves_admin && weir_admin_take(r))
         return;
@@ -302,6 +332,10 @@ void weir_request_arm(struct weir_request *r)
 
 static void pool_clock(struct weir_request *r, uint64_t now_ms)
 {
+    if (r->hop.peer != NULL) {
+        weir_hop_clock(r);
+        return;
+    }
     if (weir_pool_covered(&r->worker->pool, &r->waiter)) {
         r->pool_due_ms = now_ms + COVERED_RECHECK_MS;
         weir_request_arm(r);

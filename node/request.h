@@ -1,8 +1,8 @@
 /* One request from its head to its last byte: an explicit state machine.
  *
- *   ROUTE -> LIMIT -> ENDPOINT -> POOL -> SEND -> ANSWER -> end
- *              ^                   |       |
- *              `------- BACKOFF <----------'
+ *   ROUTE -> PLACE -> LIMIT -> ENDPOINT -> POOL -> SEND -> ANSWER -> end
+ *                       ^                   |       |
+ *                       `------- BACKOFF <----------'
  *
  * A step goes on to the next at once or suspends with a deadline. LIMIT is entered again while not one byte of the
  * answer has gone to the client (core/retry decides, request_try.c carries out). One passage from LIMIT to the end
@@ -24,11 +24,13 @@
 #include "http/encoder.h"
 #include "node/choose.h"
 #include "node/client.h"
+#include "node/hop.h"
 #include "node/limit.h"
 #include "node/upstream.h"
 
 enum weir_request_step {
     WEIR_STEP_HEAD,     /* waiting for it */
+    WEIR_STEP_PLACE,    /* waiting for what tells which node of the cluster serves it */
     WEIR_STEP_LIMIT,    /* waiting for a token of the provider's rate limit, or a place at an endpoint */
     WEIR_STEP_ENDPOINT, /* choosing one */
     WEIR_STEP_BACKOFF,  /* a try has failed, the next one is to come */
@@ -128,6 +130,7 @@ struct weir_request {
     struct weir_last_failure last_failure;
     struct weir_request_coding coding;
     struct weir_request_redirect redirect;
+    struct weir_hop hop;
     struct weir_str asked; /* the target that was sent last; in the arena */
     bool body_ended;       /* the client's request is complete */
     bool end_sent_up;      /* ... and has been sent on */
@@ -182,6 +185,11 @@ bool weir_request_look_at_progress(struct weir_request *r, uint64_t now_ms);
 bool weir_request_waits_for_100(const struct weir_request *r);
 
 /* -- between the parts of a request -- */
+
+/* Its head is here: routes it, and goes on. */
+void weir_request_dispatch(struct weir_request *r);
+/* Routed, and this node serves it. */
+void weir_request_serve_here(struct weir_request *r);
 
 /* (request_answer.c) Answers with weir's own error, or cuts the answer off when it has begun. code is for x-weir-error,
  * type for the body.
@@ -327,6 +335,12 @@ void weir_limit_let_go(struct weir_request *r);
 bool weir_request_head_up(struct weir_request *r, struct weir_head *out);
 /* The answer's head as it goes to the client; changes `in`. */
 bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct weir_head *out);
+/* Who is at the other end of the connection by which it came to the cluster: weir's client, also where a peer has
+ * handed it on. */
+static inline const struct weir_ip *weir_request_peer(const struct weir_request *r)
+{
+    return r->hop.origin != NULL ? &r->hop.origin->pass.client : &r->client->peer;
+}
 /* Who the client is, by its connection, server.trusted_proxies and X-Forwarded-For. */
 void weir_request_find_address(struct weir_request *r);
 /* Longer ids of clients are replaced: the log and the providers are to be spared them. */

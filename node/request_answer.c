@@ -84,6 +84,8 @@ static bool add_own_fields(struct weir_request *r, struct weir_head *h, const ch
         ok = ok && weir_fields_add(&h->fields, a, WEIR_STR("www-authenticate"), WEIR_STR("Bearer realm=\"weir\""));
     if (r->head != NULL)
         ok = ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_X_REQUEST_ID, weir_request_id(r));
+    if (r->route != NULL)
+        ok = ok && weir_hop_mark(r, &h->fields);
     return ok && weir_fields_add_id(&h->fields, a, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store"));
 }
 

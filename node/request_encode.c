@@ -10,7 +10,8 @@
 void weir_request_note_coding(struct weir_request *r)
 {
     /* Whether HTTP/1.0 clients mean what they say of codings, nobody knows. */
-    if (r->hold->view->config->compression.downstream && r->head->version >= 11)
+    uint8_t version = r->hop.origin != NULL ? r->hop.origin->pass.http_version : r->head->version;
+    if (r->hold->view->config->compression.downstream && version >= 11)
         r->coding.wish = weir_accept_encoding_choose(&r->head->fields, weir_encoder_built());
 }
 

@@ -57,7 +57,7 @@ void weir_request_find_address(struct weir_request *r)
 {
     const struct weir_field *xff = weir_fields_get(&r->head->fields, WEIR_FIELD_X_FORWARDED_FOR);
     bool forwarded = xff != NULL || weir_fields_get(&r->head->fields, WEIR_FIELD_FORWARDED) != NULL;
-    r->address = r->client->peer;
+    r->address = *weir_request_peer(r);
     r->address_certain = true;
     if (!forwarded)
         return;
@@ -203,17 +203,22 @@ static bool append(struct weir_request *r, enum weir_field_id id, struct weir_st
 static bool add_forwarded(struct weir_request *r)
 {
     struct weir_fields *f = &r->head->fields;
+    const struct weir_hop_origin *o = r->hop.origin;
     struct weir_str peer = {r->client->peer_text, r->client->peer_text_len};
+    bool secure = o != NULL ? o->pass.secure : r->client->secure;
+    uint8_t version = o != NULL ? o->pass.http_version : r->head->version;
+    if (o != NULL)
+        peer = (struct weir_str){o->client_text, o->client_text_len};
     if (!append(r, WEIR_FIELD_X_FORWARDED_FOR, peer))
         return false;
-    if (weir_fields_get(f, WEIR_FIELD_X_FORWARDED_PROTO) == NULL || !is_trusted_proxy(r, &r->client->peer))
+    if (weir_fields_get(f, WEIR_FIELD_X_FORWARDED_PROTO) == NULL || !is_trusted_proxy(r, weir_request_peer(r)))
         if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO,
-                             r->client->secure ? WEIR_STR("https") : WEIR_STR("http")))
+                             secure ? WEIR_STR("https") : WEIR_STR("http")))
             return false;
     return append(r, WEIR_FIELD_VIA,
-                  r->head->version >= 20   ? WEIR_STR("2.0 weir")
-                  : r->head->version >= 11 ? WEIR_STR("1.1 weir")
-                                           : WEIR_STR("1.0 weir"));
+                  version >= 20   ? WEIR_STR("2.0 weir")
+                  : version >= 11 ? WEIR_STR("1.1 weir")
+                                  : WEIR_STR("1.0 weir"));
 }
 
 static bool add_configured(struct weir_request *r)
@@ -283,6 +288,8 @@ static bool find_target(struct weir_request *r)
 
 bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
 {
+    if (r->hop.peer != NULL)
+        return weir_hop_head(r, out);
     if (!r->head_prepared && !prepare(r))
         return false;
     r->head_prepared = true;
@@ -316,5 +323,7 @@ bool weir_request_head_down(struct weir_request *r, struct weir_head *in, struct
         .fields = in->fields,
         .close = atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed),
     };
-    return weir_request_begin_coding(r, out);
+    if (r->hop.peer != NULL) /* who served it has coded and marked it, if anybody does */
+        return true;
+    return weir_hop_mark(r, &out->fields) && weir_request_begin_coding(r, out);
 }

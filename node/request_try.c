@@ -209,6 +209,10 @@ static bool replace(struct weir_request *r, const struct weir_outcome *o)
 
 void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f)
 {
+    if (r->hop.peer != NULL) {
+        weir_hop_lost(r, f);
+        return;
+    }
     weir_request_stop_clocks(r);
     weir_request_arm(r);
     weir_request_pin(r);
@@ -286,6 +290,8 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
     weir_endpoint_add(counters, WEIR_EC_LEASE_WAIT_US, r->wait_us != 0 ? now - r->wait_us : 0);
     if (!weir_request_head_up(r, &head)) {
         weir_pool_release(&r->worker->pool, c);
+        if (weir_hop_failed(r, WEIR_HOP_RESOURCES))
+            return;
         weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
         return;
     }
@@ -304,6 +310,8 @@ static void send_request(struct weir_request *r, struct weir_pool_conn *c)
     r->upstream = u;
     r->holds_token = false; /* spent */
     r->total_due_ms = r->worker->reactor.now_ms + weir_scaling_total_ms(r->provider);
+    if (r->hop.peer != NULL)
+        r->pool_due_ms = r->worker->reactor.now_ms + r->hold->view->cluster->config->peer_ack_timeout_ms;
     weir_request_send(r, &head);
 }
 
@@ -363,6 +371,8 @@ static void connect_failed(struct weir_request *r, const struct weir_err *err)
                                  .message = weir_err_text(err->code),
                                  .why = err->msg};
     if (err->code == WEIR_ELIMIT || err->code == WEIR_ENOMEM) {
+        if (weir_hop_failed(r, WEIR_HOP_RESOURCES))
+            return;
         weir_request_fail(r, 503, "out_of_resources", "The node is out of memory or descriptors.");
         return;
     }
@@ -390,7 +400,7 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
     /* The same endpoint as before: then at least by another address. */
     bool elsewhere = weir_view_has_address(r->endpoint, r->avoid);
     /* A probe on a connection kept from before could turn out stale, and then be two. */
-    bool fresh = r->fresh || r->try.replacing || elsewhere || is_probe(r);
+    bool fresh = (r->fresh && r->hop.peer == NULL) || r->try.replacing || elsewhere || is_probe(r);
     r->target = (struct weir_upstream_target){r->endpoint, r->hold, elsewhere ? r->avoid : NULL};
     r->waiter = (struct weir_pool_waiter){
         .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = fresh},
@@ -411,6 +421,8 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
         weir_request_arm(r);
         return;
     case WEIR_POOL_REFUSED:
+        if (weir_hop_failed(r, WEIR_HOP_RESOURCES))
+            return;
         weir_provider_add(weir_request_provider_counters(r), WEIR_PC_QUEUE_FULL, 1);
         weir_request_fail(r, 503, "pool_full", "All connections to %s are in use and the queue is full.",
                           r->provider->config->name);
@@ -425,15 +437,17 @@ void weir_request_try(struct weir_request *r)
 {
     struct weir_choosing choosing = {
         .provider = r->provider, .worker = r->worker, .tried = r->tried, .only = r->redirect.slot};
-    bool outside = r->redirect.outside;
-    if (!outside && (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS))
+    const struct weir_view_endpoint *only = r->hop.peer != NULL     ? &r->hop.peer->link.endpoints[0]
+                                            : r->redirect.outside ? r->redirect.foreign
+                                                                  : NULL;
+    if (only == NULL && (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS))
         return;
     r->step = WEIR_STEP_ENDPOINT;
     r->try = (struct weir_try){.begun_us = weir_worker_now_us(r->worker)};
     r->wait_us = r->granted_us = r->first_byte_us = 0;
-    if (outside) {
-        open_try(r, r->redirect.foreign, &r->try.ticket);
-        acquire(r, 0);
+    if (only != NULL) {
+        open_try(r, only, &r->try.ticket);
+        acquire(r, bit_of(only));
         return;
     }
     switch (weir_choose(&choosing)) {

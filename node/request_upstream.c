@@ -1,5 +1,6 @@
 /* The upstream half of a request: which endpoint, which connection, sending the request and handing on the answer. */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "node/node.h"
@@ -106,6 +107,8 @@ static bool send_kept(struct weir_request *r)
 static void grant_down(struct weir_request *r)
 {
     if (r->down == NULL || r->body_ended || r->up == NULL || r->replay.sent < r->replay.len)
+        return;
+    if (r->hop.peer != NULL && !r->hop.acked) /* no more than can be sent again */
         return;
     size_t room = r->up->ops->room(r->up);
     if (room <= r->credit_down)
@@ -239,15 +242,18 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     struct weir_request *r = x->user;
     struct weir_head out;
     if (head->status < 200) {
-        interim_head(r, head);
+        if (!weir_hop_acknowledged(r, head))
+            interim_head(r, head);
         return;
     }
+    if (weir_hop_refused(r, head))
+        return;
     uint64_t now = weir_worker_now_us(r->worker);
     weir_endpoint_add(weir_request_endpoint_counters(r), weir_endpoint_class(head->status), 1);
     weir_latency_observe(weir_request_endpoint_counters(r), WEIR_LATENCY_FIRST_BYTE, now - r->granted_us, now);
     r->first_byte_us = now;
     weir_request_pin(r);
-    bool again = weir_request_answer_again(r, head) || weir_request_follow(r, head);
+    bool again = r->hop.peer == NULL && (weir_request_answer_again(r, head) || weir_request_follow(r, head));
     weir_request_unpin(r);
     if (again)
         return;
@@ -318,12 +324,17 @@ static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
 {
     struct weir_request *r = x->user;
     bool died = why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR;
+    bool begun = why->response_begun;
+    if (r->hop.peer != NULL) { /* an acknowledgement is no answer, and silence on a link is no close */
+        begun = r->hop.answered;
+        died = died && why->os_error != -ETIMEDOUT;
+    }
     const struct weir_try_failure f = {
         .outcome = {.kind = WEIR_OUTCOME_LOST,
                     .unprocessed = why->unprocessed == WEIR_UNPROCESSED_CERTAIN,
                     /* REFUSED_STREAM, GOAWAY: even the first request of a connection may meet them. */
                     .reused = r->reused || why->reason == WEIR_RESET_REFUSED,
-                    .closed = died && !why->response_begun},
+                    .closed = died && !begun},
         .status = 502,
         .code = lost_code(why),
         .counter = lost_class(why),

@@ -4,13 +4,13 @@
 #include <assert.h>
 
 /* Shares of a line, so that no client can push the other fields out of it. */
-enum { METHOD_MAX = 24, CLIENT_MAX = 64, REQUEST_ID_MAX = 136, NODE_MAX = 128, PROVIDER_MAX = 128, ENDPOINT_MAX = 256 };
-enum { WORD_MAX = 64, REASON_MAX = 16, TARGET_MAX = 512 };
+enum { METHOD_MAX = 24, CLIENT_MAX = 48, REQUEST_ID_MAX = 136, NODE_MAX = 64, PROVIDER_MAX = 64, ENDPOINT_MAX = 256 };
+enum { WORD_MAX = 64, REASON_MAX = 16, PEER_MAX = 64, TARGET_MAX = 512 };
 enum {
     STRINGS_MAX = METHOD_MAX + CLIENT_MAX + REQUEST_ID_MAX + NODE_MAX + PROVIDER_MAX + ENDPOINT_MAX + 2 * WORD_MAX +
-                  REASON_MAX + TARGET_MAX
+                  2 * REASON_MAX + PEER_MAX + TARGET_MAX
 };
-enum { FIELDS = 23, NUMBERS = 9, KEY_MAX = 17 };
+enum { FIELDS = 25, NUMBERS = 9, KEY_MAX = 17 };
 static_assert(STRINGS_MAX + NUMBERS * WEIR_LINE_NUMBER_MAX + FIELDS * KEY_MAX < WEIR_LOG_LINE_MAX - 32,
               "a line of full fields fits");
 
@@ -98,6 +98,10 @@ size_t weir_access_format(char *buf, enum weir_log_format format, const struct w
         TEXT(l, "connection", r->reused ? WEIR_STR("reused") : WEIR_STR("new"), WORD_MAX);
     }
     NUMBER(l, "attempts", r->attempts);
+    if (r->peer != NULL) {
+        TEXT(l, "peer", weir_str_of(r->peer), PEER_MAX);
+        TEXT(l, "hop", weir_str_of(r->hop), REASON_MAX);
+    }
     TEXT(l, "close", weir_str_of(r->close_reason), WORD_MAX);
     TEXT(l, "error", weir_str_of(r->error), WORD_MAX);
     TEXT(l, "not_retried", weir_str_of(r->not_retried), REASON_MAX);

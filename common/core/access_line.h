@@ -25,6 +25,8 @@ struct weir_access_record {
     const char *close_reason; /* why the client's connection ended with it; NULL: it lives on */
     const char *error;        /* weir's own error code (x-weir-error); NULL: none */
     const char *not_retried;  /* why a failed try was not followed by another; NULL: it was, or there was none */
+    const char *peer;         /* the node that it was handed to, or came from; NULL: neither */
+    const char *hop;          /* with a peer: "to", "from", or why it was served here though it was the peer's */
     const char *node;
 };
 

@@ -68,6 +68,20 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
       "Bytes of answers before weir compressed them.")                                                                 \
     X(CODER_OUT, "weir_compression_output_bytes_total", "", COUNTER, BYTES,                                            \
       "Bytes of answers after weir compressed them.")                                                                  \
+    X(PEER_FORWARDED, "weir_peer_requests_total", "direction=\"forwarded\"", COUNTER, COUNT, WEIR_HELP_PEER)           \
+    X(PEER_RECEIVED, "weir_peer_requests_total", "direction=\"received\"", COUNTER, COUNT, WEIR_HELP_PEER)             \
+    X(PEER_ACTIVE, "weir_peer_requests_active", "", GAUGE, COUNT, "Requests that peers serve for this node.")          \
+    X(PEER_FALLBACK_CONNECT, "weir_peer_fallbacks_total", "reason=\"connect\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)    \
+    X(PEER_FALLBACK_ACK, "weir_peer_fallbacks_total", "reason=\"ack_late\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)       \
+    X(PEER_FALLBACK_LOST, "weir_peer_fallbacks_total", "reason=\"lost\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)          \
+    X(PEER_FALLBACK_STALE, "weir_peer_fallbacks_total", "reason=\"stale\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)        \
+    X(PEER_FALLBACK_REFUSED, "weir_peer_fallbacks_total", "reason=\"refused\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)    \
+    X(PEER_FALLBACK_ANSWERED, "weir_peer_fallbacks_total", "reason=\"answered\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)  \
+    X(PEER_FALLBACK_RESOURCES, "weir_peer_fallbacks_total", "reason=\"resources\"", COUNTER, COUNT,                    \
+      WEIR_HELP_FALLBACK)                                                                                              \
+    X(PEER_FALLBACK_REPLAYED, "weir_peer_fallbacks_total", "reason=\"replayed\"", COUNTER, COUNT, WEIR_HELP_FALLBACK)  \
+    X(PEER_REFUSED, "weir_peer_refused_total", "", COUNTER, COUNT,                                                     \
+      "Requests on the peer listener whose signature was not good.")                                                   \
     X(RELOADS_OK, "weir_reloads_total", "result=\"ok\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                            \
     X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                    \
     X(ALERTS_FIRED, "weir_alert_changes_total", "state=\"firing\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)           \
@@ -79,6 +93,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_ABORT         "Requests whose client went away, by what they were doing."
 #define WEIR_HELP_BAD           "Requests refused as malformed or over a limit."
 #define WEIR_HELP_DOWN_TIMEOUT  "Client connections ended by a clock: a 408, or closed."
+#define WEIR_HELP_PEER          "Requests handed to peers, and taken from them."
+#define WEIR_HELP_FALLBACK      "Requests on their way to a peer that were served here after all, by what went wrong."
 #define WEIR_HELP_RELOADS       "Configuration reloads."
 #define WEIR_HELP_ALERT_CHANGES "Alerts that began or ceased to fire."
 #define WEIR_HELP_CODED         "Answers that weir compressed, by coding."
