@@ -1,5 +1,6 @@
 #include "node/choose.h"
 
+#include "core/shard_map.h"
 #include "node/worker.h"
 
 /* Weights of the round robin are counted in parts, so that a slow start has room below one. */
@@ -42,7 +43,7 @@ static void look(const struct weir_choosing *c, uint64_t at_ms, struct weir_bala
     uint64_t now_us = c->worker->reactor.now_us;
     uint64_t out = weir_health_out(p->rt);
     uint64_t recovery_ms = p->config->http.circuit_breaker.recovery_timeout_ms;
-    bool compare = p->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED;
+    bool compare = weir_choose_compares(p, c->by_load);
     for (unsigned i = 0; i < p->endpoint_count; i++) {
         const struct weir_view_endpoint *e = &p->endpoints[i];
         uint64_t since = atomic_load_explicit(&e->rt->up_since_ms, memory_order_relaxed);
@@ -87,12 +88,42 @@ static int pick_in_turn(const struct weir_choosing *c, const struct weir_balance
     return pick;
 }
 
+/* Alike on every node, so that a key finds its endpoint again; but not more than 1.25 times its share, should one key
+ * be half the load. */
+static int pick_ranked(const struct weir_choosing *c, const struct weir_balance_item *items, uint64_t candidates)
+{
+    const struct weir_view_provider *p = c->provider;
+    uint64_t hashes[WEIR_POOL_ENDPOINTS_MAX], all = 0;
+    uint32_t weights[WEIR_POOL_ENDPOINTS_MAX], shares[WEIR_POOL_ENDPOINTS_MAX], sum = 0;
+    uint8_t order[WEIR_POOL_ENDPOINTS_MAX];
+    for (unsigned i = 0; i < p->endpoint_count; i++) {
+        hashes[i] = p->endpoints[i].hash;
+        weights[i] = items[i].weight;
+        shares[i] = 0;
+        if ((candidates >> i & 1) == 0)
+            continue;
+        shares[i] = weight_now(&items[i], p->config->http.slow_start_ms);
+        sum += shares[i];
+        all += items[i].in_flight;
+    }
+    weir_shard_rank(c->shard, hashes, weights, p->endpoint_count, order);
+    for (unsigned k = 0; k < p->endpoint_count; k++) {
+        unsigned i = order[k];
+        if ((candidates >> i & 1) != 0 &&
+            items[i].in_flight < weir_bounded_load_cap(all, shares[i], sum, WEIR_BOUNDED_LOAD_PERCENT))
+            return (int)i;
+    }
+    return __builtin_ctzll(candidates); /* not reached: they cannot all be above the mean */
+}
+
 static int pick(const struct weir_choosing *c, const struct weir_balance_item *items, uint64_t candidates)
 {
     const struct weir_view_provider *p = c->provider;
     if ((candidates & (candidates - 1)) == 0)
         return candidates == 0 ? -1 : __builtin_ctzll(candidates);
-    if (p->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED)
+    if (c->by_shard)
+        return pick_ranked(c, items, candidates);
+    if (weir_choose_compares(p, c->by_load))
         return weir_balance_pick(items, p->endpoint_count, p->config->http.slow_start_ms,
                                  weir_rng_next(&c->worker->rng));
     return pick_in_turn(c, items, candidates);
@@ -181,8 +212,10 @@ enum weir_choice weir_choose(struct weir_choosing *c)
         }
         c->endpoint = e;
         c->ticket = a.ticket;
-        /* A probe is for this one; and connections of a circuit that is not closed are not for everybody. */
-        c->may_serve = a.ticket.own_permit != 0 || a.ticket.permit != 0 ? bit(e) : slots_of(c->provider, candidates);
+        /* A probe is for this one; connections of a circuit that is not closed are not for everybody; and a shard has
+         * one endpoint. */
+        bool only_this = a.ticket.own_permit != 0 || a.ticket.permit != 0 || c->by_shard;
+        c->may_serve = only_this ? bit(e) : slots_of(c->provider, candidates);
         return WEIR_CHOSEN;
     }
 }

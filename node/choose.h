@@ -1,6 +1,7 @@
 /* Which endpoint of its provider a try goes to: not one that has failed this request while another is left, not one
- * whose circuit is open, one in health before one that is not; among those that are left, in turn by weight or the
- * less loaded of two (core/wrr, core/balance). On the worker's own thread, without a lock while circuits are closed. */
+ * whose circuit is open, one in health before one that is not; among those that are left, in turn by weight, the less
+ * loaded of two (core/wrr, core/balance), or the first in the order of the request's shard that has no more than its
+ * bounded share to do (core/shard_map). On the worker's own thread, without a lock while circuits are closed. */
 #ifndef WEIR_NODE_CHOOSE_H
 #define WEIR_NODE_CHOOSE_H
 
@@ -21,6 +22,9 @@ struct weir_choosing {
     struct weir_worker *worker;
     uint64_t tried; /* endpoints that have failed this request, a bit for each slot */
     uint64_t only;  /* no others may be chosen, likewise; 0: any may */
+    bool by_load;   /* the less loaded of two, whatever the provider's configuration says */
+    bool by_shard;  /* in the order of this shard: */
+    uint32_t shard;
 
     /* CHOSEN: */
     const struct weir_view_endpoint *endpoint;
@@ -29,6 +33,12 @@ struct weir_choosing {
 
     uint64_t wait_ms; /* OPEN: until the first may be asked again; 0: at any moment */
 };
+
+/* Whether latencies are compared: they must then be measured. */
+static inline bool weir_choose_compares(const struct weir_view_provider *p, bool by_load)
+{
+    return by_load || p->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED;
+}
 
 enum weir_choice weir_choose(struct weir_choosing *c);
 

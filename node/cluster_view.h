@@ -39,7 +39,7 @@ struct weir_cluster_view {
     const uint16_t *owner; /* per shard: index of its effective owner */
     bool contact;          /* with the store */
     int64_t store_offset_ms;
-    struct weir_str secret; /* empty: none is known, so nothing is handed over */
+    struct weir_str secret;   /* empty: none is known, so nothing is handed over */
     struct weir_peer_key key; /* of it */
     struct weir_arena arena;
 };

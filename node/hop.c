@@ -190,7 +190,7 @@ void weir_hop_lost(struct weir_request *r, const struct weir_try_failure *f)
 {
     const struct weir_outcome *o = &f->outcome;
     if (!r->hop.acked) {
-        weir_hop_failed(r, o->kind != WEIR_OUTCOME_LOST     ? WEIR_HOP_CONNECT
+        weir_hop_failed(r, o->kind != WEIR_OUTCOME_LOST  ? WEIR_HOP_CONNECT
                            : o->reused || o->unprocessed ? WEIR_HOP_STALE
                                                          : WEIR_HOP_LOST);
         return;
@@ -298,6 +298,12 @@ bool weir_hop_receive(struct weir_request *r)
 }
 
 /* -- placing -- */
+
+bool weir_hop_goes_by_load(const struct weir_request *r)
+{
+    const struct weir_cluster_view *v = r->hold->view->cluster;
+    return v != NULL && v->config->connection_affinity == WEIR_CONFIG_LEAST_LOADED;
+}
 
 void weir_hop_place(struct weir_request *r)
 {

@@ -30,15 +30,15 @@ struct weir_fields;
 
 /* X(id, label, suspect): why a request was served here though it was a peer's; and whether that peer is avoided for a
  * while. */
-#define WEIR_HOP_FAIL_MAP(X)                                                    \
-    X(CONNECT, "connect", true)   /* no connection in time */                   \
-    X(ACK, "ack_late", true)      /* no acknowledgement in time */              \
-    X(LOST, "lost", true)         /* a new connection broke before it */        \
-    X(STALE, "stale", false)      /* one that had been used before did */       \
-    X(REFUSED, "refused", true)   /* the signature was not taken */             \
-    X(ANSWERED, "answered", false) /* another answer came instead of it */      \
-    X(RESOURCES, "resources", false) /* memory, or the link's queue is full */  \
-    X(REPLAYED, "replayed", false) /* lost after it */
+#define WEIR_HOP_FAIL_MAP(X)                                                   \
+    X(CONNECT, "connect", true)      /* no connection in time */               \
+    X(ACK, "ack_late", true)         /* no acknowledgement in time */          \
+    X(LOST, "lost", true)            /* a new connection broke before it */    \
+    X(STALE, "stale", false)         /* one that had been used before did */   \
+    X(REFUSED, "refused", true)      /* the signature was not taken */         \
+    X(ANSWERED, "answered", false)   /* another answer came instead of it */   \
+    X(RESOURCES, "resources", false) /* memory, or the link's queue is full */ \
+    X(REPLAYED, "replayed", false)   /* lost after it */
 
 #define WEIR_HOP_FAIL_ENUM(id, label, suspect) WEIR_HOP_##id,
 enum weir_hop_fail { WEIR_HOP_FAIL_MAP(WEIR_HOP_FAIL_ENUM) WEIR_HOP_FAIL_COUNT };
@@ -66,6 +66,8 @@ struct weir_hop {
     bool answered; /* anything but the acknowledgement has come of an answer */
 };
 
+/* The cluster's connection_affinity says that endpoints are chosen by load. */
+bool weir_hop_goes_by_load(const struct weir_request *r);
 /* Routed, and the node is one of a cluster: finds out who serves it, and goes on there. May wait for the body's start.
  */
 void weir_hop_place(struct weir_request *r);

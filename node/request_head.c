@@ -212,8 +212,7 @@ static bool add_forwarded(struct weir_request *r)
     if (!append(r, WEIR_FIELD_X_FORWARDED_FOR, peer))
         return false;
     if (weir_fields_get(f, WEIR_FIELD_X_FORWARDED_PROTO) == NULL || !is_trusted_proxy(r, weir_request_peer(r)))
-        if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO,
-                             secure ? WEIR_STR("https") : WEIR_STR("http")))
+        if (!weir_fields_set(f, &r->arena, WEIR_FIELD_X_FORWARDED_PROTO, secure ? WEIR_STR("https") : WEIR_STR("http")))
             return false;
     return append(r, WEIR_FIELD_VIA,
                   version >= 20   ? WEIR_STR("2.0 weir")

@@ -64,7 +64,7 @@ void weir_request_end_try(struct weir_request *r)
 
 static bool compares_latency(const struct weir_request *r)
 {
-    return r->provider->endpoint_count > 1 && r->provider->config->http.balance == WEIR_CONFIG_BALANCE_LEAST_LOADED;
+    return r->provider->endpoint_count > 1 && weir_choose_compares(r->provider, weir_hop_goes_by_load(r));
 }
 
 static struct weir_balance_latency *latency_of(const struct weir_request *r)
@@ -144,15 +144,25 @@ static enum weir_provider_counter retry_counter(enum weir_outcome_kind kind)
     }
 }
 
+static struct weir_choosing choosing(const struct weir_request *r)
+{
+    return (struct weir_choosing){.provider = r->provider,
+                                  .worker = r->worker,
+                                  .tried = r->tried,
+                                  .only = r->redirect.slot,
+                                  .by_load = weir_hop_goes_by_load(r),
+                                  .by_shard = r->hop.sharded,
+                                  .shard = r->hop.shard};
+}
+
 /* The circuit has been told, so that what it thinks now counts. True: the request waits for its next try. */
 static bool decide(struct weir_request *r, const struct weir_outcome *o)
 {
     struct weir_retry_sight s = sight_of(r, o);
     uint64_t now_ms = r->worker->reactor.now_ms;
-    struct weir_choosing next = {.provider = r->provider,
-                                 .worker = r->worker,
-                                 .tried = r->tried | bit_of(r->endpoint),
-                                 .only = r->redirect.restarts ? 0 : r->redirect.slot};
+    struct weir_choosing next = choosing(r);
+    next.tried |= bit_of(r->endpoint);
+    next.only = r->redirect.restarts ? 0 : next.only;
     const struct weir_config_retry *policy = &r->provider->config->http.retry;
     bool elsewhere = s.elsewhere = true;
     struct weir_retry_decision d = weir_retry_decide(policy, &s);
@@ -435,9 +445,8 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
 
 void weir_request_try(struct weir_request *r)
 {
-    struct weir_choosing choosing = {
-        .provider = r->provider, .worker = r->worker, .tried = r->tried, .only = r->redirect.slot};
-    const struct weir_view_endpoint *only = r->hop.peer != NULL     ? &r->hop.peer->link.endpoints[0]
+    struct weir_choosing next = choosing(r);
+    const struct weir_view_endpoint *only = r->hop.peer != NULL   ? &r->hop.peer->link.endpoints[0]
                                             : r->redirect.outside ? r->redirect.foreign
                                                                   : NULL;
     if (only == NULL && (weir_limit_enter(r) != WEIR_LIMIT_PASS || weir_places_enter(r) != WEIR_LIMIT_PASS))
@@ -450,12 +459,12 @@ void weir_request_try(struct weir_request *r)
         acquire(r, bit_of(only));
         return;
     }
-    switch (weir_choose(&choosing)) {
+    switch (weir_choose(&next)) {
     case WEIR_CHOSEN:
         r->permit_end_ms = 0;
         weir_places_found(r);
-        open_try(r, choosing.endpoint, &choosing.ticket);
-        acquire(r, choosing.may_serve);
+        open_try(r, next.endpoint, &next.ticket);
+        acquire(r, next.may_serve);
         return;
     case WEIR_CHOICE_BUSY:
         weir_places_wait(r);
@@ -471,7 +480,7 @@ void weir_request_try(struct weir_request *r)
     case WEIR_CHOICE_OPEN:
         break;
     }
-    weir_request_refuse_open(r, choosing.wait_ms);
+    weir_request_refuse_open(r, next.wait_ms);
 }
 
 void weir_request_begin_tries(struct weir_request *r)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/hash.h"
 #include "node/cluster_view.h"
 
 struct weir_shared_config *weir_shared_config_new(struct weir_config *config)
@@ -109,7 +110,8 @@ static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, con
 {
     const struct weir_view_endpoint *old = endpoint_named(before, config->id);
     struct weir_view_endpoint *e = &p->endpoints[p->endpoint_count];
-    *e = (struct weir_view_endpoint){.config = config, .provider = p};
+    *e = (struct weir_view_endpoint){
+        .config = config, .provider = p, .hash = weir_hash64_str(weir_str_of(config->id), 0)};
     if (old != NULL) {
         e->rt = old->rt;
         weir_endpoint_ref(e->rt);

@@ -24,6 +24,7 @@ struct weir_view_endpoint {
     struct weir_addr *addresses;   /* NULL with count 0: not resolved */
     struct weir_address **records; /* likewise, in the same order: one reference to each */
     unsigned address_count;        /* at most WEIR_ADDRESSES_MAX */
+    uint64_t hash;                 /* of its id, alike on every node */
 };
 
 struct weir_view_provider {
