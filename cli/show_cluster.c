@@ -8,11 +8,12 @@
 
 static void show_store(struct weir_textbuf *out, const struct ctl_style *style, const json_t *s)
 {
-    const char *store = ctl_text(s, "store", "-"), *why = ctl_text(s, "why", NULL);
+    const char *store = ctl_text(s, "store", "-"), *refused = ctl_text(s, "refused", NULL);
     bool contact = json_is_true(json_object_get(s, "contact"));
-    ctl_fact(out, style, "store", contact ? CTL_PLAIN : CTL_BAD, "%s, %s since %s%s%s", store,
-             contact ? "in contact" : "OUT OF REACH", ctl_text(s, "since", "-"), why != NULL ? ": " : "",
-             why != NULL ? why : "");
+    ctl_fact(out, style, "store", contact ? CTL_PLAIN : CTL_BAD, "%s, %s since %s", store,
+             contact ? "in contact" : "OUT OF REACH", ctl_text(s, "since", "-"));
+    if (refused != NULL)
+        ctl_fact(out, style, "membership", CTL_BAD, "REFUSED by the store: %s", refused);
 }
 
 static void show_map(struct weir_textbuf *out, const struct ctl_style *style, const json_t *s)

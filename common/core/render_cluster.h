@@ -1,0 +1,37 @@
+/* What /api/cluster/ answers, made from a snapshot. Pure. Every answer is an object with .schema, .node (the id of the
+ * node that answers) and .cluster (its cluster's name); fields may be added within a schema, and are not changed.
+ *
+ * A node that is in no cluster answers the same pages: .cluster is null, it is the only node, has no shards, goes by
+ * its own circuits and limits, and knows no events. */
+#ifndef WEIR_CORE_RENDER_CLUSTER_H
+#define WEIR_CORE_RENDER_CLUSTER_H
+
+#include "core/err.h"
+#include "core/event_ring.h"
+#include "core/snapshot.h"
+#include "core/textbuf.h"
+
+#define WEIR_CLUSTER_PAGES_SCHEMA 1
+
+/* Errors: WEIR_ENOMEM (also: over out->max); the text in `out` is then of no use. */
+
+/* state: .state ("joining", "active", "draining"), .member, .refused (why the store does not let it in), .contact,
+ * .since (contact, or none), .store, .epoch and .leader (map), .shard_count, .owned, .mode, .pool_sharding,
+ * .nodes.{alive,total}, .requests (to the store, by kind) and .requests_failed. */
+WEIR_MUST_USE int weir_render_cluster_state(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* nodes: .nodes[]: id, advertise, state, alive, suspect, self, weight, version, epoch_seen, shards, age_ms, load. */
+WEIR_MUST_USE int weir_render_cluster_nodes(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* shards: .epoch, .leader, .shard_count, .owners[]: node, count, ranges ([first, last], ascending); effective owners.
+ */
+WEIR_MUST_USE int weir_render_cluster_shards(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* breakers: .breakers[]: provider, endpoint, state, shared, generation, state_seconds, retry_in_seconds,
+ * cooldown_seconds, failures_in_a_row. */
+WEIR_MUST_USE int weir_render_cluster_breakers(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* limits: .limits[]: provider, requests_per_minute, burst, mode ("leased", "degraded", "closed"; "local": of this node
+ * alone), strict, fail, share_per_minute, leased, remaining, waiting. */
+WEIR_MUST_USE int weir_render_cluster_limits(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* events: .events[], the last `count` of them, oldest first. */
+WEIR_MUST_USE int weir_render_cluster_events(struct weir_textbuf *out, const struct weir_snapshot *s,
+                                             const struct weir_event_ring *ring, size_t count);
+
+#endif
