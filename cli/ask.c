@@ -14,6 +14,7 @@ struct asking {
     const struct ctl_ask *ask;
     struct weir_reactor reactor;
     struct weir_deadline clock;
+    uint64_t wait_ms; /* what the clock was set to */
     struct weir_dns *dns;
     struct weir_tls_config *tls;
     struct weir_crypto_pool *crypto;
@@ -73,16 +74,17 @@ static bool fill(struct weir_call *c, struct weir_head *head, struct weir_str *b
     return ok && weir_fields_add_id(&head->fields, &c->arena, WEIR_FIELD_AUTHORIZATION, (struct weir_str){value, len});
 }
 
-static void arm(struct asking *a)
+static void arm(struct asking *a, uint64_t wait_ms)
 {
-    weir_reactor_deadline(&a->reactor, &a->clock, a->reactor.now_ms + a->ask->timeout_ms);
+    a->wait_ms = wait_ms;
+    weir_reactor_deadline(&a->reactor, &a->clock, a->reactor.now_ms + wait_ms);
 }
 
 static bool take(struct weir_call *c, const uint8_t *bytes, size_t n)
 {
     struct asking *a = WEIR_CONTAINER(c, struct asking, call);
-    if (a->ask->endless)
-        arm(a);
+    if (a->ask->pause_ms > 0)
+        arm(a, a->ask->pause_ms);
     return a->ask->take(a->ask->arg, c->status, bytes, n);
 }
 
@@ -146,7 +148,7 @@ static void on_clock(struct weir_deadline *d, uint64_t now_ms)
              !a->calling           ? "the name's address"
              : a->call.status == 0 ? weir_call_step(&a->call)
                                    : "the rest of the answer",
-             (double)a->ask->timeout_ms / 1000);
+             (double)a->wait_ms / 1000);
     a->status = a->calling ? a->call.status : 0;
     finish(a, WEIR_ETIMEOUT, sentence);
 }
@@ -175,7 +177,7 @@ static void run(struct asking *a)
     if (rv != 0)
         return;
     weir_deadline_init(&a->clock, on_clock);
-    arm(a);
+    arm(a, a->ask->timeout_ms);
     weir_dns_resolve(a->dns, a->url.host, a->url.port, a->ask->timeout_ms, resolved, a);
     if (!a->over) /* what ended it from inside has stopped a loop that did not run */
         weir_reactor_run(&a->reactor);

@@ -15,8 +15,8 @@ struct ctl_ask {
     const char *accept;  /* media type */
     const char *token;   /* the node's admin token; NULL: none */
     const char *ca_file; /* https://; NULL: the system's authorities */
-    uint64_t timeout_ms; /* for the whole question; endless: for the head, and between pieces of the body */
-    bool endless;
+    uint64_t timeout_ms; /* for the whole question */
+    uint64_t pause_ms;   /* not 0: timeout_ms is for the head, then no pause between pieces of the body is longer */
     /* The body, piece by piece, whatever the status. False: no more of it is wanted; that is no error. */
     bool (*take)(void *arg, unsigned status, const uint8_t *bytes, size_t n);
     void *arg;

@@ -36,7 +36,7 @@ struct ctl_options {
     const char *token_file; /* NULL: none */
     const char *token;      /* from the environment; NULL: none */
     const char *ca_file;    /* NULL: the system's authorities */
-    uint64_t timeout_ms;    /* of one question; of an endless answer: without a byte of it */
+    uint64_t timeout_ms;    /* of one question */
     unsigned count;         /* events */
     bool follow;
 };

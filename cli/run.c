@@ -17,6 +17,9 @@
 /* An event, with what a stream puts around it. */
 #define EVENT_BYTES_MAX ((size_t)4 * WEIR_COORD_EVENT_MAX)
 
+/* A node that has nothing to tell says so more often than this (WEIR_FOLLOW_PULSE_MS). */
+#define PAUSE_MS 35000u
+
 struct running {
     const struct ctl_options *options;
     struct ctl_style style;
@@ -203,7 +206,7 @@ static int ask(struct running *r)
                         .accept = o->follow ? "text/event-stream" : "application/json",
                         .ca_file = o->ca_file,
                         .timeout_ms = o->timeout_ms,
-                        .endless = o->follow,
+                        .pause_ms = o->follow ? PAUSE_MS : 0,
                         .take = take,
                         .arg = r};
     int code = find_token(r, &a.token);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/render.h"
+#include "core/render_cluster.h"
 #include "node/memory_report.h"
 #include "node/node.h"
 
@@ -82,14 +83,39 @@ static void answered(struct weir_message *m, void *receiver)
     (void)receiver;
     struct weir_admin_call *call = (struct weir_admin_call *)m;
     struct weir_request *r = call->request;
+    if (r == NULL && call->follower != NULL)
+        weir_event_unfollow(call->follower);
     if (r != NULL) {
         r->admin = NULL;
-        if (call->text.failed)
+        if (call->follower != NULL)
+            weir_event_follow(r, call->follower, &call->text);
+        else if (call->events.follow)
+            weir_request_fail(r, 503, "followers", "As many as may follow the events do already, or the node ends.");
+        else if (call->text.failed)
             weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
         else
             weir_request_answer(r, call->status, call->content_type, call->text.ptr, call->text.len);
     }
     free_call(call);
+}
+
+/* What ?n= and the fields say of the events that are wanted: a client that names no type gets the stream. */
+static void read_events_question(struct weir_admin_call *call, const struct weir_request *r)
+{
+    const struct weir_field *accept = weir_fields_find(&r->head->fields, WEIR_STR("accept")),
+                            *last = weir_fields_find(&r->head->fields, WEIR_STR("last-event-id"));
+    bool json = accept != NULL && memmem(accept->value.ptr, accept->value.len, "application/json", 16) != NULL;
+    const char *query = memchr(r->head->target.ptr, '?', r->head->target.len);
+    uint64_t n;
+    call->events.follow = !json && weir_str_eq(r->head->method, WEIR_STR("GET"));
+    call->events.count = call->events.follow ? 0 : WEIR_ADMIN_EVENTS_DEFAULT;
+    if (query != NULL) {
+        struct weir_str rest = {query + 1, (size_t)(r->head->target.ptr + r->head->target.len - query - 1)};
+        if (weir_str_starts(rest, WEIR_STR("n=")) && weir_str_to_u64((struct weir_str){rest.ptr + 2, rest.len - 2}, &n))
+            call->events.count = n < WEIR_COORD_EVENTS_KEPT ? n : WEIR_COORD_EVENTS_KEPT;
+    }
+    if (last == NULL || !weir_str_to_u64(last->value, &call->events.after))
+        call->events.after = 0;
 }
 
 static void ask_control(struct weir_request *r, enum weir_admin_page page, bool post)
@@ -104,6 +130,8 @@ static void ask_control(struct weir_request *r, enum weir_admin_page page, bool 
     call->request = r;
     call->page = page;
     call->post = post;
+    if (page == WEIR_ADMIN_CLUSTER_EVENTS)
+        read_events_question(call, r);
     weir_textbuf_init(&call->text, WEIR_RENDER_BYTES_MAX);
     r->admin = call;
     weir_mailbox_post(r->worker->node->control_mailbox, &call->message);
@@ -162,6 +190,29 @@ static void render_providers(struct weir_admin_call *call, const struct weir_sna
             call->status = 503;
 }
 
+static void render_events(struct weir_admin_call *call, const struct weir_admin_sources *from, int *rv)
+{
+    if (call->events.follow)
+        call->follower =
+            weir_event_feed_follow(from->events, call->worker, call->events.after, call->events.count, &call->text);
+    else
+        *rv = weir_render_cluster_events(&call->text, from->snapshot, &from->events->ring, call->events.count);
+}
+
+static void render_cluster(struct weir_admin_call *call, const struct weir_admin_sources *from, int *rv)
+{
+    static int (*const pages_of_cluster[])(struct weir_textbuf * out, const struct weir_snapshot *s) = {
+        [WEIR_ADMIN_CLUSTER_STATE] = weir_render_cluster_state,
+        [WEIR_ADMIN_CLUSTER_NODES] = weir_render_cluster_nodes,
+        [WEIR_ADMIN_CLUSTER_SHARDS] = weir_render_cluster_shards,
+        [WEIR_ADMIN_CLUSTER_BREAKERS] = weir_render_cluster_breakers,
+        [WEIR_ADMIN_CLUSTER_LIMITS] = weir_render_cluster_limits};
+    if (call->page == WEIR_ADMIN_CLUSTER_EVENTS)
+        render_events(call, from, rv);
+    else
+        *rv = pages_of_cluster[call->page](&call->text, from->snapshot);
+}
+
 void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sources *from)
 {
     const struct weir_snapshot *s = from->snapshot;
@@ -204,6 +255,14 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
         break;
     case WEIR_ADMIN_MEMORY_GC:
         render_memory_gc(call, s, &rv);
+        break;
+    case WEIR_ADMIN_CLUSTER_STATE:
+    case WEIR_ADMIN_CLUSTER_NODES:
+    case WEIR_ADMIN_CLUSTER_SHARDS:
+    case WEIR_ADMIN_CLUSTER_BREAKERS:
+    case WEIR_ADMIN_CLUSTER_LIMITS:
+    case WEIR_ADMIN_CLUSTER_EVENTS:
+        render_cluster(call, from, &rv);
         break;
     case WEIR_ADMIN_LIVE:
     case WEIR_ADMIN_READY:

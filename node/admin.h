@@ -7,6 +7,7 @@
 #include "core/snapshot.h"
 #include "core/textbuf.h"
 #include "node/alerts.h"
+#include "node/event_feed.h"
 #include "node/node.h"
 #include "node/request.h"
 
@@ -22,6 +23,12 @@
     X(PROMETHEUS, "/metrics/prometheus", false, "GET, HEAD")         \
     X(POOL_STATS, "/api/http-client/pool/stats", false, "GET, HEAD") \
     X(ALERTS, "/api/alerts", false, "GET, HEAD")                     \
+    X(CLUSTER_STATE, "/api/cluster/state", false, "GET, HEAD")       \
+    X(CLUSTER_NODES, "/api/cluster/nodes", false, "GET, HEAD")       \
+    X(CLUSTER_SHARDS, "/api/cluster/shards", false, "GET, HEAD")     \
+    X(CLUSTER_BREAKERS, "/api/cluster/breakers", false, "GET, HEAD") \
+    X(CLUSTER_LIMITS, "/api/cluster/limits", false, "GET, HEAD")     \
+    X(CLUSTER_EVENTS, "/api/cluster/events", false, "GET, HEAD")     \
     X(LATENCY, "/debug/network/latency", false, "GET, HEAD")         \
     X(MEMORY_POOL, "/debug/memory/pool", false, "GET, HEAD")         \
     X(MEMORY_GC, "/debug/memory/gc", false, "GET, HEAD, POST")
@@ -30,6 +37,9 @@
 enum weir_admin_page { WEIR_ADMIN_MAP(WEIR_ADMIN_ENUM) WEIR_ADMIN_NONE };
 #undef WEIR_ADMIN_ENUM
 
+/* Of the events, where the question does not say (n). */
+#define WEIR_ADMIN_EVENTS_DEFAULT 100u
+
 /* A question to control; the same message brings the answer back. */
 struct weir_admin_call {
     struct weir_message message; /* first */
@@ -37,9 +47,15 @@ struct weir_admin_call {
     struct weir_request *request; /* the worker's; NULL: it has gone away. Control does not look at it */
     enum weir_admin_page page;
     bool post;
+    struct {
+        bool follow;    /* text/event-stream is asked for */
+        uint64_t after; /* Last-Event-ID; 0: none */
+        size_t count;   /* n */
+    } events;
     unsigned status;
     const char *content_type;
     struct weir_textbuf text;
+    struct weir_event_follower *follower; /* the answer goes on behind the text; the request's reference */
 };
 
 /* What control answers from. */
@@ -48,6 +64,7 @@ struct weir_admin_sources {
     const struct weir_node *node;
     const struct weir_view *view;
     const struct weir_alerting *alerting;
+    struct weir_event_feed *events;
 };
 
 /* On control: fills in the answer; then weir_admin_return. */

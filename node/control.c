@@ -68,6 +68,7 @@ static void on_end_signal(uv_signal_t *handle, int number)
     weir_log_begin(&l, c->log, WEIR_LOG_INFO, "drain", "finishing what is open, then ending");
     weir_log_i64(&l, "signal", number);
     weir_log_end(&l);
+    weir_event_feed_end(&c->events);
     weir_reactor_deadline(&c->reactor, &c->drain_begin,
                           weir_clock_us() / 1000 + c->view->config->server.drain_delay_ms);
 }
@@ -102,7 +103,7 @@ static void admin_call(struct weir_message *m, void *receiver)
     struct weir_snapshot s;
     bool scrape = call->page == WEIR_ADMIN_METRICS || call->page == WEIR_ADMIN_PROMETHEUS;
     if (take_snapshot(c, &s, &arena, scrape) == 0)
-        weir_admin_render(call, &(struct weir_admin_sources){&s, &c->node, c->view, &c->alerting});
+        weir_admin_render(call, &(struct weir_admin_sources){&s, &c->node, c->view, &c->alerting, &c->events});
     else
         call->text.failed = true;
     weir_arena_reset(&arena);
@@ -228,6 +229,7 @@ static void close_control(struct weir_control *c)
     uv_close((uv_handle_t *)&c->interrupt, NULL);
     uv_close((uv_handle_t *)&c->hangup, NULL);
     weir_alerting_close(&c->alerting);
+    weir_event_feed_close(&c->events);
     weir_resolve_close(&c->resolve);
     weir_upkeep_close(&c->upkeep);
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);
@@ -314,6 +316,7 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
                                          .snapshot = take_alerts_snapshot,
                                          .owner = c};
     weir_alerting_init(&c->alerting);
+    weir_event_feed_init(&c->events, &c->reactor);
     watch_signals(c);
     rv = run(c, opts, err);
     close_control(c);

@@ -5,6 +5,7 @@
 
 #include "node/alerts.h"
 #include "node/control.h"
+#include "node/event_feed.h"
 #include "node/resolve.h"
 #include "node/upkeep.h"
 
@@ -18,6 +19,7 @@ struct weir_control {
     struct weir_upkeep upkeep;
     struct weir_deadline refresh, monitor, drain_begin;
     struct weir_alerting alerting;
+    struct weir_event_feed events;
     uv_signal_t terminate, interrupt, hangup;
     unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */

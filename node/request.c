@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/access_log.h"
+#include "node/event_follow.h"
 #include "node/node.h"
 
 static void deadline_passed(struct weir_deadline *d, uint64_t now_ms);
@@ -117,6 +118,8 @@ void weir_request_end_if_over(struct weir_request *r)
     if (r->admin != NULL)
         weir_admin_forget(r->admin);
     weir_hop_end(r);
+    if (r->follower != NULL)
+        weir_event_unfollow(r->follower);
     weir_deadline_drop(&w->reactor.wheel, &r->deadline);
     weir_arena_reset(&r->arena);
     weir_encoder_free(&r->coding.encoder);
@@ -293,7 +296,10 @@ static void down_room(struct weir_exchange *x, size_t room)
 {
     struct weir_request *r = x->user;
     weir_request_pin(r);
-    weir_request_pull(r, weir_request_take_room(r, room));
+    if (r->follower != NULL)
+        weir_event_follow_room(r);
+    else
+        weir_request_pull(r, weir_request_take_room(r, room));
     weir_request_unpin(r);
 }
 

@@ -97,6 +97,7 @@ struct weir_request_note {
 };
 
 struct weir_admin_call;
+struct weir_event_follower;
 
 struct weir_request {
     struct weir_list in_client;
@@ -110,7 +111,8 @@ struct weir_request {
     const struct weir_view_provider *provider;
     const struct weir_view_endpoint *endpoint;
     const struct weir_config_route *route;
-    struct weir_admin_call *admin; /* while control works on it */
+    struct weir_admin_call *admin;        /* while control works on it */
+    struct weir_event_follower *follower; /* while its answer goes on with what happens (node/event_follow.h) */
     struct weir_request_note *note;
     struct weir_arena arena;
     struct weir_pool_waiter waiter;
@@ -196,6 +198,9 @@ void weir_request_serve_here(struct weir_request *r);
  */
 void weir_request_fail(struct weir_request *r, unsigned status, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* The head of an answer of weir's own whose body is sent by the caller, and its end (weir_request_answer_ended first).
+ * False: it was cut off, and the request may be gone. */
+bool weir_request_answer_begin(struct weir_request *r, unsigned status, const char *content_type);
 /* Sends a whole answer of weir's own. */
 void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
                          size_t len);

@@ -97,24 +97,41 @@ static bool leaves_much_unread(const struct weir_request *r)
     return r->head->content_length < 0 || (uint64_t)r->head->content_length > r->bytes_in + REST_READ_MAX;
 }
 
+/* False: there was no memory for it, and the request may be gone. */
+static bool prepare_head(struct weir_request *r, struct weir_head *head, const char *content_type)
+{
+    r->step = WEIR_STEP_LOCAL;
+    r->status = head->status;
+    r->answer_begun = true;
+    if (!add_own_fields(r, head, content_type)) {
+        struct weir_exchange *down = r->down;
+        r->down = NULL;
+        down->ops->reset(down, WEIR_RESET_INTERNAL);
+        weir_request_end_if_over(r);
+        return false;
+    }
+    head->close = r->head == NULL || leaves_much_unread(r) ||
+                  atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
+    return true;
+}
+
+bool weir_request_answer_begin(struct weir_request *r, unsigned status, const char *content_type)
+{
+    struct weir_head head = {.status = (uint16_t)status, .content_length = WEIR_LENGTH_UNKNOWN, .has_body = true};
+    if (!prepare_head(r, &head, content_type))
+        return false;
+    r->down->ops->send_head(r->down, &head, false);
+    return true;
+}
+
 void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
                          size_t len)
 {
     struct weir_head head = {.status = (uint16_t)status, .content_length = (int64_t)len, .has_body = len > 0};
     bool head_only = r->head != NULL && weir_str_eq(r->head->method, WEIR_STR("HEAD"));
     bool end = len == 0 || head_only;
-    r->step = WEIR_STEP_LOCAL;
-    r->status = (uint16_t)status;
-    r->answer_begun = true;
-    if (!add_own_fields(r, &head, content_type)) {
-        struct weir_exchange *down = r->down;
-        r->down = NULL;
-        down->ops->reset(down, WEIR_RESET_INTERNAL);
-        weir_request_end_if_over(r);
+    if (!prepare_head(r, &head, content_type))
         return;
-    }
-    head.close = r->head == NULL || leaves_much_unread(r) ||
-                 atomic_load_explicit(&r->worker->node->draining, memory_order_relaxed);
     if (head_only)
         head.has_body = false;
     weir_request_answer_ended(r);

@@ -184,7 +184,7 @@ START_TEST(test_the_rest_does_not_come)
     struct weir_err err;
     answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n: a\r\n";
     holds = true;
-    ck_assert_int_eq(ask((struct ctl_ask){.timeout_ms = 50, .endless = true}, &status, &err), WEIR_ETIMEOUT);
+    ck_assert_int_eq(ask((struct ctl_ask){.pause_ms = 50}, &status, &err), WEIR_ETIMEOUT);
     ck_assert_uint_eq(status, 200);
     body_is(": a");
 }
