@@ -2,12 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/err.h"
 
-static void on_wake(uv_async_t *wake)
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
     struct weir_mailbox *mb = wake->data;
+    eventfd_t ignored;
+    (void)status, (void)events;
+    eventfd_read(mb->fd, &ignored);
     if (mb->woken != NULL)
         mb->woken(mb);
     else
@@ -20,12 +25,17 @@ int weir_mailbox_init(struct weir_mailbox *mb, uv_loop_t *loop, void *receiver)
     mb->woken = NULL;
     mb->closed = NULL;
     atomic_init(&mb->top, NULL);
-    int rv = uv_async_init(loop, &mb->wake, on_wake);
+    mb->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (mb->fd < 0)
+        return WEIR_EIO;
+    int rv = uv_poll_init(loop, &mb->wake, mb->fd);
     if (rv != 0) {
+        close(mb->fd);
         errno = -rv;
         return WEIR_EIO;
     }
     mb->wake.data = mb;
+    uv_poll_start(&mb->wake, UV_READABLE, on_wake);
     return WEIR_OK;
 }
 
@@ -38,7 +48,7 @@ void weir_mailbox_post(struct weir_mailbox *mb, struct weir_message *m)
     while (!atomic_compare_exchange_weak_explicit(&mb->top, &top, m, memory_order_release, memory_order_relaxed));
     /* Whoever found it empty wakes the receiver; a later sender's message is taken by the same drain or a later one. */
     if (top == NULL)
-        uv_async_send(&mb->wake);
+        eventfd_write(mb->fd, 1);
 }
 
 void weir_mailbox_drain(struct weir_mailbox *mb)
@@ -64,6 +74,7 @@ static void on_closed(uv_handle_t *h)
 {
     struct weir_mailbox *mb = h->data;
     weir_mailbox_drain(mb);
+    close(mb->fd);
     if (mb->closed != NULL)
         mb->closed(mb);
 }

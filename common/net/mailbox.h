@@ -1,5 +1,8 @@
 /* Messages from any thread to one: an intrusive lock-free stack that its owner takes whole and reverses, so each
- * sender's messages arrive in its order. A message is owned by the mailbox from post until its handler is called. */
+ * sender's messages arrive in its order. A message is owned by the mailbox from post until its handler is called.
+ *
+ * The wake-up is one write to an eventfd and nothing after it. (uv_async_send has more to do after its write, and its
+ * receiver spins until that is done: a sender that lost the core in between is then waited for.) */
 #ifndef WEIR_NET_MAILBOX_H
 #define WEIR_NET_MAILBOX_H
 
@@ -18,7 +21,8 @@ struct weir_message {
 
 struct weir_mailbox {
     _Atomic(struct weir_message *) top;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int fd;
     void *receiver;
     void (*woken)(struct weir_mailbox *mb); /* in place of draining at the wake-up; NULL: drain */
     void (*closed)(struct weir_mailbox *mb);

@@ -108,6 +108,32 @@ void weir_tls_destroy(struct weir_tls *t)
     free(t);
 }
 
+static void free_ssl(struct weir_crypto_job *job)
+{
+    mbedtls_ssl_free(&WEIR_CONTAINER(job, struct weir_tls, job)->ssl);
+}
+
+static void on_ssl_freed(struct weir_message *m, void *receiver)
+{
+    (void)receiver;
+    weir_tls_destroy(WEIR_CONTAINER(m, struct weir_tls, job.done));
+}
+
+/* mbedTLS's part was allocated by a thread of the pool and is freed by one: in here, its 33 KB would be wiped, and now
+ * and then the allocator's lock waited for, which a thread of the pool holds that has been put aside in our favour. */
+static void end(struct weir_tls *t)
+{
+    bool set_up = t->hs == NULL || t->hs->set_up;
+    if (set_up && t->base.reactor != NULL) {
+        t->job.run = free_ssl;
+        t->job.done.handle = on_ssl_freed;
+        t->job.mailbox = &t->base.reactor->mailbox;
+        if (weir_crypto_pool_submit(t->pool, &t->job, true) == WEIR_OK)
+            return;
+    }
+    weir_tls_destroy(t);
+}
+
 static void tls_close(struct weir_stream *s, bool reset)
 {
     struct weir_tls *t = tls_of(s);
@@ -117,9 +143,9 @@ static void tls_close(struct weir_stream *s, bool reset)
         notify_end(t);
     weir_stream_close(&t->under, abort_under);
     weir_list_remove(&s->source.queued);
-    if (t->job_runs && !weir_crypto_pool_cancel(t->pool, &t->hs->job))
+    if (t->job_runs && !weir_crypto_pool_cancel(t->pool, &t->job))
         return; /* it is freed when its job comes back */
-    weir_tls_destroy(t);
+    end(t);
 }
 
 static void tls_finish(struct weir_stream *s)
@@ -151,6 +177,7 @@ int weir_tls_wrap(struct weir_stream **out, struct weir_stream *under, const str
     if (t == NULL)
         return WEIR_ENOMEM;
     mbedtls_ssl_init(&t->ssl);
+    weir_list_init(&t->job.queued);
     weir_source_init(&t->base.source, under->source.fd, run_tls);
     t->hs = weir_tls_handshake_new(t);
     t->host = opts->host != NULL ? strdup(opts->host) : NULL;

@@ -124,8 +124,8 @@ static void explain(struct weir_tls *t, int ret, const uint8_t first[2])
 
 static void run_job(struct weir_crypto_job *job)
 {
-    struct weir_tls_handshake *hs = WEIR_CONTAINER(job, struct weir_tls_handshake, job);
-    struct weir_tls *t = hs->owner;
+    struct weir_tls *t = WEIR_CONTAINER(job, struct weir_tls, job);
+    struct weir_tls_handshake *hs = t->hs;
     uint8_t first[2] = {0, 0};
     if (t->in_len - t->in_at >= sizeof first)
         memcpy(first, t->in + t->in_at, sizeof first);
@@ -221,8 +221,7 @@ static bool has_record(const struct weir_tls *t)
 
 static void on_done(struct weir_message *m, void *receiver)
 {
-    struct weir_tls_handshake *hs = WEIR_CONTAINER(m, struct weir_tls_handshake, job.done);
-    struct weir_tls *t = hs->owner;
+    struct weir_tls *t = WEIR_CONTAINER(m, struct weir_tls, job.done);
     (void)receiver;
     t->job_runs = false;
     if (t->under == NULL) /* closed meanwhile */
@@ -236,11 +235,9 @@ struct weir_tls_handshake *weir_tls_handshake_new(struct weir_tls *t)
     struct weir_tls_handshake *hs = calloc(1, sizeof *hs);
     if (hs == NULL)
         return NULL;
-    hs->owner = t;
     hs->result = MBEDTLS_ERR_SSL_WANT_READ;
-    hs->job.done.handle = on_done;
-    hs->job.run = run_job;
-    weir_list_init(&hs->job.queued);
+    t->job.done.handle = on_done;
+    t->job.run = run_job;
     return hs;
 }
 
@@ -249,9 +246,12 @@ static void submit(struct weir_tls *t)
 {
     struct weir_tls_handshake *hs = t->hs;
     bool urgent = !t->config->server || hs->spoke;
-    hs->job.mailbox = &t->base.reactor->mailbox;
+    /* Here, where it is freed: for the same reason as in `end` (tls.c). Not had: the job tries again. */
+    if (hs->out == NULL && (hs->out = malloc(WEIR_TLS_OUT_BYTES_FIRST)) != NULL)
+        hs->out_cap = WEIR_TLS_OUT_BYTES_FIRST;
+    t->job.mailbox = &t->base.reactor->mailbox;
     t->job_runs = true;
-    if (weir_crypto_pool_submit(t->pool, &hs->job, urgent) == WEIR_OK)
+    if (weir_crypto_pool_submit(t->pool, &t->job, urgent) == WEIR_OK)
         return;
     t->job_runs = false;
     weir_tls_handshake_fail(t, WEIR_TLS_FAIL_OVERLOAD, WEIR_ELIMIT);

@@ -12,6 +12,8 @@
 #define WEIR_TLS_IN_BYTES ((size_t)(5 + 16384 + 2048))
 /* What a handshake may have to send at once: our longest chain and all around it. */
 #define WEIR_TLS_OUT_BYTES_MAX ((size_t)131072)
+/* ... and what nearly all have. */
+#define WEIR_TLS_OUT_BYTES_FIRST ((size_t)4096)
 /* Refills of `in` per event: 70 KB are some 0.25 ms of decryption; then the others get their turn. */
 #define WEIR_TLS_REFILLS 4u
 /* Tickets taken from one connection; a server that sends more is not listened to. */
@@ -54,8 +56,6 @@ struct weir_tls_verdict {
 struct weir_tls;
 
 struct weir_tls_handshake {
-    struct weir_crypto_job job;
-    struct weir_tls *owner;
     struct weir_tls_verdict verdict;
     struct weir_err err; /* set with `why` */
     uint8_t *out;        /* ciphertext to be sent */
@@ -79,6 +79,7 @@ struct weir_tls {
     struct weir_tls_sessions *sessions;
     struct weir_tls_stats *stats;
     struct weir_tls_handshake *hs; /* NULL once open */
+    struct weir_crypto_job job;    /* a step of the handshake; at the end: freeing mbedTLS's part */
     char *host;                    /* NULL: server, or not given */
     uint8_t *in;                   /* ciphertext received and not consumed; NULL when there is none */
     size_t in_at, in_len;          /* consumed, filled */
@@ -93,7 +94,7 @@ struct weir_tls {
     bool started_under, under_ended, starved;
     bool dry;      /* mbedTLS asked for more input than there is: its WANT_READ alone does not say so */
     bool ended;    /* orderly */
-    bool job_runs; /* the pool has it: hands off ssl, in, hs */
+    bool job_runs; /* the pool has a step of the handshake: hands off ssl, in, hs */
     bool resumed, notified;
     mbedtls_ssl_context ssl;
 };

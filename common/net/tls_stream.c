@@ -85,7 +85,7 @@ int weir_tls_bio_recv(void *arg, unsigned char *buf, size_t len)
 static int gather_out(struct weir_tls_handshake *hs, const unsigned char *buf, size_t len)
 {
     if (hs->out_len + len > hs->out_cap) {
-        size_t cap = hs->out_cap == 0 ? 4096 : hs->out_cap;
+        size_t cap = hs->out_cap == 0 ? WEIR_TLS_OUT_BYTES_FIRST : hs->out_cap;
         while (cap < hs->out_len + len)
             cap *= 2;
         uint8_t *grown = cap <= WEIR_TLS_OUT_BYTES_MAX ? realloc(hs->out, cap) : NULL;

@@ -22,12 +22,14 @@ import row_pooling
 import row_secure
 import row_storm
 import row_stream
+import row_turns
 from proxies import Starter
 from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
-ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "distance")
+ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "turns",
+        "distance")
 
 
 def say(text):
@@ -112,6 +114,9 @@ def measure(args, starter, names):
     if "handshakes" in args.only:
         result = row_handshakes.run(starter, names, args.seconds, 100 if args.quick else 1000, say)
         yield "handshakes", result, report_tls.handshakes(result)
+    if "turns" in args.only and "weir" in names:
+        result = row_turns.run(starter, 4 if args.quick else 30, say)
+        yield "turns", result, report_tls.turns(result)
     if "distance" in args.only and "weir" in names:
         with Wire(starter.tools) as wire:
             result = row_distance.run(starter, wire, 3 if args.quick else 10, say)

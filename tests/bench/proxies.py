@@ -135,13 +135,13 @@ class Starter:
         process = Process([self.tools.path("relay"), "127.0.0.1:0", upstream], Core.proxy)
         return Proxy("relay", process, int(process.read_line(5).split()[1]))
 
-    def _launch(self, name, folder, argv, port):
+    def _launch(self, name, folder, argv, port, ahead=False):
         """Start with output to files in its folder; what it said comes back if it does not come up."""
         out_path = os.path.join(folder, "out.log")
         err_path = os.path.join(folder, "err.log")
         # Appending: the file may be truncated under the program between rounds.
         with open(out_path, "a", encoding="utf-8") as out, open(err_path, "a", encoding="utf-8") as err:
-            process = Process(argv, Core.proxy, stdout=out, stderr=err, name=name)
+            process = Process(argv, Core.proxy, stdout=out, stderr=err, name=name, ahead=ahead)
         try:
             wait_for_port(port, process)
         except BenchError as error:
@@ -184,7 +184,7 @@ class Starter:
         return self._launch("haproxy", folder, ["haproxy", "-db", "-f", config], port)
 
     def _start_weir(self, upstream, logs, reuse=True, workers=1, rate_limit=None, urls=None, http_client=None, front="h1",
-                    back="h1", keys=None):
+                    back="h1", keys=None, ahead=False):
         folder = self._folder("weir")
         port = free_port()
         config = os.path.join(folder, "weir.yaml")
@@ -209,7 +209,7 @@ class Starter:
             model["http_client"]["tls"] = {"ca_file": keys.ca, "server_name": SERVER_NAME}
         with open(config, "w", encoding="utf-8") as f:
             json.dump(model, f, indent=1)  # JSON is YAML
-        proxy = self._launch("weir", folder, [self.weir_path, "-c", config], port)
+        proxy = self._launch("weir", folder, [self.weir_path, "-c", config], port, ahead)
         proxy.log_path = os.path.join(folder, "err.log")
         return proxy
 

@@ -17,13 +17,13 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 SETTLE_S = 0.5
 
 
-def _context(keys, version):
+def client_context(keys, version):
     context = ssl.create_default_context(cafile=keys.ca)
     context.minimum_version = context.maximum_version = VERSIONS[version]
     return context
 
 
-def _open(proxy, context=None, session=None):
+def open_client(proxy, context=None, session=None):
     """A connection that has had one answer; its session serves the next."""
     sock = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
     if context is not None:
@@ -41,7 +41,7 @@ def _us_each(proxy, seconds, context=None, session=None):
     count, end = 0, time.monotonic() + seconds
     before = proxy.process.cpu_ns()
     while time.monotonic() < end:
-        sock = _open(proxy, context, session)
+        sock = open_client(proxy, context, session)
         if session is not None and not sock.session_reused:
             raise BenchError(f"{proxy.name} does not resume TLS sessions")
         sock.close()
@@ -59,10 +59,10 @@ def _measure(starter, name, kind, seconds):
             found["plain"] = _us_each(proxy, seconds)
         with starter.start(name, origin, front="h1s", keys=keys) as proxy:
             for version in VERSIONS:
-                context = _context(keys, version)
+                context = client_context(keys, version)
                 _us_each(proxy, seconds / 2, context)
                 found[f"{version} full"] = _us_each(proxy, seconds, context) - found["plain"]
-                with _open(proxy, context) as first:
+                with open_client(proxy, context) as first:
                     session = first.session
                 found[f"{version} resumed"] = _us_each(proxy, seconds, context, session) - found["plain"]
     return {"proxy": name, "key": kind, "us": found}
@@ -71,13 +71,13 @@ def _measure(starter, name, kind, seconds):
 def _held_kb(starter, name, version, count):
     """Private memory of each of `count` idle TLS clients."""
     keys = Keys(starter.scratch)
-    context = _context(keys, version)
+    context = client_context(keys, version)
     with starter.tools.origin() as origin, starter.start(name, origin, front="h1s", keys=keys) as proxy:
         for _ in range(64):
-            _open(proxy, context).close()
+            open_client(proxy, context).close()
         time.sleep(SETTLE_S)
         before = proxy.process.private_kb()
-        held = [_open(proxy, context) for _ in range(count)]
+        held = [open_client(proxy, context) for _ in range(count)]
         time.sleep(SETTLE_S)
         after = proxy.process.private_kb()
         for sock in held:

@@ -379,67 +379,6 @@ START_TEST(test_closed_at_every_moment_of_a_handshake)
 }
 END_TEST
 
-START_TEST(test_pool_ends_with_jobs_of_closed_streams)
-{
-    struct weir_err err;
-    configure(false);
-    for (int i = 0; i < 20; i++) {
-        start();
-        uv_run(&f.r.loop, UV_RUN_NOWAIT);
-        uv_run(&f.r.loop, UV_RUN_NOWAIT);
-        close_ends();
-    }
-    weir_crypto_pool_free(&f.pool); /* their messages are still in the mailbox: teardown must find nothing left */
-    ck_assert_int_eq(weir_crypto_pool_new(&f.pool, 1, &err), WEIR_OK);
-}
-END_TEST
-
-struct blocker {
-    struct weir_crypto_job job;
-    pthread_mutex_t *gate;
-};
-
-static void wait_at_gate(struct weir_crypto_job *job)
-{
-    struct blocker *b = WEIR_CONTAINER(job, struct blocker, job);
-    pthread_mutex_lock(b->gate);
-    pthread_mutex_unlock(b->gate);
-}
-
-static void blocker_done(struct weir_message *m, void *receiver)
-{
-    (void)m;
-    (void)receiver;
-}
-
-START_TEST(test_a_full_queue_refuses)
-{
-    static struct blocker blockers[WEIR_CRYPTO_QUEUE_MAX + 3];
-    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    pthread_mutex_lock(&gate);
-    configure(false);
-    size_t n = 0;
-    for (int full = 0; !full; n += full ? 0 : 1) {
-        struct blocker *b = &blockers[n];
-        *b = (struct blocker){.gate = &gate,
-                              .job = {.run = wait_at_gate, .mailbox = &f.r.mailbox, .done.handle = blocker_done}};
-        weir_list_init(&b->job.queued);
-        int rv = weir_crypto_pool_submit(f.pool, &b->job, n % 2 == 0);
-        full = rv == WEIR_ELIMIT;
-        while (n < 2 && weir_crypto_pool_waiting(f.pool) > 0)
-            sched_yield(); /* both threads stand at the gate */
-    }
-    ck_assert_uint_eq(n, WEIR_CRYPTO_QUEUE_MAX + 2);
-    start();
-    RUN_UNTIL(&f.r, f.c.started > 0);
-    ck_assert_int_eq(f.c.code, WEIR_ELIMIT);
-    ck_assert_int_eq(f.c.why, WEIR_TLS_FAIL_OVERLOAD);
-    ck_assert_str_eq(f.c.err.msg, "tls with good.test: too many handshakes wait");
-    ck_assert_uint_eq(f.cstats.failed[WEIR_TLS_FAIL_OVERLOAD], 1);
-    pthread_mutex_unlock(&gate);
-}
-END_TEST
-
 static bool under_started;
 
 static void on_plain_started(struct weir_stream *s, int code, const struct weir_err *err)
@@ -490,8 +429,6 @@ int main(void)
                                   test_a_damaged_record_breaks_the_connection,
                                   test_moves_with_data_in_flight,
                                   test_closed_at_every_moment_of_a_handshake,
-                                  test_pool_ends_with_jobs_of_closed_streams,
-                                  test_a_full_queue_refuses,
                                   test_early_bytes_of_a_started_stream};
     pki_open();
     int rv = check_run("tls", setup, teardown, tests, sizeof tests / sizeof tests[0]);
