@@ -10,6 +10,8 @@
 #include <mbedtls/platform_util.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "net/tls_inner.h"
 
@@ -107,6 +109,21 @@ static int take_steps(struct weir_tls *t)
     return ret;
 }
 
+/* In TLS 1.3, PSA copies all the room that mbedTLS offers it for a public key, and with that touches the whole buffer
+ * for a record to be sent. Small records need the first page of it: the others go back to the kernel until a large one
+ * comes. Nothing is lost, since no record is in the buffer now. */
+static void give_pages_back(struct weir_tls *t)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *from = t->ssl.MBEDTLS_PRIVATE(out_buf) + WEIR_TLS_OUT_BYTES_KEPT;
+    unsigned char *to = t->ssl.MBEDTLS_PRIVATE(out_buf) + MBEDTLS_SSL_OUT_CONTENT_LEN;
+    from += (page - (uintptr_t)from % page) % page;
+    to -= (uintptr_t)to % page;
+    assert(t->ssl.MBEDTLS_PRIVATE(out_left) == 0);
+    if (from < to)
+        (void)madvise(from, (size_t)(to - from), MADV_DONTNEED);
+}
+
 static void explain(struct weir_tls *t, int ret, const uint8_t first[2])
 {
     struct weir_tls_handshake *hs = t->hs;
@@ -134,7 +151,9 @@ static void run_job(struct weir_crypto_job *job)
         ret = take_steps(t);
     if (ret != 0 && ret != MBEDTLS_ERR_SSL_WANT_READ)
         explain(t, ret, first);
-    else if (ret == 0 && !t->config->server && mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+    else if (ret == 0 && mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_3)
+        give_pages_back(t);
+    else if (ret == 0 && !t->config->server)
         weir_tls_keep_session(t); /* TLS 1.3 brings its tickets later */
     hs->result = ret;
     hs->spoke = true;

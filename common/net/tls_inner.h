@@ -14,6 +14,8 @@
 #define WEIR_TLS_OUT_BYTES_MAX ((size_t)131072)
 /* ... and what nearly all have. */
 #define WEIR_TLS_OUT_BYTES_FIRST ((size_t)4096)
+/* Of mbedTLS's buffer for a record to be sent: as much stays after a handshake. */
+#define WEIR_TLS_OUT_BYTES_KEPT ((size_t)1024)
 /* Refills of `in` per event: 70 KB are some 0.25 ms of decryption; then the others get their turn. */
 #define WEIR_TLS_REFILLS 4u
 /* Tickets taken from one connection; a server that sends more is not listened to. */

@@ -2,6 +2,7 @@
 #include "helper_tls.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -109,6 +110,30 @@ START_TEST(test_both_versions)
         drop_configs();
     }
     ck_assert_uint_eq(f.cstats.full + f.sstats.full, 4);
+}
+END_TEST
+
+/* Of two pages in the middle of the buffer for records to be sent: how many are in memory. */
+static unsigned resident_pages(const struct tls_end *e)
+{
+    unsigned char present[2];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *from = WEIR_CONTAINER(e->s, struct weir_tls, base)->ssl.MBEDTLS_PRIVATE(out_buf) + 2048;
+    unsigned count = 0;
+    from += (page - (uintptr_t)from % page) % page;
+    ck_assert_int_eq(mincore(from, 2 * page, present), 0);
+    for (size_t i = 0; i < 2; i++)
+        count += present[i] & 1;
+    return count;
+}
+
+START_TEST(test_a_handshake_leaves_no_pages_touched)
+{
+    configure(false);
+    connect_both();
+    ck_assert_uint_eq(resident_pages(&f.c) + resident_pages(&f.s), 0);
+    exchange();
+    ck_assert_uint_eq(resident_pages(&f.c) + resident_pages(&f.s), 0);
 }
 END_TEST
 
@@ -417,6 +442,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {test_both_versions,
+                                  test_a_handshake_leaves_no_pages_touched,
                                   test_resumes_in_both_versions,
                                   test_no_session_passes_from_one_configuration_to_another,
                                   test_one_byte_a_call,
