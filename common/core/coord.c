@@ -2,6 +2,10 @@
 
 #include <assert.h>
 
+#include "core/hash.h"
+
+#define NODE_NUMBER_MASK ((UINT64_C(1) << 53) - 1)
+
 const char *weir_coord_node_state_text(enum weir_coord_node_state s)
 {
     return s == WEIR_NODE_JOINING ? "joining" : s == WEIR_NODE_ACTIVE ? "active" : "draining";
@@ -28,6 +32,12 @@ const char *weir_coord_word_text(enum weir_coord_word w)
     };
     assert((size_t)w < sizeof texts / sizeof texts[0]);
     return texts[w];
+}
+
+uint64_t weir_coord_node_number(const char *id)
+{
+    uint64_t number = weir_hash64_str(weir_str_of(id), 0) & NODE_NUMBER_MASK;
+    return number != 0 ? number : 1;
 }
 
 bool weir_coord_id_valid(struct weir_str id)

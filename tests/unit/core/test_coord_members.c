@@ -225,6 +225,8 @@ START_TEST(test_ids_and_texts)
     memset(longest, 'x', sizeof longest);
     ck_assert(weir_coord_id_valid((struct weir_str){longest, WEIR_NODE_ID_MAX}));
     ck_assert(!weir_coord_id_valid((struct weir_str){longest, WEIR_NODE_ID_MAX + 1}));
+    ck_assert_uint_ne(weir_coord_node_number("a"), weir_coord_node_number("b"));
+    ck_assert_uint_lt(weir_coord_node_number("a"), UINT64_C(1) << 53);
     ck_assert_str_eq(weir_coord_op_text(WEIR_COORD_EVENTS), "events");
     ck_assert_str_eq(weir_coord_word_text(WEIR_COORD_STALE), "stale");
     ck_assert_str_eq(weir_coord_node_state_text(WEIR_NODE_DRAINING), "draining");
