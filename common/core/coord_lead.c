@@ -58,7 +58,7 @@ void weir_coord_resign(const struct weir_coord_turn *t, const struct weir_coord_
 
 static bool is_newer(const struct weir_coord_state *s, const struct weir_coord_publish *p)
 {
-    return p->epoch > s->map.epoch || (p->epoch == s->map.epoch && strcmp(p->id, s->map.leader) > 0);
+    return p->epoch > s->map.epoch || (p->epoch == s->map.epoch && p->epoch != 0 && strcmp(p->id, s->map.leader) > 0);
 }
 
 void weir_coord_publish(const struct weir_coord_turn *t, const struct weir_coord_publish *p)
