@@ -109,6 +109,7 @@ END_TEST
 START_TEST(test_maps_are_ordered_by_epoch_then_leader)
 {
     lead("b", 0);
+    ck_assert_int_eq(publish("b", 1, 0, "none"), WEIR_COORD_STALE);
     ck_assert_int_eq(publish("b", 1, 5, "one"), WEIR_COORD_OK);
     ck_assert_int_eq(publish("b", 1, 5, "two"), WEIR_COORD_STALE);
     ck_assert_int_eq(publish("b", 1, 4, "two"), WEIR_COORD_STALE);
