@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/affinity.h"
 #include "core/config_check.h"
 
 void weir_config_report(struct weir_config_reader *r, enum weir_config_level level, uint32_t line, const char *key,
@@ -201,6 +202,27 @@ static void analytics_check(struct weir_config_reader *r)
                            "enable_predictive_scaling has no history to forecast from without it");
 }
 
+static void affinity_check(struct weir_config_reader *r)
+{
+    const struct weir_config_texts *keys = &r->c->distributed_pool.affinity.keys;
+    const struct weir_config_origin *origin = weir_config_origin_of(r->c, keys);
+    struct weir_affinity *list;
+    struct weir_err err;
+    if (origin == NULL)
+        return; /* the default ones */
+    for (size_t i = 0; i < keys->count; i++)
+        if (keys->at[i] == NULL)
+            return; /* refused already */
+    int code = weir_affinity_new(&list, keys->at, keys->count, &err);
+    if (code == WEIR_ENOMEM)
+        weir_config_no_memory(r);
+    else if (code == WEIR_ELIMIT)
+        weir_config_report(r, WEIR_CONFIG_ERROR, origin->line, origin->path,
+                           "has more than %u sources, or more than %u in the body", WEIR_AFFINITY_SOURCES_MAX,
+                           WEIR_AFFINITY_JSON_MAX);
+    weir_affinity_free(&list);
+}
+
 /* -- alerts -- */
 
 static void webhook_check(struct weir_config_reader *r)
@@ -287,6 +309,7 @@ void weir_config_finish(struct weir_config_reader *r)
     presence_finish(c, &c->distributed_pool.enabled, &c->distributed_pool);
     presence_finish(c, &c->analytics.enabled, &c->analytics);
     analytics_check(r);
+    affinity_check(r);
     if (weir_config_origin_of(c, &c->alerting.connection_pool) == NULL)
         c->alerting.connection_pool = weir_config_default_alerts;
     webhook_check(r);

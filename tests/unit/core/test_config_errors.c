@@ -458,9 +458,24 @@ START_TEST(test_variables_cannot_blow_up)
 }
 END_TEST
 
+START_TEST(test_affinity_keys)
+{
+    k = config_parse(P
+                     "distributed_pool:\n  affinity:\n    keys: ['json:a', 'json:b', 'json:c', 'json:d', 'json:e']\n");
+    config_expect(&k,
+                  "f.yaml:4: error: distributed_pool.affinity.keys: has more than 16 sources, or more than 4 in the "
+                  "body");
+    config_case_end(&k);
+    k = config_parse(P "distributed_pool: {affinity: {keys: ['json:a', 'ip', {}]}}\n");
+    config_expect(&k, "f.yaml:2: error: distributed_pool.affinity.keys[1]: \"ip\" is not a source of keys: "
+                      "header:NAME, cookie:NAME, json:NAME, api_key or address");
+    ck_assert_ptr_null(k.c);
+}
+END_TEST
+
 CHECK_MAIN("config_errors", setup, teardown, test_keys, test_types_and_ranges, test_urls_addresses_and_names,
-           test_conditions, test_webhooks, test_references_and_contradictions, test_variables_and_secrets,
-           test_what_is_not_in_this_build, test_clocks_out_of_order_warn_where_they_are_written,
-           test_plain_http_outside_this_machine, test_yaml, test_an_alias_bomb_is_bounded, test_depth_is_bounded,
-           test_a_large_file_is_refused_whole, test_all_errors_in_one_run_in_the_order_of_lines,
-           test_problems_are_bounded, test_variables_cannot_blow_up)
+           test_conditions, test_webhooks, test_references_and_contradictions, test_affinity_keys,
+           test_variables_and_secrets, test_what_is_not_in_this_build,
+           test_clocks_out_of_order_warn_where_they_are_written, test_plain_http_outside_this_machine, test_yaml,
+           test_an_alias_bomb_is_bounded, test_depth_is_bounded, test_a_large_file_is_refused_whole,
+           test_all_errors_in_one_run_in_the_order_of_lines, test_problems_are_bounded, test_variables_cannot_blow_up)
