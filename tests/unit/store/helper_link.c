@@ -85,6 +85,7 @@ void link_close(void)
     static const char *const two[] = {"one", "two"};
     weir_redis_link_close(&f.link);
     server_end(&f.server);
+    f.code = 0;
     weir_arena_reset(&f.arena);
     f.ups = f.downs = f.subscribed = f.unsubscribed = f.messages = f.answers = 0;
     f.opts = (struct weir_redis_link_opts){.url = &f.url,
