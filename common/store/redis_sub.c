@@ -44,7 +44,7 @@ static void on_clock(struct weir_deadline *d, uint64_t now_ms)
         give_up(s, WEIR_ETIMEOUT, "the server did not confirm the subscription");
         return;
     }
-    if (heard_ms >= s->pinged_ms)
+    if (heard_ms >= s->pinged_ms) /* part of a long message is a sign of life too */
         s->pinged_ms = 0;
     if (s->pinged_ms > 0 && now_ms >= s->pinged_ms + patience_ms) {
         give_up(s, WEIR_ETIMEOUT, "the server did not answer a PING on the subscription");
@@ -71,6 +71,7 @@ static bool is_kind(const struct weir_redis_reply *reply, const char *kind, size
 static void on_push(void *owner, const struct weir_redis_reply *reply)
 {
     struct weir_redis_sub *s = owner;
+    s->pinged_ms = 0;
     if (reply->type == WEIR_REDIS_ERROR) {
         char text[256];
         snprintf(text, sizeof text, "the server refuses the subscription: %.*s",

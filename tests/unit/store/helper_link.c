@@ -53,7 +53,7 @@ static void on_message(void *owner, struct weir_str channel, struct weir_str pay
     snprintf(f.message, sizeof f.message, "%.*s %.*s", WEIR_FMT(channel), WEIR_FMT(payload));
 }
 
-static const struct weir_redis_link_events events = {on_up, on_down, on_subscribed, on_unsubscribed, on_message};
+const struct weir_redis_link_events link_events = {on_up, on_down, on_subscribed, on_unsubscribed, on_message};
 
 static void show(const struct weir_redis_reply *reply)
 {
@@ -95,7 +95,7 @@ void link_close(void)
                                            .seed = 7,
                                            .channels = two,
                                            .channel_count = 2,
-                                           .events = &events,
+                                           .events = &link_events,
                                            .owner = &f};
 }
 

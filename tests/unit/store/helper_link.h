@@ -24,6 +24,9 @@ struct link_notes {
 
 extern struct link_notes f;
 
+/* What notes each event. */
+extern const struct weir_redis_link_events link_events;
+
 /* Fixture: the loop and the resolver, but no link yet. */
 void link_setup(void);
 void link_teardown(void);
