@@ -181,6 +181,8 @@ int weir_cluster_view_new(struct weir_cluster_view **out, const struct weir_clus
     v->peers = weir_arena_alloc(&v->arena, sight->peer_count * sizeof *v->peers);
     int rv =
         v->peers == NULL || build_map(v, sight) != 0 ? weir_err_set(err, WEIR_ENOMEM, "cluster: out of memory") : 0;
+    if (rv == 0 && v->config->connection_affinity == WEIR_CONFIG_STICKY)
+        rv = weir_affinity_new(&v->affinity, v->config->affinity.keys.at, v->config->affinity.keys.count, err);
     for (uint32_t i = 0; rv == 0 && i < sight->peer_count; i++) {
         rv = build_peer(v, sight, i, before, worker_count, err);
         if (rv != 0)
@@ -218,6 +220,7 @@ void weir_cluster_view_unref(struct weir_cluster_view *v)
         return;
     for (uint32_t i = 0; i < v->peer_count; i++)
         end_peer(&v->peers[i]);
+    weir_affinity_free(&v->affinity);
     weir_shared_config_unref(v->shared);
     weir_arena_reset(&v->arena);
     free(v);

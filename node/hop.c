@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/shard_map.h"
 #include "node/node.h"
 #include "node/place.h"
 #include "node/request.h"
@@ -305,26 +306,85 @@ bool weir_hop_goes_by_load(const struct weir_request *r)
     return v != NULL && v->config->connection_affinity == WEIR_CONFIG_LEAST_LOADED;
 }
 
-void weir_hop_place(struct weir_request *r)
+/* Whose it is is known: goes there. */
+static void placed(struct weir_request *r, const struct weir_peer *p)
 {
-    const struct weir_cluster_view *v = r->hold->view->cluster;
-    const struct weir_peer *p = NULL;
-    if (r->hop.origin != NULL) {
-        weir_request_serve_here(r);
-        return;
-    }
-    weir_fields_drop_name(&r->head->fields, field_peer);
-    if (v->config->connection_affinity == WEIR_CONFIG_LEAST_LOADED && r->head->authority.len > 0)
-        p = weir_place_less_loaded(v, weir_node_load(r->worker->node), now_ms_of(r), weir_rng_next(&r->worker->rng));
-    if (p != NULL)
+    r->hop.search = NULL;
+    if (p != NULL && r->head->authority.len > 0) /* HTTP/2 has no requests without */
         go(r, p);
     else
         weir_request_serve_here(r);
 }
 
-void weir_hop_body_came(struct weir_request *r)
+static void place_by_key(struct weir_request *r)
 {
-    (void)r;
+    const struct weir_cluster_view *v = r->hold->view->cluster;
+    struct weir_affinity_key key = weir_affinity_end(r->hop.search);
+    r->hop.sharded = key.there && v->shard_count > 0;
+    if (r->hop.sharded)
+        r->hop.shard = weir_shard_of(key.hash, v->shard_count);
+    /* With pool_sharding off a shard has its endpoint, but no node. */
+    bool hops = r->hop.sharded && v->config->pool_sharding;
+    placed(r, hops ? weir_place_owner(v, r->hop.shard, now_ms_of(r)) : NULL);
+}
+
+/* Without, a client that asks first would send nothing to look at. */
+static void let_body_come(struct weir_request *r)
+{
+    struct weir_head go_on = {.status = 100, .content_length = WEIR_LENGTH_UNKNOWN};
+    r->step = WEIR_STEP_PLACE;
+    if (!weir_request_waits_for_100(r))
+        return;
+    r->continued = true;
+    r->down->ops->send_head(r->down, &go_on, false);
+}
+
+static void find_key(struct weir_request *r)
+{
+    const struct weir_cluster_view *v = r->hold->view->cluster;
+    size_t peek_max = r->replay.max < WEIR_HOP_PEEK_BYTES_MAX ? r->replay.max : WEIR_HOP_PEEK_BYTES_MAX;
+    char text[WEIR_IP_TEXT_MAX];
+    struct weir_str address = {text, weir_ip_format(&r->address, text)};
+    r->hop.search = weir_arena_alloc(&r->arena, sizeof *r->hop.search);
+    if (r->hop.search == NULL) {
+        weir_request_serve_here(r);
+        return;
+    }
+    bool decided = weir_affinity_begin(r->hop.search, v->affinity, &r->head->fields, address, peek_max);
+    if (decided || !r->head->has_body || peek_max == 0)
+        place_by_key(r);
+    else
+        let_body_come(r);
+}
+
+void weir_hop_place(struct weir_request *r)
+{
+    const struct weir_cluster_view *v = r->hold->view->cluster;
+    if (r->hop.origin != NULL) {
+        weir_request_serve_here(r);
+        return;
+    }
+    weir_fields_drop_name(&r->head->fields, field_peer);
+    switch (v->config->connection_affinity) {
+    case WEIR_CONFIG_STICKY:
+        find_key(r);
+        return;
+    case WEIR_CONFIG_LEAST_LOADED:
+        placed(r, weir_place_less_loaded(v, weir_node_load(r->worker->node), now_ms_of(r),
+                                         weir_rng_next(&r->worker->rng)));
+        return;
+    case WEIR_CONFIG_ROUND_ROBIN:
+        break;
+    }
+    weir_request_serve_here(r);
+}
+
+void weir_hop_body_came(struct weir_request *r, const uint8_t *p, size_t n)
+{
+    if (r->hop.search == NULL) /* a peer's: it is dispatched at the end of this turn */
+        return;
+    if (n == 0 || weir_affinity_body(r->hop.search, (struct weir_str){(const char *)p, n}))
+        place_by_key(r);
 }
 
 /* -- saying who served it -- */

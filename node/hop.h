@@ -28,6 +28,10 @@ struct weir_try_failure;
 struct weir_head;
 struct weir_fields;
 
+/* Of a body so much is looked at for a key: what the replay buffer holds unless it is configured otherwise. Clients that
+ * write the key behind a longer conversation are placed by their other keys. */
+#define WEIR_HOP_PEEK_BYTES_MAX ((size_t)65536)
+
 /* X(id, label, suspect): why a request was served here though it was a peer's; and whether that peer is avoided for a
  * while. */
 #define WEIR_HOP_FAIL_MAP(X)                                                   \
@@ -59,6 +63,7 @@ struct weir_hop {
     const struct weir_peer *peer;   /* it goes there, or is there; the view's */
     const struct weir_peer *left;   /* it was to go there, but is served here; the view's */
     const char *why_left;           /* label */
+    struct weir_affinity_search *search; /* in WEIR_STEP_PLACE: for its key, in the body; in the arena */
     struct weir_hop_origin *origin; /* it came from a peer; owned */
     uint32_t shard;
     bool sharded;  /* it has one */
@@ -71,8 +76,9 @@ bool weir_hop_goes_by_load(const struct weir_request *r);
 /* Routed, and the node is one of a cluster: finds out who serves it, and goes on there. May wait for the body's start.
  */
 void weir_hop_place(struct weir_request *r);
-/* In WEIR_STEP_PLACE more of the body has come, or its end. The request may be gone afterwards. */
-void weir_hop_body_came(struct weir_request *r);
+/* In WEIR_STEP_PLACE more of the body has come, which has been kept, or (n 0) its end. The request may be gone
+ * afterwards. */
+void weir_hop_body_came(struct weir_request *r, const uint8_t *p, size_t n);
 
 /* A head has come on a peer's link: true when it is well, and goes on at the end of the turn; else it is answered. */
 bool weir_hop_receive(struct weir_request *r);

@@ -229,12 +229,26 @@ void weir_request_dispatch(struct weir_request *r)
         route(r);
 }
 
+/* It is kept until there is somewhere to send it, and looked at for what tells where that is. */
+static void body_in_place(struct weir_request *r, const uint8_t *p, size_t n)
+{
+    weir_request_pin(r);
+    weir_request_push_body(r, p, n);
+    if (r->step == WEIR_STEP_PLACE && n > 0)
+        weir_hop_body_came(r, p, n);
+    weir_request_unpin(r);
+}
+
 static void down_body(struct weir_exchange *x, const uint8_t *p, size_t n)
 {
     struct weir_request *r = x->user;
     r->bytes_in += n;
     r->credit_down -= n < r->credit_down ? n : r->credit_down;
-    if (r->step < WEIR_STEP_TAIL && !r->answer_ended)
+    if (r->step >= WEIR_STEP_TAIL || r->answer_ended)
+        return;
+    if (r->step == WEIR_STEP_PLACE)
+        body_in_place(r, p, n);
+    else
         weir_request_push_body(r, p, n);
 }
 
@@ -246,7 +260,10 @@ static void down_end(struct weir_exchange *x, const struct weir_fields *trailers
         r->client->current = NULL;
     if (r->step < WEIR_STEP_TAIL && !r->answer_ended) {
         r->trailers = trailers;
-        weir_request_push_end(r);
+        if (r->step == WEIR_STEP_PLACE)
+            weir_hop_body_came(r, NULL, 0);
+        else
+            weir_request_push_end(r);
     } else {
         weir_request_end_if_over(r);
     }
