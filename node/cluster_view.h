@@ -37,9 +37,9 @@ struct weir_cluster_view {
     uint32_t taking_count; /* peers that may_take, this node apart */
     uint64_t epoch;
     uint32_t shard_count;
-    const uint16_t *owner; /* per shard: index of its effective owner */
+    const uint16_t *owner;          /* per shard: index of its effective owner */
     struct weir_affinity *affinity; /* what makes requests belong together; owned, NULL unless sticky */
-    bool contact;          /* with the store */
+    bool contact;                   /* with the store */
     int64_t store_offset_ms;
     struct weir_str secret;   /* empty: none is known, so nothing is handed over */
     struct weir_peer_key key; /* of it */
@@ -47,8 +47,8 @@ struct weir_cluster_view {
 };
 
 /* Builds a picture; runtimes that `before` (NULL: none) has are taken over. One reference, the caller's; the
- * configuration gains one. *out is NULL on failure. Errors: WEIR_ENOMEM, WEIR_EINVAL (an address that is none), WEIR_ELIMIT (too many
- * sources of keys). */
+ * configuration gains one. *out is NULL on failure. Errors: WEIR_ENOMEM, WEIR_EINVAL (an address that is none),
+ * WEIR_ELIMIT (too many sources of keys). */
 WEIR_MUST_USE int weir_cluster_view_new(struct weir_cluster_view **out, const struct weir_cluster_sight *sight,
                                         struct weir_shared_config *shared, const struct weir_cluster_view *before,
                                         unsigned worker_count, struct weir_err *err);

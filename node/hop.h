@@ -28,8 +28,8 @@ struct weir_try_failure;
 struct weir_head;
 struct weir_fields;
 
-/* Of a body so much is looked at for a key: what the replay buffer holds unless it is configured otherwise. Clients that
- * write the key behind a longer conversation are placed by their other keys. */
+/* Of a body so much is looked at for a key: what the replay buffer holds unless it is configured otherwise. Clients
+ * that write the key behind a longer conversation are placed by their other keys. */
 #define WEIR_HOP_PEEK_BYTES_MAX ((size_t)65536)
 
 /* X(id, label, suspect): why a request was served here though it was a peer's; and whether that peer is avoided for a
@@ -60,11 +60,11 @@ struct weir_hop_origin {
 
 /* A request's part in it; of all zero bytes it has none. */
 struct weir_hop {
-    const struct weir_peer *peer;   /* it goes there, or is there; the view's */
-    const struct weir_peer *left;   /* it was to go there, but is served here; the view's */
-    const char *why_left;           /* label */
+    const struct weir_peer *peer;        /* it goes there, or is there; the view's */
+    const struct weir_peer *left;        /* it was to go there, but is served here; the view's */
+    const char *why_left;                /* label */
     struct weir_affinity_search *search; /* in WEIR_STEP_PLACE: for its key, in the body; in the arena */
-    struct weir_hop_origin *origin; /* it came from a peer; owned */
+    struct weir_hop_origin *origin;      /* it came from a peer; owned */
     uint32_t shard;
     bool sharded;  /* it has one */
     bool acked;    /* the peer has it */
