@@ -16,17 +16,25 @@ struct memory {
     struct weir_store store;
     struct weir_reactor *reactor;
     struct weir_coord_state *state;
-    struct weir_deadline turn;
-    struct weir_list calls; /* oldest first */
+    struct weir_message turn; /* to its own thread; whoever closes the store leaves it to the one under way */
+    struct weir_list calls;   /* oldest first */
     unsigned call_count;
     uint64_t unix_us; /* when the reactor's clock was at 0 */
-    bool up, closed, running;
+    bool posted, up, closed;
 };
 
 static void free_call(struct call *c)
 {
     weir_arena_reset(&c->arena);
     free(c);
+}
+
+static void post(struct memory *m)
+{
+    if (m->posted)
+        return;
+    m->posted = true;
+    weir_mailbox_post(&m->reactor->mailbox, &m->turn);
 }
 
 /* -- requests, kept for a turn -- */
@@ -100,14 +108,13 @@ static void submit(struct weir_store *s, const struct weir_coord_request *reques
     }
     weir_list_push_back(&m->calls, &c->link);
     m->call_count++;
-    weir_reactor_deadline(m->reactor, &m->turn, m->reactor->now_ms);
+    post(m);
 }
 
 /* -- the turn -- */
 
 static void release(struct memory *m)
 {
-    weir_deadline_drop(&m->reactor->wheel, &m->turn);
     for (struct weir_list *l; (l = weir_list_pop_front(&m->calls)) != NULL;)
         free_call(WEIR_CONTAINER(l, struct call, link));
     weir_coord_state_free(&m->state);
@@ -121,28 +128,35 @@ static void push(void *arg, const struct weir_coord_push *p)
         m->store.events->push(m->store.owner, p);
 }
 
-static void run(struct weir_deadline *d, uint64_t now_ms)
+static void carry_out(struct memory *m)
 {
-    struct memory *m = WEIR_CONTAINER(d, struct memory, turn);
-    (void)now_ms;
-    m->running = true;
-    if (!m->up) {
+    struct call *c = WEIR_CONTAINER(weir_list_pop_front(&m->calls), struct call, link);
+    struct weir_coord_reply reply;
+    m->call_count--;
+    weir_coord_apply(m->state, m->unix_us + m->reactor->now_us, &c->request, &reply, push, m);
+    if (!m->closed)
+        m->store.events->reply(m->store.owner, &reply);
+    free_call(c);
+}
+
+static void run(struct weir_message *message, void *receiver)
+{
+    struct memory *m = WEIR_CONTAINER(message, struct memory, turn);
+    (void)receiver;
+    if (!m->closed && !m->up) {
         m->up = true;
         m->store.events->contact(m->store.owner, true, "");
     }
     /* What callbacks submit has its own turn. */
-    for (unsigned n = m->call_count; n > 0 && !m->closed; n--) {
-        struct call *c = WEIR_CONTAINER(weir_list_pop_front(&m->calls), struct call, link);
-        struct weir_coord_reply reply;
-        m->call_count--;
-        weir_coord_apply(m->state, m->unix_us + m->reactor->now_us, &c->request, &reply, push, m);
-        if (!m->closed)
-            m->store.events->reply(m->store.owner, &reply);
-        free_call(c);
-    }
-    m->running = false;
-    if (m->closed)
+    for (unsigned n = m->call_count; n > 0 && !m->closed; n--)
+        carry_out(m);
+    if (m->closed) {
         release(m);
+        return;
+    }
+    m->posted = false;
+    if (m->call_count > 0)
+        post(m);
 }
 
 static const char *server(const struct weir_store *s)
@@ -155,7 +169,7 @@ static void close_memory(struct weir_store *s)
 {
     struct memory *m = WEIR_CONTAINER(s, struct memory, store);
     m->closed = true;
-    if (!m->running)
+    if (!m->posted)
         release(m);
 }
 
@@ -176,8 +190,8 @@ int weir_store_open_memory(struct weir_store **out, struct weir_reactor *r, cons
     m->reactor = r;
     m->unix_us = weir_clock_unix_ms() * 1000 - r->now_us;
     weir_list_init(&m->calls);
-    weir_deadline_init(&m->turn, run);
-    weir_reactor_deadline(r, &m->turn, r->now_ms);
+    m->turn.handle = run;
+    post(m);
     *out = &m->store;
     return WEIR_OK;
 }
