@@ -407,6 +407,8 @@ void weir_redis_answer(struct weir_coord_reply *reply, uint32_t count, struct we
     bool known = read_word(take_str(&t, SIZE_MAX), &reply->word);
     reply->now_us = take_u64(&t);
     reply->why = keep(&t, take_str(&t, WEIR_COORD_EVENT_MAX));
+    if (reply->word == WEIR_COORD_OK)
+        reply->why = "";
     if (known && !t.failed)
         take_rest(&t, reply, count);
     if (t.no_memory)

@@ -132,8 +132,8 @@ void store_open(struct store_fixture *f)
     ck_assert_int_eq(weir_dns_new(&f->dns, &f->r, &err), 0);
     const struct weir_store_opts opts = {
         .config = &f->config, .client_name = "test", .dns = f->dns, .seed = 3, .events = &events, .owner = f};
-    int rv = f->server.pid != 0 ? weir_store_open(&f->store, &f->r, &opts, &err)
-                                : weir_store_open_memory(&f->store, &f->r, &events, f, &err);
+    int rv = f->url[0] != '\0' ? weir_store_open(&f->store, &f->r, &opts, &err)
+                               : weir_store_open_memory(&f->store, &f->r, &events, f, &err);
     ck_assert_msg(rv == WEIR_OK, "%s", err.msg);
     ck_assert_uint_eq(f->ups + f->downs, 0);
 }
