@@ -297,6 +297,17 @@ static bool owes(const struct weir_circuit *c, uint64_t now_ms, enum weir_cluste
     return owed || unknown;
 }
 
+bool weir_circuit_owes(struct weir_endpoint *e, uint64_t now_ms, enum weir_cluster_haste *haste)
+{
+    struct weir_circuit *c = &e->circuit;
+    if (!enabled(c))
+        return false;
+    uv_mutex_lock(&c->lock);
+    bool owed = owes(c, now_ms, haste);
+    uv_mutex_unlock(&c->lock);
+    return owed;
+}
+
 bool weir_circuit_take_report(struct weir_endpoint *e, uint64_t now_ms, enum weir_cluster_haste least,
                               struct weir_breaker_report *report, struct weir_breaker_policy *policy)
 {
@@ -405,6 +416,7 @@ struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t no
         return out;
     uv_mutex_lock(&c->lock);
     struct weir_breaker_sight s = weir_breaker_view_look(&c->view, now_ms);
+    out.shared = c->view.sharing;
     out.phase = s.phase;
     out.gen = s.gen;
     out.since_ms = c->since_ms;

@@ -96,6 +96,7 @@ uint64_t weir_circuit_refuses_until_ms(const struct weir_endpoint *e, uint64_t n
 /* For showing. */
 struct weir_circuit_sight {
     bool enabled;
+    bool shared; /* with the cluster */
     enum weir_breaker_phase phase;
     uint64_t gen;
     uint64_t since_ms; /* when the phase began */
@@ -114,6 +115,8 @@ void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms);
  * store's one has been learnt. bell: rung when a report cannot wait; it outlives the circuit, or its workers. Legal
  * again. */
 void weir_circuit_share(struct weir_endpoint *e, uint64_t now_ms, uint64_t node, struct weir_bell *bell);
+/* Whether a report is owed, and in what haste. */
+bool weir_circuit_owes(struct weir_endpoint *e, uint64_t now_ms, enum weir_cluster_haste *haste);
 /* Moves the report out that is owed, if it is in no less haste than `least`, with the policy under which it is to be
  * applied. Of a circuit that the store has not told of yet an empty one, for the sake of the answer. False: none is
  * owed. Lost if it is not delivered. */

@@ -14,6 +14,10 @@
 #define DRAIN_GRACE_MS 1000u
 /* What a blocked log may cost at exit. */
 #define LOG_FLUSH_MS 1000u
+/* Of a drain in a cluster: how long the others may take to take this node's shards over, and the store to hear that it
+ * has left. */
+#define DRAIN_SHARDS_MS 2000u
+#define LEAVE_MS        1000u
 
 static struct weir_control *control_of(void *receiver)
 {
@@ -42,6 +46,23 @@ static void begin_drain(struct weir_deadline *d, uint64_t now_ms)
                                timeout);
 }
 
+/* All requests have ended: the store is told before the node ends. */
+static void leave(struct weir_control *c)
+{
+    if (c->cluster == NULL) {
+        stop_workers(c);
+        return;
+    }
+    weir_reactor_deadline(&c->reactor, &c->leave_end, c->reactor.now_ms + LEAVE_MS);
+    weir_cluster_leave(c->cluster);
+}
+
+static void leave_ends(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)now_ms;
+    stop_workers(WEIR_CONTAINER(d, struct weir_control, leave_end));
+}
+
 static void worker_drained(struct weir_message *m, void *receiver)
 {
     struct weir_control *c = control_of(receiver);
@@ -52,7 +73,7 @@ static void worker_drained(struct weir_message *m, void *receiver)
     w->drained_once = true;
     /* A descriptor may still be on its way between two workers: whoever serves it last tells again. */
     if (c->drained >= c->node.worker_count && atomic_load(&c->node.clients) == 0)
-        stop_workers(c);
+        leave(c);
 }
 
 static void on_end_signal(uv_signal_t *handle, int number)
@@ -69,14 +90,54 @@ static void on_end_signal(uv_signal_t *handle, int number)
     weir_log_i64(&l, "signal", number);
     weir_log_end(&l);
     weir_event_feed_end(&c->events);
-    weir_reactor_deadline(&c->reactor, &c->drain_begin,
-                          weir_clock_us() / 1000 + c->view->config->server.drain_delay_ms);
+    weir_reactor_clock(&c->reactor);
+    c->drain_from_ms = c->reactor.now_ms + c->view->config->server.drain_delay_ms;
+    weir_reactor_deadline(&c->reactor, &c->drain_begin, c->drain_from_ms + (c->cluster != NULL ? DRAIN_SHARDS_MS : 0));
+    if (c->cluster != NULL)
+        weir_cluster_drain(c->cluster);
 }
 
 static void on_reload_signal(uv_signal_t *handle, int number)
 {
     (void)number;
     weir_control_reload(handle->data);
+}
+
+/* -- the cluster -- */
+
+static void cluster_changed(void *owner)
+{
+    weir_control_republish(owner);
+}
+
+/* No more than what was on its way here is still to come. */
+static void cluster_drained(void *owner)
+{
+    struct weir_control *c = owner;
+    uint64_t now_ms = c->reactor.now_ms;
+    if (c->drain_begin.due_ms != WEIR_NEVER)
+        weir_reactor_deadline(&c->reactor, &c->drain_begin, c->drain_from_ms > now_ms ? c->drain_from_ms : now_ms);
+}
+
+static void cluster_left(void *owner)
+{
+    stop_workers(owner);
+}
+
+static void cluster_heard(void *owner, struct weir_str event)
+{
+    struct weir_control *c = owner;
+    weir_event_feed_hear(&c->events, event);
+}
+
+static int join_cluster(struct weir_control *c, struct weir_shared_config *shared, struct weir_err *err)
+{
+    static const struct weir_cluster_events events = {cluster_changed, cluster_drained, cluster_left, cluster_heard};
+    const struct weir_cluster_opts opts = {
+        .reactor = &c->reactor, .node = &c->node, .log = c->log, .shared = shared, .events = &events, .owner = c};
+    int rv = shared->config->distributed_pool.enabled ? weir_cluster_open(&c->cluster, &opts, err) : 0;
+    c->upkeep.cluster = c->cluster;
+    return rv;
 }
 
 /* -- questions -- */
@@ -87,7 +148,7 @@ static int take_snapshot(struct weir_control *c, struct weir_snapshot *s, struct
     if (ends)
         c->reactor.lag_us_max = 0;
     weir_alerting_to_gauges(&c->alerting, s->gauges);
-    return rv;
+    return rv == 0 && c->cluster != NULL ? weir_cluster_show(c->cluster, s, a) : rv;
 }
 
 static int take_alerts_snapshot(void *owner, struct weir_snapshot *s, struct weir_arena *a)
@@ -193,6 +254,8 @@ static int serve(struct weir_control *c, struct weir_config *config, struct weir
     }
     int rv = weir_tls_setup_new(&shared->tls, config, err);
     if (rv == 0)
+        rv = join_cluster(c, shared, err);
+    if (rv == 0)
         rv = weir_view_new(&v, shared, NULL, c->node.worker_count, err);
     weir_shared_config_unref(shared);
     if (rv == 0) {
@@ -235,6 +298,8 @@ static void close_control(struct weir_control *c)
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);
     weir_deadline_drop(&c->reactor.wheel, &c->monitor);
     weir_deadline_drop(&c->reactor.wheel, &c->drain_begin);
+    weir_deadline_drop(&c->reactor.wheel, &c->leave_end);
+    weir_cluster_close(&c->cluster);
     weir_crypto_pool_free(&c->node.crypto); /* posts what it had begun, which is then handled once more */
     weir_mailbox_drain(&c->reactor.mailbox);
     for (unsigned i = 0; i < c->node.worker_count; i++)
@@ -309,6 +374,7 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
     weir_deadline_init(&c->refresh, refresh);
     weir_deadline_init(&c->monitor, run_monitor);
     weir_deadline_init(&c->drain_begin, begin_drain);
+    weir_deadline_init(&c->leave_end, leave_ends);
     c->alerting = (struct weir_alerting){.reactor = &c->reactor,
                                          .log = c->log,
                                          .counters = &c->node.control_counters,

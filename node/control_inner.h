@@ -4,6 +4,7 @@
 #define WEIR_NODE_CONTROL_INNER_H
 
 #include "node/alerts.h"
+#include "node/cluster.h"
 #include "node/control.h"
 #include "node/event_feed.h"
 #include "node/resolve.h"
@@ -20,6 +21,9 @@ struct weir_control {
     struct weir_deadline refresh, monitor, drain_begin;
     struct weir_alerting alerting;
     struct weir_event_feed events;
+    struct weir_cluster *cluster; /* NULL: the node is by itself */
+    uint64_t drain_from_ms;       /* not before: server.drain_delay */
+    struct weir_deadline leave_end;
     uv_signal_t terminate, interrupt, hangup;
     unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */
@@ -42,6 +46,8 @@ int weir_control_listen(struct weir_control *c, const struct weir_config *config
 
 /* A view takes effect: workers are told, what it lacks is retired. Takes the reference. */
 void weir_control_publish(struct weir_control *c, struct weir_view *v);
+/* The view in force once more, with what has changed besides the configuration: addresses, the cluster. */
+void weir_control_republish(struct weir_control *c);
 /* Asks for the names of the configuration that is to come, or of the one in force. */
 void weir_control_resolve(struct weir_control *c);
 extern const struct weir_resolve_events weir_control_names;

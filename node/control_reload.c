@@ -11,8 +11,12 @@ void weir_control_publish(struct weir_control *c, struct weir_view *v)
 {
     struct weir_view *before = c->view;
     v->generation = before != NULL ? before->generation + 1 : 1;
+    if (c->cluster != NULL)
+        v->cluster = weir_cluster_picture(c->cluster, v->shared, before != NULL ? before->cluster : NULL);
     weir_view_take_effect(v, before);
     weir_upkeep_follow(&c->upkeep, v);
+    if (c->cluster != NULL)
+        weir_cluster_follow(c->cluster, v);
     for (unsigned i = 0; i < c->node.worker_count; i++) {
         weir_view_ref(v);
         if (weir_worker_post_view(&c->node.workers[i], v) != 0) {
@@ -54,6 +58,7 @@ static void warn_of_what_stays(struct weir_control *c, const struct weir_config 
         weir_log_simple(c->log, WEIR_LOG_WARN, "restart_needed", "listening addresses change only with a restart");
     if (was->server.workers != is->server.workers)
         weir_log_simple(c->log, WEIR_LOG_WARN, "restart_needed", "the number of workers changes only with a restart");
+    weir_cluster_warn_of_what_stays(c->log, was, is);
 }
 
 /* The names of a reload are resolved: it takes effect. */
@@ -152,8 +157,7 @@ static bool same_set(const struct weir_view_endpoint *a, const struct weir_view_
     return same;
 }
 
-/* Addresses have changed: the configuration in force with the new ones. */
-static void publish_moved(struct weir_control *c)
+void weir_control_republish(struct weir_control *c)
 {
     struct weir_err err;
     struct weir_view *v = NULL;
@@ -163,7 +167,8 @@ static void publish_moved(struct weir_control *c)
     if (rv != 0) {
         if (v != NULL)
             weir_view_unref(v);
-        weir_log_simple(c->log, WEIR_LOG_ERROR, "out_of_memory", "names keep their old addresses: out of memory");
+        weir_log_simple(c->log, WEIR_LOG_ERROR, "out_of_memory",
+                        "addresses and the cluster's picture stay as they were: out of memory");
         return;
     }
     for (unsigned i = 0; i < v->provider_count; i++) {
@@ -181,7 +186,7 @@ static void names_changed(struct weir_resolve *r)
 {
     struct weir_control *c = r->owner;
     if (weir_resolve_differs(r, c->view))
-        publish_moved(c);
+        weir_control_republish(c);
 }
 
 static void reload_failed(struct weir_control *c, const char *why);

@@ -250,6 +250,18 @@ void weir_health_check_done(struct weir_provider *p, struct weir_endpoint *e, co
     leave(p);
 }
 
+void weir_health_check_heard(struct weir_provider *p, struct weir_endpoint *e, const char *why, uint64_t now_ms,
+                             struct weir_log_producer *log)
+{
+    struct telling t = {.provider = p, .log = log, .now_ms = now_ms, .check = why};
+    struct weir_outlier *o = enter(p);
+    if (has(&p->health, e) && o->opts.checks && !o->at[e->slot].checking) {
+        weir_outlier_check_begin(o, e->slot);
+        weir_outlier_check_done(o, e->slot, now_ms, why == NULL, &t, changed);
+    }
+    leave(p);
+}
+
 void weir_health_check_drop(struct weir_provider *p, const struct weir_endpoint *e, uint64_t now_ms)
 {
     struct weir_outlier *o = enter(p);

@@ -65,6 +65,9 @@ struct weir_endpoint *weir_health_check_next(struct weir_provider *p, uint64_t n
 /* why: of one that failed, for the log; NULL: it passed. */
 void weir_health_check_done(struct weir_provider *p, struct weir_endpoint *e, const char *why, uint64_t now_ms,
                             struct weir_log_producer *log);
+/* Another node of the cluster has checked it, with this result; this one does not, for an interval. */
+void weir_health_check_heard(struct weir_provider *p, struct weir_endpoint *e, const char *why, uint64_t now_ms,
+                             struct weir_log_producer *log);
 /* It could not be made, for reasons of this node's own. */
 void weir_health_check_drop(struct weir_provider *p, const struct weir_endpoint *e, uint64_t now_ms);
 

@@ -6,6 +6,29 @@
 static const char *const band_text[] = {
     [WEIR_LOAD_NORMAL] = "normal", [WEIR_LOAD_LOW] = "low", [WEIR_LOAD_HIGH] = "high"};
 
+/* -- the node's part -- */
+
+void weir_scaling_share(struct weir_provider *p, uint32_t owned, uint32_t shards)
+{
+    struct weir_scaling *s = &p->scaling;
+    s->share_moved = s->share_moved || s->owned != owned || s->shards != shards;
+    s->owned = owned;
+    s->shards = shards;
+}
+
+static uint32_t part(const struct weir_scaling *s, uint32_t n)
+{
+    if (s->shards == 0)
+        return n;
+    uint64_t most = ((uint64_t)n * s->owned + s->shards - 1) / s->shards;
+    return most > 0 ? (uint32_t)most : 1;
+}
+
+static uint32_t configured(const struct weir_view_provider *v)
+{
+    return part(&v->rt->scaling, v->config->http.pool.max_connections);
+}
+
 bool weir_scaling_apply(struct weir_provider *p, const struct weir_config_provider *config)
 {
     const struct weir_config_pool *pool = &config->http.pool;
@@ -16,9 +39,9 @@ bool weir_scaling_apply(struct weir_provider *p, const struct weir_config_provid
         atomic_store(&s->read_ms, 0);
         atomic_store(&s->total_ms, 0);
     }
-    struct weir_tuning_wishes wishes = {.max_connections = pool->max_connections,
-                                        .max_keepalive = pool->max_keepalive_connections,
-                                        .cap = pool->max_connections_cap,
+    struct weir_tuning_wishes wishes = {.max_connections = part(s, pool->max_connections),
+                                        .max_keepalive = part(s, pool->max_keepalive_connections),
+                                        .cap = part(s, pool->max_connections_cap),
                                         .scaled = pool->load_scaling,
                                         .band = s->load.band,
                                         .tuned = s->tuned};
@@ -41,14 +64,14 @@ static uint64_t wanted(const struct weir_provider *p)
 
 double weir_scaling_load(const struct weir_view_provider *v, uint64_t now_ms)
 {
-    return (double)weir_load_peak(&v->rt->scaling.load, now_ms) / v->config->http.pool.max_connections;
+    return (double)weir_load_peak(&v->rt->scaling.load, now_ms) / configured(v);
 }
 
 static void follow_load(const struct weir_view_provider *v, uint64_t now_ms)
 {
     struct weir_load *l = &v->rt->scaling.load;
     weir_load_note(l, now_ms, wanted(v->rt));
-    weir_load_update(l, now_ms, v->config->http.pool.max_connections);
+    weir_load_update(l, now_ms, configured(v));
 }
 
 /* -- measuring -- */
@@ -93,13 +116,25 @@ static void tune(const struct weir_view_provider *v, uint64_t now_ms)
 
 /* -- both -- */
 
-static void tell(const struct weir_view_provider *v, uint64_t now_ms, bool by_load, struct weir_log_producer *log)
+enum cause { BY_MEASURE, BY_LOAD, BY_SHARDS };
+
+static void tell(const struct weir_view_provider *v, uint64_t now_ms, enum cause cause, struct weir_log_producer *log)
 {
+    static const char *const sentence[] = {[BY_MEASURE] = "the pool's limit follows what is measured",
+                                           [BY_LOAD] = "the pool's limits follow its load",
+                                           [BY_SHARDS] = "the pool's limits follow the shards that this node serves"};
     struct weir_log_line l;
-    weir_log_begin(&l, log, WEIR_LOG_INFO, by_load ? "pool_scaled" : "pool_tuned",
-                   by_load ? "the pool's limits follow its load" : "the pool's limit follows what is measured");
+    weir_log_begin(&l, log, WEIR_LOG_INFO,
+                   cause == BY_LOAD     ? "pool_scaled"
+                   : cause == BY_SHARDS ? "pool_sharded"
+                                        : "pool_tuned",
+                   sentence[cause]);
     weir_log_text(&l, "provider", v->config->name);
-    if (by_load) {
+    if (cause == BY_SHARDS) {
+        weir_log_u64(&l, "owned", v->rt->scaling.owned);
+        weir_log_u64(&l, "shards", v->rt->scaling.shards);
+    }
+    if (cause == BY_LOAD) {
         weir_log_text(&l, "band", band_text[v->rt->scaling.load.band]);
         weir_log_double(&l, "load", weir_scaling_load(v, now_ms));
     }
@@ -118,7 +153,8 @@ bool weir_scaling_tick(const struct weir_view_provider *v, uint64_t now_ms, stru
     bool moved = v->config->http.pool.load_scaling && s->load.band != band;
     bool changed = weir_scaling_apply(v->rt, v->config);
     if (moved || changed)
-        tell(v, now_ms, moved, log);
+        tell(v, now_ms, moved ? BY_LOAD : s->share_moved ? BY_SHARDS : BY_MEASURE, log);
+    s->share_moved = false;
     return changed;
 }
 

@@ -136,6 +136,19 @@ static int make_peers(struct weir_tls_setup *t, const struct weir_config_client_
     return rv == 0 ? weir_tls_config_server(&t->peer_server, &opts, err) : rv;
 }
 
+/* Of a store that is reached over TLS; it speaks nothing that would have to be agreed on. */
+static int make_store(struct weir_tls_setup *t, const struct weir_config_distributed *d, struct roots_table *known,
+                      struct weir_err *err)
+{
+    const struct weir_config_client_tls *c = &d->redis_tls;
+    struct weir_tls_client_opts opts = {
+        .own = {c->cert_file, c->key_file}, .verify = c->verify, .min_version = version_of(c->min_version)};
+    if (strncasecmp(d->redis_url, "rediss", 6) != 0)
+        return 0;
+    int rv = c->verify ? roots_of(&opts.roots, known, c->ca_file, err) : 0;
+    return rv == 0 ? weir_tls_config_client(&t->store, &opts, err) : rv;
+}
+
 static int make_all(struct weir_tls_setup *t, const struct weir_config *config, struct roots_table *known,
                     struct weir_err *err)
 {
@@ -157,6 +170,11 @@ static int make_all(struct weir_tls_setup *t, const struct weir_config *config, 
         if (rv != 0)
             return weir_err_wrap(err, "distributed_pool: peer_tls");
     }
+    if (config->distributed_pool.enabled) {
+        rv = make_store(t, &config->distributed_pool, known, err);
+        if (rv != 0)
+            return weir_err_wrap(err, "distributed_pool: redis_tls");
+    }
     for (size_t i = 0; rv == 0 && i < config->provider_count; i++)
         rv = make_provider(&t->providers[i], &config->providers[i], known, err);
     return rv;
@@ -165,7 +183,7 @@ static int make_all(struct weir_tls_setup *t, const struct weir_config *config, 
 int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config, struct weir_err *err)
 {
     size_t n = config->provider_count;
-    struct roots_table known = {.at = calloc(n + 3, sizeof *known.at)};
+    struct roots_table known = {.at = calloc(n + 4, sizeof *known.at)};
     struct weir_tls_setup *t = calloc(1, sizeof *t);
     *out = NULL;
     if (t != NULL)
@@ -194,6 +212,7 @@ void weir_tls_setup_free(struct weir_tls_setup **setup)
     weir_tls_config_unref(&t->webhook);
     weir_tls_config_unref(&t->peer_server);
     weir_tls_config_unref(&t->peer_client);
+    weir_tls_config_unref(&t->store);
     for (size_t i = 0; i < t->provider_count; i++) {
         weir_tls_config_unref(&t->providers[i].own);
         weir_tls_config_unref(&t->providers[i].foreign);

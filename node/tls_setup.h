@@ -18,6 +18,7 @@ struct weir_tls_setup {
     struct weir_tls_config *webhook; /* trusts the system's authorities; NULL: the webhook is not https */
     /* distributed_pool.peer_tls, both ends; NULL: it has no certificate, and peers speak plain. */
     struct weir_tls_config *peer_server, *peer_client;
+    struct weir_tls_config *store;       /* distributed_pool.redis_tls; NULL: the store is not reached over TLS */
     struct weir_tls_provider *providers; /* by index in the configuration */
     size_t provider_count;
     int64_t watched_unix_s; /* control's: when its certificates were last looked at; 0: not yet */

@@ -20,6 +20,8 @@ static void checked(void *arg, const struct weir_view_endpoint *e, enum weir_pro
     last->passed = result == WEIR_PROBE_PASSED;
     snprintf(last->why, sizeof last->why, "%s", last->passed || why == NULL ? "" : why);
     weir_health_check_done(e->provider->rt, e->rt, last->passed ? NULL : why, now_ms, u->log);
+    if (u->cluster != NULL)
+        weir_cluster_checked(u->cluster, e->config->id, last->passed ? NULL : last->why);
 }
 
 static const struct weir_view_endpoint *endpoint_of(const struct weir_view_provider *p, const struct weir_endpoint *rt)
@@ -30,6 +32,12 @@ static const struct weir_view_endpoint *endpoint_of(const struct weir_view_provi
     return e;
 }
 
+/* The others of a cluster hear how it went. */
+static bool is_others_check(const struct weir_upkeep *u, const struct weir_endpoint *e)
+{
+    return u->cluster != NULL && !weir_cluster_checks(u->cluster, e->id);
+}
+
 static void begin_checks(struct weir_upkeep *u, uint64_t now_ms)
 {
     unsigned count = u->view->provider_count;
@@ -38,8 +46,12 @@ static void begin_checks(struct weir_upkeep *u, uint64_t now_ms)
     for (unsigned i = 0; i < count; i++) {
         const struct weir_view_provider *p = &u->view->providers[(u->first + i) % count];
         struct weir_endpoint *due;
-        while (weir_probes_have_room(&u->probes) && (due = weir_health_check_next(p->rt, now_ms)) != NULL)
-            weir_probe_begin(&u->probes, u->view, endpoint_of(p, due));
+        while (weir_probes_have_room(&u->probes) && (due = weir_health_check_next(p->rt, now_ms)) != NULL) {
+            if (is_others_check(u, due))
+                weir_health_check_drop(p->rt, due, now_ms);
+            else
+                weir_probe_begin(&u->probes, u->view, endpoint_of(p, due));
+        }
     }
     u->first = count > 0 ? (u->first + 1) % count : 0;
 }
@@ -125,6 +137,8 @@ static void follow_provider(struct weir_upkeep *u, const struct weir_view_provid
 {
     struct weir_endpoint *endpoints[WEIR_POOL_ENDPOINTS_MAX];
     struct weir_outlier_opts opts = weir_outlier_opts_of(&p->config->http);
+    if (u->cluster != NULL)
+        opts.check_interval_ms = u->view->config->distributed_pool.health_check_interval_ms;
     for (unsigned i = 0; i < p->endpoint_count; i++)
         endpoints[i] = p->endpoints[i].rt;
     weir_health_follow(p->rt, &opts, endpoints, p->endpoint_count, now_ms, weir_rng_next(&u->rng), u->log);

@@ -5,6 +5,7 @@
 #define WEIR_NODE_UPKEEP_H
 
 #include "core/rng.h"
+#include "node/cluster.h"
 #include "node/node.h"
 #include "node/probe.h"
 
@@ -17,7 +18,8 @@ struct weir_upkeep {
     struct weir_reactor *reactor;
     struct weir_node *node;
     struct weir_log_producer *log;
-    struct weir_view *view; /* the one in force, NULL before the first */
+    struct weir_view *view;       /* the one in force, NULL before the first */
+    struct weir_cluster *cluster; /* whose nodes share the checks; NULL: alone. The caller's to set */
     struct weir_probes probes;
     unsigned first; /* provider that may begin checks first in the next turn: when they hang, each gets its share */
     struct weir_deadline tick;

@@ -25,7 +25,7 @@
     X(ALERTS, true, WARN, "alerts")                       \
     X(HTTP2, true, WARN, "HTTP/2 to providers")           \
     X(HTTP2_SERVER, true, WARN, "HTTP/2 towards clients") \
-    X(CLUSTER, false, WARN, "the cluster")                \
+    X(CLUSTER, true, WARN, "the cluster")                 \
     X(ANALYTICS, false, WARN, "analytics")                \
     X(COORDINATOR, false, WARN, "the coordinator")        \
     X(TLS_CLIENT, true, REFUSE, "TLS to providers")       \

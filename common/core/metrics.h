@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/metrics_cluster.h"
+
 enum weir_metric_kind { WEIR_KIND_COUNTER, WEIR_KIND_GAUGE, WEIR_KIND_HISTOGRAM };
 /* How the cell is kept; US is shown in seconds. */
 enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
@@ -153,7 +155,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(WEBHOOK_QUEUED, "weir_webhook_queued", "", GAUGE, COUNT, "Alerts that wait to be posted.")                      \
     X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)       \
     X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)             \
-    X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")
+    X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")  \
+    WEIR_CLUSTER_ROWS(X)
 
 #define WEIR_HELP_ALERTS  "Alerts that fire now, by severity; over all and per provider count as two."
 #define WEIR_HELP_WEBHOOK "Tries to post an alert, by how they ended."

@@ -11,6 +11,7 @@ LEVELS = {"WEIR_LOG_DEBUG": "debug", "WEIR_LOG_INFO": "info", "WEIR_LOG_WARN": "
 INDIRECT = {
     "node/access_log.c": ("common/core/monitor.c", r'e\.event = "(\w+)"'),
     "node/circuit.c": ("node/circuit.c", r'\] = \{"(circuit_\w+)", (WEIR_LOG_\w+)'),
+    "node/cluster_tell.c": ("node/cluster_tell.c", r'\] = \{"(\w+)",\s*(WEIR_LOG_\w+)'),
     "node/health.c": ("node/health.c", r'\] = \{"(endpoint_\w+)", "[^"]*",\s*(WEIR_LOG_\w+)'),
 }
 

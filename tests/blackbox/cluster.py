@@ -1,0 +1,220 @@
+"""A Redis and nodes around it, for tests of the cluster.
+
+    cluster = Cluster(stage)                 # starts a Redis
+    a, b, c = cluster.nodes(3, {"mock": {...}})
+    cluster.wait_members(3)
+"""
+
+import signal
+import socket
+import threading
+import time
+
+from harness import Process, free_port, wait_for
+from http1 import Client
+
+# Short, so that tests of what follows from a timeout need not wait long.
+FAILOVER_S = 1.5
+
+
+class Redis(Process):
+    """redis-server without persistence, on a loopback port of its own."""
+
+    def __init__(self, scratch, name="redis", port=None, args=()):
+        self.port = port or free_port()
+        self.args = args
+        argv = ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        super().__init__(argv + ["--dir", scratch, *args], scratch, name)
+        self.or_die(lambda: wait_for(lambda: self.ask("PING") == "+PONG", f"{name} to answer"))
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def ask(self, *words):
+        """The first line of the answer to a command."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
+            s.sendall(" ".join(words).encode() + b"\r\n")
+            return s.makefile().readline().rstrip("\r\n")
+
+    def info(self, section, key):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
+            s.sendall(f"INFO {section}\r\n".encode())
+            lines = s.makefile("rb")
+            left = int(lines.readline()[1:])
+            text = lines.read(left).decode()
+        return next(line.split(":", 1)[1] for line in text.splitlines() if line.startswith(key + ":"))
+
+    def freeze(self):
+        self.tell(signal.SIGSTOP)
+
+    def thaw(self):
+        self.tell(signal.SIGCONT)
+
+    def kill(self):
+        self.popen.kill()
+        self.popen.wait()
+        self.stopped = True
+
+    def finish(self):
+        if not self.stopped:
+            self.thaw()
+            self.kill()
+
+
+class Wire(threading.Thread):
+    """A TCP proxy before something, that can be slow or cut."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.to = port
+        self.delay_s = 0.0
+        self.is_cut = False
+        self.pairs = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.is_cut:
+                near.close()
+                continue
+            try:
+                far = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                near.close()
+                continue
+            self.pairs.append((near, far))
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(a, b), daemon=True).start()
+
+    def _carry(self, a, b):
+        """Every piece arrives delay_s after it was sent, however many are on the way."""
+        late = []
+        changed = threading.Condition()
+
+        def deliver():
+            while True:
+                with changed:
+                    while not late:
+                        changed.wait()
+                    due, piece = late.pop(0)
+                time.sleep(max(0.0, due - time.monotonic()))
+                try:
+                    if not piece:
+                        b.shutdown(socket.SHUT_WR)
+                        return
+                    b.sendall(piece)
+                except OSError:
+                    return
+
+        threading.Thread(target=deliver, daemon=True).start()
+        while True:
+            try:
+                piece = a.recv(65536)
+            except OSError:
+                piece = b""
+            with changed:
+                late.append((time.monotonic() + self.delay_s, piece))
+                changed.notify()
+            if not piece:
+                return
+
+    def cut(self):
+        """Ends all that is open, and lets nobody in."""
+        self.is_cut = True
+        for pair in self.pairs:
+            for s in pair:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                s.close()
+        self.pairs.clear()
+
+    def mend(self):
+        self.is_cut = False
+
+    def close(self):
+        self.cut()
+        self.listener.close()
+
+
+class Cluster:
+    def __init__(self, stage, redis=True, redis_args=(), **pool):
+        self.stage = stage
+        self.members = []
+        self.redis = self.start_redis(args=redis_args) if redis else None
+        self.url = self.redis.url if self.redis else None
+        self.pool = {"failover_timeout": FAILOVER_S, **pool}
+
+    def start_redis(self, port=None, args=()):
+        name = f"redis{next(self.stage.number)}"
+        redis = Redis(self.stage.scratch, name, port, args)
+        self.stage.running.append(redis.finish)
+        return redis
+
+    def wire(self):
+        """A proxy before the Redis; nodes that are started afterwards go through it."""
+        wire = Wire(self.redis.port)
+        self.stage.running.append(wire.close)
+        self.url = f"redis://127.0.0.1:{wire.port}"
+        return wire
+
+    def node(self, providers, name=None, ready=True, pool=None, **top):
+        name = name or f"n{len(self.members) + 1}"
+        distributed = {"redis_url": self.url, "node_id": name, **self.pool, **(pool or {})}
+        node = self.stage.node(providers, name=name, ready=ready, distributed_pool=distributed, **top)
+        node.id = distributed["node_id"]
+        self.members.append(node)
+        return node
+
+    def nodes(self, count, providers, **options):
+        """So many, and all of them know each other."""
+        started = [self.node(providers, **options) for _ in range(count)]
+        self.wait_members(len(self.members))
+        return started
+
+    def wait_members(self, count, nodes=None):
+        """Until each of them sees so many that live, and the store."""
+        for n in nodes or self.members:
+            wait_for(
+                lambda n=n: n.metric("weir_cluster_nodes", state="alive") == count
+                and n.metric("weir_cluster_store_contact") == 1,
+                f"{n.name} to see {count} nodes that live",
+            )
+
+    def wait_contact(self, there, nodes=None):
+        for n in nodes or self.members:
+            wait_for(lambda n=n: n.metric("weir_cluster_store_contact") == there, f"contact of {n.name} to be {there}")
+
+    def owned(self, nodes=None):
+        """Of each node, how many shards it serves."""
+        return [int(n.metric("weir_cluster_shards_owned")) for n in nodes or self.members]
+
+    def wait_all_owned(self, nodes=None):
+        """Until each shard is served by exactly one of them."""
+        nodes = nodes or self.members
+        shards = int(nodes[0].metric("weir_cluster_shards"))
+        wait_for(lambda: sum(self.owned(nodes)) == shards, f"{shards} shards to be served by {len(nodes)} nodes")
+
+    def kill(self, node):
+        node.popen.kill()
+        node.popen.wait()
+        node.stopped = True
+        self.members.remove(node)
+
+    def leave(self, node):
+        """An orderly end; its exit code."""
+        self.members.remove(node)
+        return node.stop()
+
+
+def ask(node, target="/echo", **options):
+    with Client(node.port) as c:
+        return c.get(target, **options)
