@@ -42,7 +42,7 @@ struct work {
     uint8_t *reason; /* of each shard: why it moves, or STAYS */
     struct candidate *candidates;
     uint32_t planned, left; /* moves that could wait: made, and left for the next round */
-    struct part parts[WEIR_CLUSTER_NODES_MAX];
+    struct part parts[];    /* one for each member */
 };
 
 /* -- members -- */
@@ -445,7 +445,7 @@ int weir_rebalance(struct weir_rebalance_plan *plan, const struct weir_rebalance
     if (opts->leader.len > 0 && !weir_coord_id_valid(opts->leader))
         return weir_err_set(err, WEIR_EINVAL, "rebalance: the leader's is no id");
     int code = WEIR_ENOMEM;
-    struct work *w = calloc(1, sizeof *w);
+    struct work *w = calloc(1, sizeof *w + member_count * sizeof w->parts[0]);
     if (w == NULL)
         goto out;
     w->opts = opts;

@@ -230,6 +230,17 @@ START_TEST(test_keys_are_not_confused)
 }
 END_TEST
 
+/* The example of docs/sharding.md. */
+START_TEST(test_the_published_key)
+{
+    sources("header:x-session-id", NULL, NULL, NULL);
+    field("x-session-id", "session-1");
+    ck_assert_uint_eq(key("", 1).hash, UINT64_C(0xc6fdf58dfd4b4225));
+    fields.at[0].value = WEIR_STR("session-12");
+    ck_assert_uint_eq(key("", 1).hash, UINT64_C(0x44332def8d075bf9));
+}
+END_TEST
+
 START_TEST(test_lists)
 {
     const char *texts[WEIR_AFFINITY_SOURCES_MAX + 1];
@@ -274,4 +285,4 @@ END_TEST
 
 CHECK_MAIN("affinity", setup, teardown, test_the_first_that_is_there, test_headers, test_cookies, test_api_keys,
            test_the_order_of_members_does_not_matter, test_bodies_that_are_not_looked_at, test_keys_are_not_confused,
-           test_lists, test_without_memory)
+           test_the_published_key, test_lists, test_without_memory)
