@@ -71,18 +71,20 @@ static void quoted(struct weir_textbuf *out, const char *text)
     weir_textbuf_char(out, '"');
 }
 
-/* A URL's credentials stand between "//" and the last "@" of its authority. */
+/* A URL's credentials stand between "//" and the last "@" of its authority; a query may be one, or hold some. */
 static void quoted_url(struct weir_textbuf *out, const char *url)
 {
     const char *authority = strstr(url, "//");
     size_t len = authority != NULL ? strcspn(authority + 2, "/?#") : 0;
     const char *at = len > 0 ? memrchr(authority + 2, '@', len) : NULL;
+    const char *rest = at != NULL ? at : url, *query = strchr(rest, '?');
+    int shown = query != NULL ? (int)(query + 1 - rest) : (int)strlen(rest);
     char masked[512];
-    if (at != NULL &&
-        (size_t)snprintf(masked, sizeof masked, "%.*s%s%s", (int)(authority + 2 - url), url, MASK, at) < sizeof masked)
+    if ((size_t)snprintf(masked, sizeof masked, "%.*s%s%.*s%s", at != NULL ? (int)(authority + 2 - url) : 0, url,
+                         at != NULL ? MASK : "", shown, rest, query != NULL ? MASK : "") < sizeof masked)
         quoted(out, masked);
     else
-        quoted(out, at != NULL ? MASK : url);
+        quoted(out, at != NULL || query != NULL ? MASK : url);
 }
 
 /* -- where a value came from -- */

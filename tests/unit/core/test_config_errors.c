@@ -181,6 +181,16 @@ START_TEST(test_conditions)
 }
 END_TEST
 
+START_TEST(test_store)
+{
+    k = config_parse(P "distributed_pool: {redis_url: 'redis://:hush@store:99999'}\n");
+    config_expect(&k,
+                  "f.yaml:2: error: distributed_pool.redis_url: is not a store's URL: its host must be a name or an "
+                  "address (IPv6 in brackets), its port 1 to 65535");
+    ck_assert_ptr_null(k.c);
+}
+END_TEST
+
 START_TEST(test_webhooks)
 {
     static const struct pair cases[] = {
@@ -474,7 +484,7 @@ START_TEST(test_affinity_keys)
 END_TEST
 
 CHECK_MAIN("config_errors", setup, teardown, test_keys, test_types_and_ranges, test_urls_addresses_and_names,
-           test_conditions, test_webhooks, test_references_and_contradictions, test_affinity_keys,
+           test_conditions, test_webhooks, test_store, test_references_and_contradictions, test_affinity_keys,
            test_variables_and_secrets, test_what_is_not_in_this_build,
            test_clocks_out_of_order_warn_where_they_are_written, test_plain_http_outside_this_machine, test_yaml,
            test_an_alias_bomb_is_bounded, test_depth_is_bounded, test_a_large_file_is_refused_whole,

@@ -134,6 +134,13 @@ START_TEST(test_secrets_are_masked)
     expect_in(text, "redis_url: \"redis://********@h:1/2\"");
     expect_in(text, "token: \"********\" # f.yaml:1");
     free(text);
+    config_case_end(&k);
+    k = config_parse("providers: {p: {base_url: 'http://127.0.0.1:1'}}\ndistributed_pool: {redis_url: "
+                     "'redis+sentinel://u:hush-6@a,b/m?sentinel_password=hush-7'}\n");
+    text = config_text(k.c);
+    ck_assert_ptr_null(strstr(text, "hush"));
+    expect_in(text, "redis_url: \"redis+sentinel://********@a,b/m?********\"");
+    free(text);
 }
 END_TEST
 
