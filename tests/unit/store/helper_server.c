@@ -94,8 +94,8 @@ static void wait_for_port(const struct server *s)
 
 static void run(struct server *s)
 {
-    char port[8], log[96];
-    const char *argv[SERVER_ARGS_MAX + 20] = {s->program};
+    char port[8], tls_port[8], log[96];
+    const char *argv[SERVER_ARGS_MAX + 24] = {s->program};
     unsigned n = 1;
     snprintf(port, sizeof port, "%u", s->port);
     snprintf(log, sizeof log, "%s/log", s->dir);
@@ -109,6 +109,11 @@ static void run(struct server *s)
     } else {
         for (unsigned i = 0; i < sizeof usual / sizeof usual[0]; i++)
             argv[n++] = usual[i];
+    }
+    snprintf(tls_port, sizeof tls_port, "%u", s->tls_port);
+    if (s->tls_port != 0) {
+        argv[n++] = "--tls-port";
+        argv[n++] = tls_port;
     }
     for (unsigned i = 0; i < s->arg_count; i++)
         argv[n++] = s->args[i];
@@ -126,9 +131,9 @@ static void run(struct server *s)
     wait_for_port(s);
 }
 
-void server_start(struct server *s, const char *program, const char *const *args)
+static void start(struct server *s, const char *program, const char *const *args, bool tls)
 {
-    *s = (struct server){.port = server_free_port()};
+    *s = (struct server){.port = server_free_port(), .tls_port = tls ? server_free_port() : 0};
     snprintf(s->program, sizeof s->program, "%s", program);
     for (; args != NULL && *args != NULL; args++) {
         ck_assert_uint_lt(s->arg_count, SERVER_ARGS_MAX);
@@ -136,6 +141,16 @@ void server_start(struct server *s, const char *program, const char *const *args
     }
     make_dir(s);
     run(s);
+}
+
+void server_start(struct server *s, const char *program, const char *const *args)
+{
+    start(s, program, args, false);
+}
+
+void server_start_tls(struct server *s, const char *program, const char *const *args)
+{
+    start(s, program, args, true);
 }
 
 void server_start_sentinel(struct server *s, const char *program, const char *name, uint16_t master)

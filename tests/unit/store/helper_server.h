@@ -10,8 +10,8 @@
 #define SERVER_ARGS_MAX 24
 
 struct server {
-    pid_t pid; /* 0: not running */
-    uint16_t port;
+    pid_t pid;               /* 0: not running */
+    uint16_t port, tls_port; /* 0: none */
     char dir[64], socket[96], program[256];
     const char *args[SERVER_ARGS_MAX]; /* of the last start, for starting it again */
     unsigned arg_count;
@@ -27,6 +27,8 @@ uint16_t server_free_port(void);
 /* Starts it, empty, with further arguments ("--port", "0", ...; NULL at the end), and waits until it answers. Fails the
  * test when it cannot. */
 void server_start(struct server *s, const char *program, const char *const *args);
+/* With a port for TLS beside the other one. */
+void server_start_tls(struct server *s, const char *program, const char *const *args);
 /* A sentinel that watches 127.0.0.1:master as `name`, 2 of them making a quorum. */
 void server_start_sentinel(struct server *s, const char *program, const char *name, uint16_t master);
 /* The same port and folder, empty again. */

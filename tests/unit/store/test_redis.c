@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check_main.h"
 #include "helper_link.h"
@@ -136,6 +138,102 @@ START_TEST(test_password)
 {
     const char *args[] = {"--requirepass", "secret", NULL};
     link_each_server(check_password, args);
+}
+END_TEST
+
+/* -- TLS -- */
+
+static char pki[64];
+
+static void run_script(const char *program, const char *arg, const char *last)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp(program, program, arg, last, (char *)NULL);
+        _exit(127);
+    }
+    ck_assert(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static const char *pki_file(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", pki, name);
+    return path;
+}
+
+static struct weir_tls_config *trust(const char *authority)
+{
+    struct weir_tls_roots *roots;
+    struct weir_tls_config *config;
+    struct weir_err err;
+    ck_assert_msg(weir_tls_roots_load(&roots, pki_file(authority), &err) == 0, "%s", err.msg);
+    struct weir_tls_client_opts opts = {.roots = roots, .verify = true};
+    ck_assert_msg(weir_tls_config_client(&config, &opts, &err) == 0, "%s", err.msg);
+    weir_tls_roots_unref(&roots);
+    return config;
+}
+
+static void open_secure(struct weir_tls_config *config, struct weir_crypto_pool *crypto, const char *host)
+{
+    char url[64];
+    f.opts.tls = config;
+    f.opts.crypto = crypto;
+    snprintf(url, sizeof url, "rediss://%s:%u", host, f.server.tls_port);
+    link_open(url);
+}
+
+static void check_secure(struct weir_tls_config *good, struct weir_tls_config *bad, struct weir_crypto_pool *crypto)
+{
+    open_secure(good, crypto, "localhost");
+    RUN_UNTIL(&f.r, f.ups == 1 && f.subscribed == 1);
+    ck_assert_str_eq(LINK_ASK("SET", "a", "1"), "OK ");
+    ck_assert_str_eq(LINK_ASK("PUBLISH", "one", "x"), "1 ");
+    RUN_UNTIL(&f.r, f.messages == 1);
+    weir_redis_link_close(&f.link);
+
+    open_secure(bad, crypto, "localhost");
+    RUN_UNTIL(&f.r, f.downs == 1);
+    ck_assert_msg(strstr(f.why, "not trusted") != NULL, "%s", f.why);
+    weir_redis_link_close(&f.link);
+
+    f.opts.tls_name = "other.test"; /* which its certificate does not prove */
+    open_secure(good, crypto, "localhost");
+    RUN_UNTIL(&f.r, f.downs == 2);
+    ck_assert_msg(strstr(f.why, "other.test") != NULL, "%s", f.why);
+    weir_redis_link_close(&f.link);
+}
+
+START_TEST(test_tls)
+{
+    struct weir_crypto_pool *crypto;
+    struct weir_err err;
+    snprintf(pki, sizeof pki, "/tmp/weir-pki-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(pki));
+    run_script(WEIR_TESTS_DIR "/make-pki", pki, NULL);
+    ck_assert_int_eq(weir_crypto_pool_new(&crypto, 1, &err), 0);
+    struct weir_tls_config *good = trust("ca.pem"), *bad = trust("other-ca.pem");
+    const char *args[] = {"--tls-cert-file",
+                          pki_file("good.pem"),
+                          "--tls-key-file",
+                          pki_file("good.key"),
+                          "--tls-ca-cert-file",
+                          pki_file("ca.pem"),
+                          "--tls-auth-clients",
+                          "no",
+                          NULL};
+    for (unsigned i = 0; server_program(i) != NULL; i++) {
+        server_start_tls(&f.server, server_program(i), args);
+        check_secure(good, bad, crypto);
+        link_close();
+    }
+    weir_crypto_pool_free(&crypto);
+    weir_tls_config_unref(&good);
+    weir_tls_config_unref(&bad);
+    run_script("rm", "-r", pki);
 }
 END_TEST
 
@@ -290,5 +388,5 @@ START_TEST(test_large_values)
 END_TEST
 
 CHECK_MAIN("redis", link_setup, link_teardown, test_calls, test_script, test_unix_socket, test_host_name, test_user,
-           test_password, test_server_is_killed, test_server_is_frozen, test_server_is_demoted, test_server_is_full,
-           test_down_from_the_beginning, test_large_values)
+           test_password, test_tls, test_server_is_killed, test_server_is_frozen, test_server_is_demoted,
+           test_server_is_full, test_down_from_the_beginning, test_large_values)
