@@ -1,5 +1,6 @@
 #include "core/rebalance.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,7 @@ static void set_takers(struct work *w)
     bool anybody = false;
     for (uint32_t i = 0; i < w->map->node_count; i++) {
         struct part *p = &w->parts[i];
+        assert(p->member != NULL);
         p->takes = p->member->state == WEIR_NODE_ACTIVE || (p->member->state == WEIR_NODE_JOINING && p->had > 0);
         any[p->member->state] = true;
         anybody = anybody || p->takes;
@@ -278,14 +280,14 @@ static uint32_t find_takers(const struct work *w, struct weir_rendezvous_candida
     return count;
 }
 
-/* Returns how many are left. */
+/* The others keep their places. Returns how many are left. */
 static uint32_t drop_taker(struct weir_rendezvous_candidate *takers, uint32_t count, uint32_t number)
 {
-    uint32_t at = 0;
-    while (takers[at].number != number)
-        at++;
-    memmove(&takers[at], &takers[at + 1], (count - at - 1) * sizeof takers[0]);
-    return count - 1;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (takers[i].number != number)
+            takers[left++] = takers[i];
+    return left;
 }
 
 /* Gives each shard without an owner to one that is below its band, and when there is none, below its quota. What the
@@ -324,16 +326,16 @@ static bool find_pair(const struct work *w, uint16_t *from, uint16_t *to)
 {
     uint64_t load = 0, weight = 0;
     *from = *to = WEIR_NODE_NOBODY;
-    for (uint16_t i = 0; i < w->map->node_count; i++) {
+    for (uint32_t i = 0; i < w->map->node_count; i++) {
         const struct part *p = &w->parts[i];
         if (!p->takes)
             continue;
         load += p->load;
         weight += p->member->weight;
         if (p->have > p->low && !p->stuck && (*from == WEIR_NODE_NOBODY || carries_more(p, &w->parts[*from])))
-            *from = i;
+            *from = (uint16_t)i;
         if (p->have < p->high && (*to == WEIR_NODE_NOBODY || carries_more(&w->parts[*to], p)))
-            *to = i;
+            *to = (uint16_t)i;
     }
     if (*from == WEIR_NODE_NOBODY || *to == WEIR_NODE_NOBODY)
         return false;
@@ -451,7 +453,7 @@ int weir_rebalance(struct weir_rebalance_plan *plan, const struct weir_rebalance
     w->opts = opts;
     w->old = old != NULL && old->shard_count == shard_count ? old : NULL;
     w->map = weir_shard_map_new(shard_count, member_count);
-    w->reason = malloc(shard_count);
+    w->reason = calloc(shard_count, sizeof *w->reason);
     w->candidates = malloc(shard_count * sizeof *w->candidates);
     if (w->map == NULL || w->reason == NULL || w->candidates == NULL)
         goto out_work;

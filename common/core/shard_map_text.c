@@ -167,8 +167,8 @@ static int parse_nodes(struct reader *r, struct weir_shard_map *m)
 {
     memset(m->owner, 0xff, m->shard_count * sizeof *m->owner); /* WEIR_NODE_NOBODY */
     uint32_t owned = 0;
-    for (uint16_t i = 0; i < m->node_count; i++) {
-        int code = parse_node(r, m, i);
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        int code = parse_node(r, m, (uint16_t)i);
         if (code != WEIR_OK)
             return code;
         owned += m->nodes[i].shard_count;
