@@ -28,6 +28,9 @@ static void let_go(struct weir_h2 *h, union block *block)
     weir_list_remove(&block->all);
 }
 
+/* A token or two; with its block 512 bytes, which the allocator keeps at hand for the next. */
+#define BUF_BYTES_MIN (512 - sizeof(union block))
+
 void *weir_h2_alloc(struct weir_h2 *h, size_t n)
 {
     union block *block = n <= SIZE_MAX - sizeof *block ? malloc(sizeof *block + n) : NULL;
@@ -69,7 +72,7 @@ bool weir_h2_buf_add(struct weir_h2 *h, struct weir_h2_buf *b, const void *p, si
     if (n == 0)
         return true;
     if (b->at + b->len + n > b->cap) {
-        size_t need = b->len + n, cap = b->cap > 0 ? b->cap : 1024;
+        size_t need = b->len + n, cap = b->cap > 0 ? b->cap : BUF_BYTES_MIN;
         while (cap < need)
             cap *= 2;
         /* moved in place only when that frees at least half, or many small additions would move much each */

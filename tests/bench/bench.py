@@ -109,7 +109,8 @@ def measure(args, starter, names):
         result = row_storm.run(starter, args.build, 2 if args.quick else 12, say)
         yield "storm", result, report.storm(result)
     if "secure" in args.only:
-        result = row_secure.run(starter, names, args.clients[0], args.rounds, args.seconds, say)
+        seconds = args.seconds if args.quick else max(args.seconds, row_secure.ROUND_S_MIN)
+        result = row_secure.run(starter, names, args.clients[0], args.rounds, seconds, say)
         yield "secure", result, report_tls.secure(result)
     if "handshakes" in args.only:
         result = row_handshakes.run(starter, names, args.seconds, 100 if args.quick else 1000, say)
