@@ -180,7 +180,7 @@ static bool may_replay(struct weir_request *r, const struct weir_outcome *o)
     const struct weir_retry_sight s = {
         .outcome = *o,
         .method = r->head != NULL ? r->head->method : (struct weir_str){"", 0},
-        .replaced = r->replaced,
+        .replacements = r->replacements,
         .answer_begun = r->hop.answered || r->answer_begun,
         .replayable = !r->replay.broken,
     };
@@ -197,7 +197,7 @@ void weir_hop_lost(struct weir_request *r, const struct weir_try_failure *f)
         return;
     }
     if (may_replay(r, o)) {
-        r->replaced = true;
+        r->replacements++;
         weir_hop_failed(r, WEIR_HOP_REPLAYED);
         return;
     }

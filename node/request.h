@@ -141,7 +141,7 @@ struct weir_request {
     bool head_prepared;
     bool continued; /* the client has been told to go on (100) */
     bool reused;
-    bool replaced;                 /* the free replacement has been used */
+    uint8_t replacements;          /* of its connection, free ones: at most WEIR_RETRY_REPLACEMENTS_MAX */
     bool fresh;                    /* only a connection that has carried nothing will do */
     struct weir_ip address;        /* the client's, as logs and limits see it */
     bool address_certain;          /* nobody that is not trusted had a say in it */

@@ -122,7 +122,7 @@ static struct weir_retry_sight sight_of(const struct weir_request *r, const stru
         .outcome = *o,
         .method = weir_request_method(r),
         .retries = r->retries,
-        .replaced = r->replaced,
+        .replacements = r->replacements,
         .answer_begun = r->answer_begun,
         .replayable = !r->replay.broken,
         .left_ms = r->deadline_due_ms > now_ms ? r->deadline_due_ms - now_ms : 0,
@@ -204,14 +204,15 @@ static void go_again(struct weir_request *r)
 
 static void acquire(struct weir_request *r, uint64_t may_serve);
 
-/* A reused connection died unanswered: most likely its peer had closed it before. */
+/* A reused connection died unanswered: most likely its peer had closed it before. Or the peer says that it has not
+ * looked at the request. */
 static bool replace(struct weir_request *r, const struct weir_outcome *o)
 {
     struct weir_retry_sight s = sight_of(r, o);
     if (weir_retry_decide(&r->provider->config->http.retry, &s).word != WEIR_RETRY_REPLACE)
         return false;
     weir_endpoint_add(weir_request_endpoint_counters(r), WEIR_EC_STALE_REPLACED, 1);
-    r->replaced = true;
+    r->replacements++;
     r->try.replacing = true;
     acquire(r, bit_of(r->endpoint));
     return true;
@@ -414,7 +415,7 @@ static void acquire(struct weir_request *r, uint64_t may_serve)
     r->target = (struct weir_upstream_target){r->endpoint, r->hold, elsewhere ? r->avoid : NULL};
     r->waiter = (struct weir_pool_waiter){
         .place = {.since_us = r->asked_us, .endpoints = may_serve, .fresh = fresh},
-        .again = r->replaced || r->retries > 0 || r->redirect.count > 0,
+        .again = r->replacements > 0 || r->retries > 0 || r->redirect.count > 0,
         .provider = r->provider->rt,
         .wanted = r->endpoint->rt,
         .target = &r->target,

@@ -71,9 +71,11 @@ static bool is_safe(const struct weir_outcome *o)
 static bool may_replace(const struct weir_config_retry *policy, const struct weir_retry_sight *s)
 {
     const struct weir_outcome *o = &s->outcome;
-    if (s->replaced || o->kind != WEIR_OUTCOME_LOST || !o->reused)
+    if (is_safe(o))
+        return s->replacements < WEIR_RETRY_REPLACEMENTS_MAX;
+    if (s->replacements > 0 || o->kind != WEIR_OUTCOME_LOST || !o->reused)
         return false;
-    return o->unprocessed || (o->closed && (is_idempotent(s->method) || is_method(policy, s->method)));
+    return o->closed && (is_idempotent(s->method) || is_method(policy, s->method));
 }
 
 uint64_t weir_retry_backoff_ms(const struct weir_config_retry *policy, uint32_t n)

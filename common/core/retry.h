@@ -11,11 +11,15 @@
 #include "core/outcome.h"
 #include "core/str.h"
 
+/* A provider that is being restarted sends one GOAWAY after another, to each connection of each of its machines. */
+#define WEIR_RETRY_REPLACEMENTS_MAX 4u
+
 enum weir_retry_word {
     WEIR_RETRY_GIVE_UP, /* the outcome goes to the client; reason says why */
     WEIR_RETRY_AGAIN,   /* after delay_ms: a counted retry, paid for from the budget, at another endpoint first */
-    /* At once, on a connection that has carried nothing, outside attempts and budget, once a request. The breaker is
-     * not told: a peer may close an idle connection at any time. */
+    /* At once, on a connection that has carried nothing, outside attempts and budget. The breaker is not told: a peer
+     * may close an idle connection at any time. Once a request where a connection died, and up to
+     * WEIR_RETRY_REPLACEMENTS_MAX times while the peer says that it has looked at nothing (GOAWAY, REFUSED_STREAM). */
     WEIR_RETRY_REPLACE,
 };
 
@@ -45,10 +49,10 @@ const char *weir_retry_reason_text(enum weir_retry_reason r);
 struct weir_retry_sight {
     struct weir_outcome outcome;
     struct weir_str method;
-    uint32_t retries;  /* made so far, replacements not counted: 0 after the first try */
-    bool replaced;     /* this request has had its replacement */
-    bool answer_begun; /* a byte of the response has gone to the client */
-    bool replayable;   /* there is no body, or all of what was sent of it is still kept */
+    uint32_t retries;      /* made so far, replacements not counted: 0 after the first try */
+    uint32_t replacements; /* that this request has had */
+    bool answer_begun;     /* a byte of the response has gone to the client */
+    bool replayable;       /* there is no body, or all of what was sent of it is still kept */
     /* An endpoint can be asked that has not been tried: what this one said of its own wait does not bind it. */
     bool elsewhere;
     uint64_t left_ms; /* of retry.deadline */

@@ -200,13 +200,14 @@ def test_goaway_under_load_loses_nothing(start):
     assert upstream.connections > 2
 
 
-def test_refused_streams_are_sent_again(start):
+@pytest.mark.parametrize("times", [1, 4])
+def test_refused_streams_are_sent_again(start, times):
     upstream, node = start(lambda s: s.answer(200, s.body))
-    upstream.refuse = 1
+    upstream.refuse = times
     with node.client() as c:
         assert c.post("/", body=b"once").body == b"once"
     assert len(upstream.requests) == 1
-    assert node.metric("weir_upstream_streams_refused_total") == 1
+    assert node.metric("weir_upstream_streams_refused_total") == times
     assert node.metric("weir_retries_total") == 0
 
 

@@ -125,13 +125,14 @@ static void end_try(struct request *r)
         .outcome = r->outcome,
         .method = WEIR_STR("POST"),
         .retries = r->retries,
+        .replacements = WEIR_RETRY_REPLACEMENTS_MAX, /* they are no tries, and have been had */
         .replayable = below(20) != 0,
         .elsewhere = below(2) == 0,
         .left_ms = r->deadline_ms > now ? r->deadline_ms - now : 0,
         .random = weir_rng_next(&rng),
     };
     struct weir_retry_decision d = weir_retry_decide(&retry, &s);
-    must(d.word != WEIR_RETRY_REPLACE, "a new connection is replaced");
+    must(d.word != WEIR_RETRY_REPLACE, "one replacement more");
     if (d.word != WEIR_RETRY_AGAIN || !weir_retry_budget_take(budget, now)) {
         answer(r);
         return;

@@ -104,6 +104,8 @@ START_TEST(test_unprocessed_is_always_safe)
     policy.retry_on = 0;
     policy.methods = (struct weir_config_texts){only_get, 1};
     sight.outcome = (struct weir_outcome){.kind = WEIR_OUTCOME_LOST, .unprocessed = true};
+    for (; sight.replacements < WEIR_RETRY_REPLACEMENTS_MAX; sight.replacements++)
+        replaced(); /* and costs nothing, while there is an end to it */
     again_after(0); /* the first goes at once */
     sight.retries = 1;
     again_after(1000);
@@ -235,7 +237,7 @@ START_TEST(test_a_stale_connection_is_replaced_once)
     sight.retries = 3;
     sight.left_ms = 0;
     replaced();
-    sight.replaced = true;
+    sight.replacements = 1;
     given_up(WEIR_RETRY_DISABLED);
     policy.enabled = true;
     sight.retries = 0;
