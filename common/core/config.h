@@ -376,6 +376,7 @@ struct weir_config {
     struct weir_config_distributed distributed_pool;
     struct weir_config_analytics analytics;
     struct {
+        const char *id;     /* NULL: chosen at start */
         const char *listen; /* NULL: none */
         uint64_t lease_ms;
     } coordinator;

@@ -27,7 +27,7 @@
     X(HTTP2_SERVER, true, WARN, "HTTP/2 towards clients") \
     X(CLUSTER, true, WARN, "the cluster")                 \
     X(ANALYTICS, false, WARN, "analytics")                \
-    X(COORDINATOR, false, WARN, "the coordinator")        \
+    X(COORDINATOR, true, WARN, "the coordinator")         \
     X(TLS_CLIENT, true, REFUSE, "TLS to providers")       \
     X(TLS_SERVER, true, REFUSE, "TLS listeners")          \
     X(AUTH, false, REFUSE, "client authentication")       \

@@ -171,6 +171,8 @@ const struct weir_config_section weir_config_section_analytics =
     WEIR_CONFIG_TABLE(analytics_fields, ANALYTICS, "The load history and the forecasts made from it.");
 
 static const struct weir_config_field coordinator_fields[] = {
+    PART(TEXT, CONFIG, coordinator, id, "id", NULL, "This coordinator's name; another one for each.",
+         .check = weir_config_check_name, .derived = "from the host's name and chance"),
     PART(TEXT, CONFIG, coordinator, listen, "listen", NULL, "Where a coordinator serves its health and metrics.",
          .check = weir_config_check_address_port),
     PART(DURATION, CONFIG, coordinator, lease_ms, "lease", "3", "A dead leader is replaced within this.",
