@@ -51,7 +51,8 @@ static void answer(struct client *c, unsigned status, const char *content_type, 
     struct weir_head head = {
         .status = (uint16_t)status, .content_length = (int64_t)text->len, .has_body = text->len > 0 && !head_only};
     bool ok = weir_fields_add_id(&head.fields, &c->arena, WEIR_FIELD_CONTENT_TYPE, weir_str_of(content_type)) &&
-              weir_fields_add_id(&head.fields, &c->arena, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store"));
+              weir_fields_add_id(&head.fields, &c->arena, WEIR_FIELD_CACHE_CONTROL, WEIR_STR("no-store")) &&
+              (status != 405 || weir_fields_add(&head.fields, &c->arena, WEIR_STR("allow"), WEIR_STR("GET, HEAD")));
     if (!ok || text->failed) {
         c->x = NULL;
         x->ops->reset(x, WEIR_RESET_INTERNAL);

@@ -5,11 +5,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/events.md").read_text()
-SOURCES = {p.relative_to(ROOT).as_posix(): p.read_text() for d in ("node", "common") for p in sorted((ROOT / d).rglob("*.c"))}
+FOLDERS = ("node", "common", "coordinator")
+SOURCES = {p.relative_to(ROOT).as_posix(): p.read_text() for d in FOLDERS for p in sorted((ROOT / d).rglob("*.c"))}
 LEVELS = {"WEIR_LOG_DEBUG": "debug", "WEIR_LOG_INFO": "info", "WEIR_LOG_WARN": "warning", "WEIR_LOG_ERROR": "error"}
 # Files whose lines take their event from a table or a variable, and what its names look like there.
 INDIRECT = {
     "node/access_log.c": ("common/core/monitor.c", r'e\.event = "(\w+)"'),
+    "coordinator/coordinator_tell.c": ("coordinator/coordinator_tell.c", r'\] = \{"(\w+)", (WEIR_LOG_\w+)'),
     "node/circuit.c": ("node/circuit.c", r'\] = \{"(circuit_\w+)", (WEIR_LOG_\w+)'),
     "node/cluster_tell.c": ("node/cluster_tell.c", r'\] = \{"(\w+)",\s*(WEIR_LOG_\w+)'),
     "node/health.c": ("node/health.c", r'\] = \{"(endpoint_\w+)", "[^"]*",\s*(WEIR_LOG_\w+)'),
