@@ -39,7 +39,7 @@ static unsigned width_of(const char *text, size_t len)
 }
 
 /* Prints, cuts in front of a character that does not fit, and makes harmless; returns the length. */
-static size_t print_harmless(char *text, size_t cap, const char *fmt, va_list ap)
+static size_t __attribute__((format(printf, 3, 0))) print_harmless(char *text, size_t cap, const char *fmt, va_list ap)
 {
     int n = vsnprintf(text, cap, fmt, ap);
     size_t len = n < 0 ? 0 : (size_t)n;
