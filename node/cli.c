@@ -7,6 +7,7 @@
 
 #include "core/config_output.h"
 #include "net/config_file.h"
+#include "node/tls_setup.h"
 
 /* A thousand providers with every key shown take a tenth of it. */
 #define OUTPUT_BYTES_MAX ((size_t)64 << 20)
@@ -19,7 +20,7 @@ static const char help[] = "\n"
                            "A proxy node for LLM APIs: pooled connections to the providers, streams without delay.\n"
                            "\n"
                            "  -c, --config FILE   the configuration (YAML; docs/configuration.md)\n"
-                           "      --check         say what is wrong with the configuration, and end\n"
+                           "      --check         say what is wrong with the configuration and end\n"
                            "      --print-config  show the effective configuration and where each value came from\n"
                            "      --print-schema  print the configuration's JSON Schema\n"
                            "      --print-docs    print the configuration's reference page (markdown)\n"
@@ -129,6 +130,19 @@ static int text_put(struct weir_textbuf *text)
     return code;
 }
 
+/* Certificates, keys and authorities are read as at a start: a reload with a wrong one would change nothing. */
+static int check_tls(const struct weir_config *c)
+{
+    struct weir_tls_setup *setup;
+    struct weir_err err;
+    if (weir_tls_setup_new(&setup, c, &err) != WEIR_OK) {
+        fprintf(stderr, "weir-node: %s\n", err.msg);
+        return err.code == WEIR_ENOMEM ? WEIR_EXIT_FAILED : WEIR_EXIT_USAGE;
+    }
+    weir_tls_setup_free(&setup);
+    return WEIR_EXIT_DONE;
+}
+
 static int run_check(const struct weir_cli *cli)
 {
     struct weir_config *c = NULL;
@@ -144,7 +158,9 @@ static int run_check(const struct weir_cli *cli)
         weir_config_print(c, &text);
         code = text_put(&text);
     } else {
-        printf("%s is valid\n", cli->config_file);
+        code = check_tls(c);
+        if (code == WEIR_EXIT_DONE)
+            printf("%s is valid\n", cli->config_file);
     }
     weir_config_free(&c);
     return code;

@@ -1,6 +1,7 @@
 """The documents' configuration snippets are ones that the node takes."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -14,11 +15,18 @@ SNIPPETS = [
 ]
 
 
+# The files that snippets name, and what stands in for them.
+FILES = {"weir.pem": "good.pem", "weir.key": "good.key", "inside-ca.pem": "ca.pem"}
+
+
 @pytest.mark.parametrize("snippet", SNIPPETS)
-def test_a_snippet_is_a_valid_configuration(snippet, tmp_path):
+def test_a_snippet_is_a_valid_configuration(snippet, pki, tmp_path):
     path = tmp_path / "weir.yaml"
     path.write_text(snippet)
-    done = subprocess.run([program("weir-node"), "--check", "-c", path], capture_output=True, text=True)
+    for name, source in FILES.items():
+        shutil.copy(pki / source, tmp_path / name)
+    (tmp_path / "openai.key").write_text("sk-test")
+    done = subprocess.run([program("weir-node"), "--check", "-c", path], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     problems = [line for line in done.stderr.splitlines() if "no providers" not in line and ": warning:" in line]
     assert not any("no effect" in line for line in problems), problems

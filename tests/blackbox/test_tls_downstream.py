@@ -1,6 +1,7 @@
 """TLS towards clients: certificates by name, versions, tickets, client certificates, reloads, and peers that misbehave."""
 
 import datetime
+import json
 import signal
 import socket
 import ssl
@@ -8,7 +9,7 @@ import subprocess
 import threading
 
 import pytest
-from harness import wait_for
+from harness import program, wait_for
 from http1 import Client, Closed
 
 
@@ -253,6 +254,15 @@ def test_a_node_without_its_certificate_does_not_start(stage, pki):
     node = stage.node("http://127.0.0.1:1", server={"tls": {"certificates": files(pki, "none")}}, ready=False)
     assert node.wait() != 0
     assert "none.pem" in node.log
+
+
+@pytest.mark.parametrize(("cert", "key", "sentence"), [("none", "good", "none.pem: No such file"), ("good", "rsa", "not the key of")])
+def test_check_reads_certificates(pki, tmp_path, cert, key, sentence):
+    pair = {"cert_file": str(pki / f"{cert}.pem"), "key_file": str(pki / f"{key}.key")}
+    model = {"server": {"tls": {"certificates": [pair]}}, "providers": {"a": {"base_url": "http://127.0.0.1:1"}}}
+    (tmp_path / "w.yaml").write_text(json.dumps(model))
+    run = subprocess.run([program("weir-node"), "--check", "-c", tmp_path / "w.yaml"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2 and sentence in run.stderr and run.stdout == ""
 
 
 def test_a_stream_and_its_end_when_draining(stage, pki, mock):
