@@ -66,7 +66,7 @@ bool ctl_store_is_away(const json_t *state)
 /* What every event has has a place of its own in the line. */
 static bool is_common(const char *key)
 {
-    static const char *const common[] = {"id", "unix_ms", "event", "node", "msg"};
+    static const char *const common[] = {"id", "unix_ms", "event", "node", "by", "msg"};
     for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
         if (strcmp(key, common[i]) == 0)
             return true;
@@ -120,13 +120,19 @@ static enum ctl_tone tone_of_event(const char *name)
 
 static void add_event_line(struct weir_textbuf *out, const struct ctl_style *style, const json_t *event)
 {
-    const char *name = ctl_text(event, "event", "-"), *msg = ctl_text(event, "msg", NULL);
+    const char *name = ctl_text(event, "event", "-"), *msg = ctl_text(event, "msg", NULL),
+               *by = ctl_text(event, "by", NULL);
     add_time(out, style, event);
     weir_textbuf_char(out, ' ');
     ctl_paint(out, style, tone_of_event(name), weir_str_of(name));
     weir_textbuf_char(out, ' ');
-    ctl_paint(out, style, CTL_PLAIN, weir_str_of(ctl_text(event, "node", "-")));
+    ctl_paint(out, style, CTL_PLAIN, weir_str_of(ctl_text(event, "node", by != NULL ? by : "-")));
     add_extras(out, style, event);
+    if (by != NULL && ctl_text(event, "node", NULL) != NULL) {
+        weir_textbuf_char(out, ' ');
+        ctl_paint(out, style, CTL_DIM, WEIR_STR("by "));
+        ctl_paint(out, style, CTL_DIM, weir_str_of(by));
+    }
     if (msg != NULL) {
         weir_textbuf_str(out, "  ");
         ctl_paint(out, style, CTL_PLAIN, weir_str_of(msg));

@@ -86,19 +86,19 @@ static void add_node(struct ctl_table *t, const json_t *n)
         ctl_table_cell(t, CTL_PLAIN, "%.1f ms", lag_us / 1000);
     else
         ctl_table_cell(t, CTL_PLAIN, "-");
-    if (ctl_number(n, "age_ms", &age_ms))
+    if (!alive && ctl_number(n, "age_ms", &age_ms)) /* of the living it is as old as the last change */
         ctl_table_cell(t, CTL_PLAIN, "%s", ctl_duration(age, age_ms / 1000));
     else
-        ctl_table_cell(t, CTL_PLAIN, "-");
+        ctl_table_cell(t, CTL_PLAIN, "%s", "");
 }
 
 void ctl_show_nodes(struct weir_textbuf *out, const struct ctl_style *style, const json_t *nodes)
 {
     static const struct ctl_column columns[] = {
-        {"NODE", false, false},   {"STATE", false, false}, {"ADDRESS", false, true},   {"VERSION", false, true},
-        {"WEIGHT", true, true},   {"SHARDS", true, false}, {"IN FLIGHT", true, false}, {"CONNECTIONS", true, true},
-        {"REQ/S", true, false},   {"ERR/S", true, false},  {"POOL", true, false},      {"LAG", true, true},
-        {"SEEN AGO", true, false}};
+        {"NODE", false, false},     {"STATE", false, false}, {"ADDRESS", false, true},   {"VERSION", false, true},
+        {"WEIGHT", true, true},     {"SHARDS", true, false}, {"IN FLIGHT", true, false}, {"CONNECTIONS", true, true},
+        {"REQ/S", true, false},     {"ERR/S", true, false},  {"POOL", true, false},      {"LAG", true, true},
+        {"SILENT FOR", true, false}};
     struct ctl_table t;
     ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
     for (size_t i = 0; i < json_array_size(nodes); i++)

@@ -27,8 +27,7 @@ struct weir_coordinator {
     bool stopping;
 };
 
-/* One line in the log for each note of the agent's, and for what concerns the whole cluster an event in the store
- * (coordinator_tell.c). */
+/* One line in the log for each note of the agent's; who leads is an event in the store, too (coordinator_tell.c). */
 void weir_coordinator_tell(struct weir_coordinator *c, const struct weir_coordinator_action *a);
 /* Problems of a configuration that was read, one line each. */
 void weir_coordinator_tell_problems(struct weir_coordinator *c, const struct weir_config_problems *problems);

@@ -9,7 +9,7 @@ static const struct {
     const char *event; /* weir_coordinator_note_text's */
     enum weir_log_level level;
     const char *sentence;
-    bool shared; /* it concerns all: told to the store, too */
+    bool shared; /* told to the other members here; what befalls nodes and maps, the agents tell */
 } notes[WEIR_COORDINATOR_NOTES] = {
     [WEIR_COORDINATOR_LEADS] = {"coordinator_leads", WEIR_LOG_INFO, "this coordinator leads", true},
     [WEIR_COORDINATOR_FOLLOWS] = {"coordinator_follows", WEIR_LOG_WARN, "this coordinator does not lead any more",
@@ -17,13 +17,13 @@ static const struct {
     [WEIR_COORDINATOR_CONTACT_LOST] = {"store_lost", WEIR_LOG_WARN, "the store is away", false},
     [WEIR_COORDINATOR_CONTACT_BACK] = {"store_back", WEIR_LOG_INFO, "the store is back", false},
     [WEIR_COORDINATOR_STORE_ANEW] = {"store_anew", WEIR_LOG_WARN, "the store has lost its contents", false},
-    [WEIR_COORDINATOR_NODE_JOINED] = {"node_joined", WEIR_LOG_INFO, "a node has joined the cluster", true},
-    [WEIR_COORDINATOR_NODE_LEFT] = {"node_left", WEIR_LOG_INFO, "a node has left the cluster", true},
-    [WEIR_COORDINATOR_NODE_LOST] = {"node_lost", WEIR_LOG_WARN, "a node is silent: its shards go to others", true},
-    [WEIR_COORDINATOR_NODE_BACK] = {"node_back", WEIR_LOG_INFO, "a node that was silent is back", true},
+    [WEIR_COORDINATOR_NODE_JOINED] = {"node_joined", WEIR_LOG_INFO, "a node has joined the cluster", false},
+    [WEIR_COORDINATOR_NODE_LEFT] = {"node_left", WEIR_LOG_INFO, "a node has left the cluster", false},
+    [WEIR_COORDINATOR_NODE_LOST] = {"node_lost", WEIR_LOG_WARN, "a node is silent: its shards go to others", false},
+    [WEIR_COORDINATOR_NODE_BACK] = {"node_back", WEIR_LOG_INFO, "a node that was silent is back", false},
     [WEIR_COORDINATOR_NODE_DRAINS] = {"node_drains", WEIR_LOG_INFO, "a node begins to leave: its shards go to others",
-                                      true},
-    [WEIR_COORDINATOR_PUBLISHED] = {"map_published", WEIR_LOG_INFO, "a new shard map is in force", true},
+                                      false},
+    [WEIR_COORDINATOR_PUBLISHED] = {"map_published", WEIR_LOG_INFO, "a new shard map is in force", false},
     [WEIR_COORDINATOR_PUBLISH_REFUSED] = {"map_not_published", WEIR_LOG_WARN, "the store did not take the shard map",
                                           false},
     [WEIR_COORDINATOR_PLAN_FAILED] = {"plan_failed", WEIR_LOG_ERROR, "no shard map can be made", false},
@@ -51,13 +51,8 @@ static void log_note(struct weir_coordinator *c, const struct weir_coordinator_a
 static void share_note(struct weir_coordinator *c, const struct weir_coordinator_action *a)
 {
     enum weir_coordinator_note kind = a->note.kind;
-    bool published = kind == WEIR_COORDINATOR_PUBLISHED;
-    const char *node = a->note.node[0] != '\0' ? a->note.node : c->id;
-    json_t *event = json_pack("{ss ss ss}", "event", notes[kind].event, "node", node, "by", c->id);
-    int failed = published ? json_object_set_new(event, "epoch", json_integer((json_int_t)a->note.epoch)) |
-                                 json_object_set_new(event, "moves", json_integer(a->note.moves))
-                           : 0;
-    char *text = failed == 0 ? json_dumps(event, JSON_COMPACT) : NULL;
+    json_t *event = json_pack("{ss ss}", "event", notes[kind].event, "by", c->id);
+    char *text = json_dumps(event, JSON_COMPACT);
     if (text != NULL) {
         const struct weir_coord_request request = {.op = WEIR_COORD_EVENT, .event = weir_str_of(text)};
         c->requests[WEIR_COORD_EVENT]++;
