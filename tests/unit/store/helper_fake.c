@@ -1,6 +1,8 @@
 #include "helper_fake.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +23,18 @@ void fake_open(struct fake *s, struct weir_reactor *r)
     ck_assert_int_eq(listen(s->listener, 16), 0);
 }
 
+void fake_open_port(struct fake *s, struct weir_reactor *r)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    *s = (struct fake){.r = r, .fd = -1};
+    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(s->listener, (struct sockaddr *)&a, len), 0);
+    ck_assert_int_eq(listen(s->listener, 16), 0);
+    ck_assert_int_eq(getsockname(s->listener, (struct sockaddr *)&a, &len), 0);
+    s->port = ntohs(a.sin_port);
+}
+
 void fake_hang_up(struct fake *s)
 {
     if (s->fd >= 0)
@@ -34,7 +48,8 @@ void fake_close(struct fake *s)
         return;
     fake_hang_up(s);
     close(s->listener);
-    unlink(s->path);
+    if (s->path[0] != '\0')
+        unlink(s->path);
     s->r = NULL;
 }
 
@@ -59,7 +74,7 @@ void fake_accept(struct fake *s)
         turn(s);
 }
 
-static void read_some(struct fake *s)
+void fake_read(struct fake *s)
 {
     turn(s);
     ck_assert_uint_lt(s->got_len, sizeof s->got - 1);
@@ -80,7 +95,7 @@ void fake_expect(struct fake *s, const char *const *words)
     for (size_t i = 0; i < count; i++)
         len += (size_t)snprintf(wanted + len, sizeof wanted - len, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
     while (s->got_len < len && !s->ended)
-        read_some(s);
+        fake_read(s);
     ck_assert_msg(s->got_len >= len && memcmp(s->got, wanted, len) == 0, "expected %s, got %s", words[0], s->got);
     memmove(s->got, s->got + len, s->got_len - len + 1);
     s->got_len -= len;
@@ -89,14 +104,14 @@ void fake_expect(struct fake *s, const char *const *words)
 void fake_expect_nothing(struct fake *s)
 {
     for (int i = 0; i < 8; i++)
-        read_some(s);
+        fake_read(s);
     ck_assert_msg(s->got_len == 0 && !s->ended, "got %s%s", s->got, s->ended ? " and an end" : "");
 }
 
 void fake_expect_end(struct fake *s)
 {
     while (!s->ended)
-        read_some(s);
+        fake_read(s);
 }
 
 static void say(struct fake *s, const char *text, size_t len)

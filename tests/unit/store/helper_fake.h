@@ -12,13 +12,16 @@
 struct fake {
     struct weir_reactor *r;
     int listener, fd; /* fd: the connection last accepted; -1: none */
-    char path[64];
+    char path[64];    /* "" for one on a port */
+    uint16_t port;
     char got[16384]; /* what came and was not yet expected, NUL-terminated */
     size_t got_len;
     bool ended; /* the other side closed */
 };
 
 void fake_open(struct fake *s, struct weir_reactor *r);
+/* On a port of the loopback instead: what is said there arrives soon, so wait for what follows from it. */
+void fake_open_port(struct fake *s, struct weir_reactor *r);
 void fake_close(struct fake *s);
 /* Takes a connection that is there already. */
 bool fake_accept_now(struct fake *s);
@@ -26,6 +29,8 @@ bool fake_accept_now(struct fake *s);
 void fake_accept(struct fake *s);
 /* Ends the connection. */
 void fake_hang_up(struct fake *s);
+/* Runs the loop once and reads what has come. */
+void fake_read(struct fake *s);
 /* Runs the loop until this command has come, given as its words, and that next. */
 void fake_expect(struct fake *s, const char *const *words);
 #define FAKE_EXPECT(s, ...) fake_expect(s, (const char *const[]){__VA_ARGS__, NULL})
