@@ -1,6 +1,5 @@
 #include "node/hop.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/shard_map.h"
@@ -30,11 +29,15 @@ static uint64_t now_ms_of(const struct weir_request *r)
     return r->worker->reactor.now_ms;
 }
 
+/* In decimal, for a field of each request: printf costs as much as finding its key. */
 static struct weir_str number(struct weir_request *r, uint64_t n)
 {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    return weir_arena_dup(&r->arena, (struct weir_str){text, (size_t)len});
+    char text[20], *at = text + sizeof text;
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    return weir_arena_dup(&r->arena, (struct weir_str){at, (size_t)(text + sizeof text - at)});
 }
 
 /* The store's time, as far as this node knows it. */
@@ -316,10 +319,10 @@ static void placed(struct weir_request *r, const struct weir_peer *p)
         weir_request_serve_here(r);
 }
 
-static void place_by_key(struct weir_request *r)
+static void place_by_key(struct weir_request *r, const struct weir_affinity_search *search)
 {
     const struct weir_cluster_view *v = r->hold->view->cluster;
-    struct weir_affinity_key key = weir_affinity_end(r->hop.search);
+    struct weir_affinity_key key = weir_affinity_end(search);
     r->hop.sharded = key.there && v->shard_count > 0;
     if (r->hop.sharded)
         r->hop.shard = weir_shard_of(key.hash, v->shard_count);
@@ -343,18 +346,23 @@ static void find_key(struct weir_request *r)
 {
     const struct weir_cluster_view *v = r->hold->view->cluster;
     size_t peek_max = r->replay.max < WEIR_HOP_PEEK_BYTES_MAX ? r->replay.max : WEIR_HOP_PEEK_BYTES_MAX;
+    struct weir_affinity_search search; /* most requests have their key in the head */
+    struct weir_str address = {r->client->peer_text, r->client->peer_text_len};
     char text[WEIR_IP_TEXT_MAX];
-    struct weir_str address = {text, weir_ip_format(&r->address, text)};
+    if (!weir_ip_eq(&r->address, &r->client->peer))
+        address = (struct weir_str){text, weir_ip_format(&r->address, text)};
+    if (weir_affinity_begin(&search, v->affinity, &r->head->fields, address, peek_max) || !r->head->has_body ||
+        peek_max == 0) {
+        place_by_key(r, &search);
+        return;
+    }
     r->hop.search = weir_arena_alloc(&r->arena, sizeof *r->hop.search);
     if (r->hop.search == NULL) {
         weir_request_serve_here(r);
         return;
     }
-    bool decided = weir_affinity_begin(r->hop.search, v->affinity, &r->head->fields, address, peek_max);
-    if (decided || !r->head->has_body || peek_max == 0)
-        place_by_key(r);
-    else
-        let_body_come(r);
+    (void)weir_affinity_begin(r->hop.search, v->affinity, &r->head->fields, address, peek_max);
+    let_body_come(r);
 }
 
 void weir_hop_place(struct weir_request *r)
@@ -384,7 +392,7 @@ void weir_hop_body_came(struct weir_request *r, const uint8_t *p, size_t n)
     if (r->hop.search == NULL) /* a peer's: it is dispatched at the end of this turn */
         return;
     if (n == 0 || weir_affinity_body(r->hop.search, (struct weir_str){(const char *)p, n}))
-        place_by_key(r);
+        place_by_key(r, r->hop.search);
 }
 
 /* -- saying who served it -- */
