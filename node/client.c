@@ -308,7 +308,8 @@ static struct weir_codec *make_codec(struct weir_client *c)
     options.resets_per_second_max = config->http2.resets_per_second_max;
     if (c->serves_peers)
         suit_peers(&options);
-    return weir_h2_server_new(&c->worker->limits, &options, &codec_events, c, &c->conn.out);
+    const struct weir_http_limits *limits = c->serves_peers ? &c->worker->peer_limits : &c->worker->limits;
+    return weir_h2_server_new(limits, &options, &codec_events, c, &c->conn.out);
 }
 
 void weir_client_run(struct weir_client *c, bool http2, const uint8_t *early, size_t early_len)

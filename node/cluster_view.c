@@ -117,7 +117,8 @@ static int build_link(struct weir_cluster_view *v, struct weir_peer *p, const st
         return rv;
     *tcp = (struct weir_tcp_opts){.keepalive = true};
     *at = (struct weir_view_endpoint){.config = endpoint, .provider = link};
-    *link = (struct weir_view_provider){.config = config, .endpoints = at, .endpoint_count = 1, .tcp = tcp};
+    *link = (struct weir_view_provider){
+        .config = config, .endpoints = at, .endpoint_count = 1, .tcp = tcp, .is_link = true};
     if (v->shared->tls != NULL)
         link->tls.own = v->shared->tls->peer_client;
     if (fill_runtimes(p, old, worker_count) != 0 || fill_address(v, at) != 0)

@@ -204,8 +204,6 @@ void weir_hop_lost(struct weir_request *r, const struct weir_try_failure *f)
         weir_hop_failed(r, WEIR_HOP_REPLAYED);
         return;
     }
-    if (!o->closed && !o->unprocessed) /* silent, or it broke off what it was at */
-        weir_request_let_go(r, WEIR_EC_CLOSED_FAILED);
     weir_request_fail(r, 502, "peer_lost", "The node %s, which was serving this request, was lost.", r->hop.peer->id);
 }
 
@@ -401,7 +399,7 @@ bool weir_hop_mark(struct weir_request *r, struct weir_fields *fields)
 {
     const struct weir_cluster_view *v = r->hold->view->cluster;
     const struct weir_str node = WEIR_STR("x-weir-node"), shard = WEIR_STR("x-weir-shard");
-    if (v == NULL || !v->config->response_headers || r->hop.peer != NULL)
+    if (v == NULL || !v->config->response_headers)
         return true;
     weir_fields_drop_name(fields, node);
     weir_fields_drop_name(fields, shard);

@@ -88,6 +88,10 @@ void weir_upstream_ping_due(struct weir_deadline *d, uint64_t now_ms)
         weir_reactor_deadline(&u->worker->reactor, d, heard_ms + u->ping_ms);
         return;
     }
+    if (u->ping_in_use && u->pooled.parked) {
+        weir_reactor_deadline(&u->worker->reactor, d, now_ms + u->ping_ms);
+        return;
+    }
     if (weir_h2_ping_pending(u->conn.codec)) {
         count(u, WEIR_EC_PINGS_LOST, 1);
         u->conn.codec->ops->eof(u->conn.codec, -ETIMEDOUT); /* tells its requests, then `closed` */
@@ -109,6 +113,8 @@ static struct weir_codec *make_codec(struct weir_upstream *u, bool http2)
         options.conn_window = options.stream_window;
     options.https = u->target->config->tls;
     u->ping_ms = config->http2_ping_interval_ms;
+    /* There are many links, and whether a peer is there is found out in other ways too. */
+    u->ping_in_use = u->target->provider->is_link;
     return weir_h2_client_new(&u->limits, &options, &codec_events, u, &u->conn.out);
 }
 

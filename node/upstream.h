@@ -31,6 +31,7 @@ struct weir_upstream {
     uint64_t dial_us, connect_us;            /* when dialing began; how long it took */
     struct weir_deadline ping;               /* HTTP/2: when silence is broken, or an answer is due */
     uint64_t ping_ms;                        /* likewise: the interval; 0: never */
+    bool ping_in_use;                        /* ... and only while it carries something */
     enum weir_endpoint_counter close_reason; /* what a close from now on is booked as */
     uint32_t streams_counted;                /* in WEIR_EC_STREAMS_ACTIVE */
     bool http2, going_away;

@@ -37,6 +37,7 @@ struct weir_view_provider {
     struct weir_str credential_name; /* lower case */
     struct weir_tcp_opts *tcp;
     struct weir_tls_provider tls; /* the shared configuration's */
+    bool is_link;                 /* to a peer of the cluster (node/cluster_view.h) */
 };
 
 /* A configuration shared by views: the one that was read last outlives address changes. */

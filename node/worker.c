@@ -13,6 +13,10 @@
 /* While server.max_connections is reached: how often it is looked at whether another worker's client has gone. */
 #define ACCEPT_RETRY_MS 50u
 
+/* x-weir-peer and x-request-id, with room to spare: a head that was good where it landed is good at its owner. */
+#define PEER_ADDS_BYTES  1024u
+#define PEER_ADDS_FIELDS 4u
+
 static void abort_clients(struct weir_worker *w, const char *reason)
 {
     WEIR_LIST_EACH_SAFE(at, &w->clients)
@@ -147,6 +151,9 @@ static void apply_limits(struct weir_worker *w, const struct weir_config *c)
     w->limits = (struct weir_http_limits){.head_bytes_max = c->server.head_bytes_max,
                                           .fields_max = c->server.headers_max,
                                           .body_bytes_max = c->server.body_bytes_max};
+    w->peer_limits = w->limits;
+    w->peer_limits.head_bytes_max += PEER_ADDS_BYTES;
+    w->peer_limits.fields_max += PEER_ADDS_FIELDS;
     /* Answers carry more fields than requests: rate limits, cookies, tracing. */
     w->response_limits = (struct weir_http_limits){.head_bytes_max = 4 * c->server.head_bytes_max,
                                                    .fields_max = 2 * c->server.headers_max};

@@ -50,6 +50,7 @@ struct weir_worker {
     struct weir_rng rng;
     struct weir_http_limits limits;          /* of requests, from the current view's server section */
     struct weir_http_limits response_limits; /* of what upstreams answer */
+    struct weir_http_limits peer_limits;     /* of what peers hand over: requests, and what a peer adds to them */
     struct weir_worker_listener listeners[WEIR_LISTENERS_MAX];
     unsigned listener_count;
     struct weir_dns *dns;                  /* for names that are asked for each connection; made when first needed */
