@@ -193,7 +193,6 @@ int weir_cluster_view_new(struct weir_cluster_view **out, const struct weir_clus
         weir_cluster_view_unref(v);
         return rv;
     }
-    weir_cluster_view_note_loads(v, sight);
     *out = v;
     return 0;
 }
@@ -238,15 +237,6 @@ void weir_cluster_view_take_effect(const struct weir_cluster_view *v, const stru
             atomic_store(&old->link.rt->retired, true);
         if (now == NULL || now->rt == NULL || now->link.endpoints[0].rt != old->link.endpoints[0].rt)
             atomic_store(&old->link.endpoints[0].rt->retired, true);
-    }
-}
-
-void weir_cluster_view_note_loads(const struct weir_cluster_view *v, const struct weir_cluster_sight *sight)
-{
-    for (uint32_t i = 0; i < sight->peer_count; i++) {
-        const struct weir_peer *p = weir_cluster_view_peer(v, weir_str_of(sight->peers[i].id));
-        if (p != NULL && p->rt != NULL)
-            weir_peer_told(p->rt, p->link.endpoints[0].rt, sight->peers[i].load.in_flight, sight->peers[i].epoch_seen);
     }
 }
 

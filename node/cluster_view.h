@@ -55,8 +55,6 @@ WEIR_MUST_USE int weir_cluster_view_new(struct weir_cluster_view **out, const st
 /* Marks what `before` (NULL: nothing) had and v (NULL: alone again) has not as retired. weir_view_take_effect
  * does it. */
 void weir_cluster_view_take_effect(const struct weir_cluster_view *v, const struct weir_cluster_view *before);
-/* The members' loads, as they told them with their beats: no new picture for that. Any thread. */
-void weir_cluster_view_note_loads(const struct weir_cluster_view *v, const struct weir_cluster_sight *sight);
 /* NULL is legal, and stays NULL. */
 struct weir_cluster_view *weir_cluster_view_ref(struct weir_cluster_view *v);
 void weir_cluster_view_unref(struct weir_cluster_view *v);

@@ -133,7 +133,7 @@ bool weir_hop_acknowledged(struct weir_request *r, const struct weir_head *head)
     uint64_t load = told(head, field_load);
     r->hop.acked = true;
     r->pool_due_ms = WEIR_NEVER;
-    weir_peer_told(p->rt, p->link.endpoints[0].rt, load < UINT32_MAX ? (uint32_t)load : UINT32_MAX,
+    weir_peer_told(p->rt, p->link.endpoints[0].rt, now_ms_of(r), load < UINT32_MAX ? (uint32_t)load : UINT32_MAX,
                    told(head, field_epoch));
     if (weir_peer_answered(p->rt))
         tell(r, p, WEIR_PEER_NEWS_REACHABLE, NULL);

@@ -4,6 +4,9 @@
 
 #include "node/runtime.h"
 
+/* What was told of a load says half as much after this long. */
+#define LOAD_HALF_MS 1000u
+
 struct weir_peer_state *weir_peer_state_new(void)
 {
     struct weir_peer_state *p = calloc(1, sizeof *p);
@@ -59,15 +62,21 @@ static uint32_t sent(const struct weir_endpoint *e)
     return atomic_load_explicit(&e->in_flight, memory_order_relaxed);
 }
 
-void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint32_t load, uint64_t epoch)
+void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load,
+                    uint64_t epoch)
 {
     atomic_store_explicit(&p->load_elsewhere, (int64_t)load - sent(e), memory_order_relaxed);
+    atomic_store_explicit(&p->load_told_ms, now_ms, memory_order_relaxed);
     if (epoch > atomic_load_explicit(&p->epoch_heard, memory_order_relaxed))
         atomic_store_explicit(&p->epoch_heard, epoch, memory_order_relaxed);
 }
 
-uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e)
+uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms)
 {
-    int64_t load = atomic_load_explicit(&p->load_elsewhere, memory_order_relaxed) + sent(e);
+    int64_t elsewhere = atomic_load_explicit(&p->load_elsewhere, memory_order_relaxed);
+    uint64_t told_ms = atomic_load_explicit(&p->load_told_ms, memory_order_relaxed);
+    uint64_t halvings = now_ms > told_ms ? (now_ms - told_ms) / LOAD_HALF_MS : 0;
+    elsewhere = halvings < 32 ? elsewhere / (INT64_C(1) << halvings) : 0;
+    int64_t load = elsewhere + sent(e);
     return load > 0 ? (uint32_t)load : 0;
 }

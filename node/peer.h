@@ -5,8 +5,9 @@
  * request at a time tries it, until it answers. Control is told of both, so that the agent takes its shards for others
  * (weir_peer_news).
  *
- * Load: a peer tells the requests that it serves with each acknowledgement and each beat. In between, what this node
- * has sent and got back since is counted on top. */
+ * Load: a peer tells the requests that it serves with each acknowledgement. In between, what this node has sent and got
+ * back since is counted on top; and what was told counts half after each second, so that a peer that was busy is asked
+ * again some time. The store has no part in it. */
 #ifndef WEIR_NODE_PEER_H
 #define WEIR_NODE_PEER_H
 
@@ -23,6 +24,7 @@ struct weir_peer_state {
     _Atomic unsigned news;             /* enum weir_peer_news: the last, until control has taken it */
     _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
     _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
+    _Atomic uint64_t load_told_ms;     /* when that was; 0: never */
     _Atomic uint64_t epoch_heard;      /* of its shard map, highest so far */
 };
 
@@ -41,8 +43,9 @@ bool weir_peer_answered(struct weir_peer_state *p);
 enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p);
 
 /* It has told its load and epoch; e: its peer listener, of which tries are counted. */
-void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint32_t load, uint64_t epoch);
+void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load,
+                    uint64_t epoch);
 /* Requests that it serves now, as far as can be known here. */
-uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e);
+uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms);
 
 #endif

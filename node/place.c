@@ -15,9 +15,9 @@ const struct weir_peer *weir_place_owner(const struct weir_cluster_view *v, uint
     return may_go(v, p, now_ms) ? p : NULL;
 }
 
-static uint32_t load_of(const struct weir_peer *p)
+static uint32_t load_of(const struct weir_peer *p, uint64_t now_ms)
 {
-    return weir_peer_load(p->rt, p->link.endpoints[0].rt);
+    return weir_peer_load(p->rt, p->link.endpoints[0].rt, now_ms);
 }
 
 /* The n-th of those that take requests. */
@@ -37,13 +37,13 @@ const struct weir_peer *weir_place_less_loaded(const struct weir_cluster_view *v
         return NULL;
     for (uint32_t i = 0; i < v->peer_count; i++)
         if (v->peers[i].may_take)
-            all += load_of(&v->peers[i]);
+            all += load_of(&v->peers[i], now_ms);
     if (own_load <= weir_bounded_load_cap(all - 1, 1, v->taking_count + 1, WEIR_BOUNDED_LOAD_PERCENT))
         return NULL;
     uint32_t a = (uint32_t)(random % v->taking_count), b = a;
     if (v->taking_count > 1)
         b = (a + 1 + (uint32_t)((random >> 32) % (v->taking_count - 1))) % v->taking_count;
     const struct weir_peer *first = taking(v, a), *second = taking(v, b);
-    const struct weir_peer *p = load_of(second) < load_of(first) ? second : first;
-    return load_of(p) + 1 < own_load && may_go(v, p, now_ms) ? p : NULL;
+    const struct weir_peer *p = load_of(second, now_ms) < load_of(first, now_ms) ? second : first;
+    return load_of(p, now_ms) + 1 < own_load && may_go(v, p, now_ms) ? p : NULL;
 }

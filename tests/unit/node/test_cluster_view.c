@@ -176,15 +176,19 @@ START_TEST(test_load_is_what_was_told_and_what_was_sent_since)
     const struct weir_peer *a = &view->peers[0];
     struct weir_endpoint *e = a->link.endpoints[0].rt;
     atomic_store(&e->in_flight, 2);
-    weir_peer_told(a->rt, e, 10, 8);
-    ck_assert_uint_eq(weir_peer_load(a->rt, e), 10);
+    weir_peer_told(a->rt, e, 5000, 10, 8);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, 5000), 10);
     atomic_store(&e->in_flight, 5);
-    ck_assert_uint_eq(weir_peer_load(a->rt, e), 13);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, 5000), 13);
     atomic_store(&e->in_flight, 0);
-    ck_assert_uint_eq(weir_peer_load(a->rt, e), 8);
-    weir_peer_told(a->rt, e, 0, 7);
-    ck_assert_uint_eq(weir_peer_load(a->rt, e), 0);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, 5000), 8);
+    weir_peer_told(a->rt, e, 5000, 0, 7);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, 5000), 0);
     ck_assert_uint_eq(a->rt->epoch_heard, 8);
+    weir_peer_told(a->rt, e, 5000, 12, 0);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, 5999), 12);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, 7000), 3);
+    ck_assert_uint_eq(weir_peer_load(a->rt, e, UINT64_MAX), 0);
 }
 END_TEST
 

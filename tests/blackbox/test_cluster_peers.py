@@ -1,0 +1,492 @@
+"""Requests that one node of a cluster hands to another: whose they are, what passes through, and what happens when the
+other does not take them."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import time
+
+import harness
+import pytest
+from http1 import Client, Closed
+from http2 import Client2
+
+SECRET = "the secret of the tests"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Cluster:
+    """Nodes n0, n1, ... on a Redis of their own, each seeing all the others alive."""
+
+    def __init__(self, stage, providers, count=3, nodes=None, server=None, http_client=None, **pool):
+        self.stage = stage
+        self.redis_port = harness.free_port()
+        options = ["--port", str(self.redis_port), "--save", "", "--appendonly", "no", "--dir", str(stage.scratch)]
+        stage._keep(harness.Process(["redis-server", *options], stage.scratch, "redis"))
+        self.peer_ports = [harness.free_port() for _ in range(count)]
+        self.nodes = [
+            stage.node(
+                providers,
+                name=f"n{i}",
+                server=server or {},
+                http_client=http_client or {},
+                distributed_pool={
+                    "enabled": True,
+                    "redis_url": f"redis://127.0.0.1:{self.redis_port}",
+                    "node_id": f"n{i}",
+                    "peer_listen": f"127.0.0.1:{port}",
+                    "peer_secret": SECRET,
+                    "shard_count": 64,
+                    **pool,
+                },
+            )
+            for i, port in enumerate(self.peer_ports)
+        ]
+        for node in self.nodes:
+            harness.wait_for(lambda node=node: self.seen_by(node) == count, f"{node.name} to see {count} nodes")
+        harness.wait_for(lambda: self.agreed(), "all nodes to see the same owners")
+
+    def seen_by(self, node):
+        return node.get("/api/cluster/state").json()["nodes"]["alive"]
+
+    def agreed(self):
+        owners = [node.get("/api/cluster/shards").json()["owners"] for node in self.nodes]
+        return all(o == owners[0] for o in owners) and len(owners[0]) == len(self.nodes)
+
+    def served_by(self, node, key, **fields):
+        r = node.get("/v1/models", **{"x-session-id": key, **fields})
+        assert r.status == 200, r
+        return r.get("x-weir-node")
+
+    def key_of(self, owner, start=0):
+        """A key whose owner that node is."""
+        asked = self.nodes[0]
+        return next(k for k in (f"key-{start + i}" for i in range(1000)) if self.served_by(asked, k) == owner.name)
+
+    def named(self, name):
+        return next(n for n in self.nodes if n.name == name)
+
+
+def freeze(node):
+    node.tell(signal.SIGSTOP)
+    harness.wait_for(lambda: b"\nState:\tT" in open(f"/proc/{node.pid}/status", "rb").read(), f"{node.name} to stand still")
+
+
+def wait_access(node, **fields):
+    """A line of the access log with these fields, of which others have none."""
+
+    def found():
+        lines = (e for e in node.log_lines() if e["event"] == "access")
+        return next((e for e in lines if all(e.get(k) == v for k, v in fields.items())), None)
+
+    return harness.wait_for(found, f"{fields} in the access log of {node.name}")
+
+
+def forwarded(node, direction="forwarded"):
+    return node.metric("weir_peer_requests_total", direction=direction)
+
+
+def fallbacks(node, reason):
+    return node.metric("weir_peer_fallbacks_total", reason=reason)
+
+
+# -- whose requests are --
+
+
+def test_sticky_keys_are_served_by_one_node_wherever_they_enter(stage, mock):
+    c = Cluster(stage, mock)
+    owners, shards = {}, {}
+    for key in (f"k{i}" for i in range(40)):
+        for node in c.nodes:
+            r = node.get("/v1/models", **{"x-session-id": key})
+            owners.setdefault(key, set()).add(r.get("x-weir-node"))
+            shards.setdefault(key, set()).add(r.get("x-weir-shard"))
+    assert all(len(o) == 1 for o in owners.values()), owners
+    assert all(len(s) == 1 for s in shards.values()), shards
+    assert {o for s in owners.values() for o in s} == {"n0", "n1", "n2"}
+    assert sum(forwarded(n) for n in c.nodes) == sum(forwarded(n, "received") for n in c.nodes) == 80
+    assert sum(n.metric("weir_peer_fallbacks_total") for n in c.nodes) == 0
+    assert sum(n.metric("weir_peer_requests_active") for n in c.nodes) == 0
+
+
+def test_both_nodes_log_the_hop(stage, mock):
+    c = Cluster(stage, mock, count=2)
+    key = c.key_of(c.nodes[1])
+    c.served_by(c.nodes[0], key, **{"x-request-id": "hop-1"})
+    [there] = c.nodes[1].wait_events("access", request_id="hop-1")
+    [here] = c.nodes[0].wait_events("access", request_id="hop-1")
+    assert (here["peer"], here["hop"], here["provider"]) == ("n1", "to", "mock")
+    assert (there["peer"], there["hop"], there["client"]) == ("n0", "from", "127.0.0.1")
+
+
+@pytest.mark.parametrize("source", ["json:user", "cookie:session", "api_key"])
+def test_keys_from_elsewhere(stage, mock, source):
+    c = Cluster(stage, mock, affinity={"keys": [source]})
+
+    def ask(node, key):
+        headers = {
+            "json:user": [],
+            "cookie:session": [("cookie", f"a=b; session={key}")],
+            "api_key": [("authorization", f"Bearer {key}")],
+        }
+        body = json.dumps({"messages": [{"role": "user", "content": "x" * 3000}], "model": "m", "user": key}).encode()
+        with node.client() as client:
+            r = client.post("/v1/chat/completions", body, headers=[("content-type", "application/json"), *headers[source]])
+        assert r.status == 200
+        return r.get("x-weir-node")
+
+    served = {key: {ask(node, key) for node in c.nodes} for key in (f"k{i}" for i in range(12))}
+    assert all(len(s) == 1 for s in served.values()), served
+    assert len({n for s in served.values() for n in s}) > 1
+
+
+def test_a_key_in_a_body_that_comes_slowly_or_only_when_asked_for(stage, mock):
+    c = Cluster(stage, mock, affinity={"keys": ["json:user", "header:x-session-id"]})
+    body = b'{"model": "m", "user": "somebody", "messages": []}'
+    whole = c.nodes[0].client().post("/v1/chat/completions", body, headers=[("content-type", "application/json")])
+    for node in c.nodes:
+        with node.client() as slow:
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n"
+            head += "content-type: application/json\r\n\r\n"
+            slow.send(head.encode() + body[:20])
+            slow.send(body[20:])
+            assert slow.response().get("x-weir-node") == whole.get("x-weir-node")
+        with node.client() as asking:
+            asking.send(head.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n").encode())
+            assert asking.head()[0].split()[1] == b"100"
+            asking.send(body)
+            assert asking.response().get("x-weir-node") == whole.get("x-weir-node")
+
+
+def test_round_robin_does_not_hop(stage, mock):
+    c = Cluster(stage, mock, count=2, connection_affinity="round_robin")
+    for i in range(20):
+        assert c.served_by(c.nodes[i % 2], f"k{i}") == f"n{i % 2}"
+    assert [forwarded(n) for n in c.nodes] == [0, 0]
+
+
+def test_without_pool_sharding_a_shard_has_an_endpoint_and_no_node(stage):
+    ends = [stage.mock("--name", f"m{i}") for i in range(3)]
+    c = Cluster(stage, {"mock": {"endpoints": [{"url": m.url} for m in ends]}}, count=2, pool_sharding=False)
+    chosen = {}
+    for key in (f"k{i}" for i in range(30)):
+        for node in c.nodes:
+            r = node.get("/v1/models", **{"x-session-id": key})
+            assert r.get("x-weir-node") == node.name
+            chosen.setdefault(key, set()).add(r.get("x-mock-name"))
+    assert all(len(s) == 1 for s in chosen.values()), chosen
+    assert len({m for s in chosen.values() for m in s}) == 3
+
+
+def test_least_loaded_evens_a_skewed_load(stage, mock):
+    c = Cluster(stage, mock, connection_affinity="least_loaded")
+    n, clients = 60, []
+    mock.plan(gate="g")
+    try:
+        for i in range(n):
+            client = c.nodes[0].client()
+            clients.append(client)
+            client.ask("GET", "/v1/models")
+            mock.wait_waiting("g", i + 1)
+        mock.steps("g", "all")
+        served = [client.response().get("x-weir-node") for client in clients]
+    finally:
+        for client in clients:
+            client.close()
+    assert max(served.count(f"n{i}") for i in range(3)) <= 1.25 * n / 3 + 1, served
+
+
+# -- what passes through --
+
+
+def test_the_client_stays_who_it_is(stage):
+    upstream = stage.upstream(OK)
+    c = Cluster(stage, upstream, count=2, server={"trusted_proxies": ["127.0.0.1"]})
+    key = c.key_of(c.nodes[1])
+    fields = {"x-session-id": key, "x-forwarded-for": "203.0.113.7", "x-request-id": "mine", "x-weir-peer": "forged"}
+    assert c.nodes[0].get("/who", **fields).get("x-weir-node") == "n1"
+    seen = upstream.requests[-1]
+    assert seen.all("x-forwarded-for") == ["203.0.113.7, 127.0.0.1"]
+    assert seen.all("x-request-id") == ["mine"]
+    assert seen.all("x-weir-peer") == []
+    assert seen.all("via") == ["1.1 weir"]
+    assert seen.get("host") == upstream.url.removeprefix("http://")
+    [line] = c.nodes[1].wait_events("access", request_id="mine")
+    assert line["client"] == "203.0.113.7"
+
+
+def test_a_field_of_peers_from_a_client_goes_nowhere(stage):
+    upstream = stage.upstream(OK)
+    c = Cluster(stage, upstream, count=2)
+    own = c.key_of(c.nodes[0])
+    r = c.nodes[0].get("/mine", **{"x-session-id": own, "x-weir-peer": "1;n1;0;10.0.0.1;11;-;0;00"})
+    assert r.status == 200 and r.get("x-weir-node") == "n0"
+    assert upstream.requests[-1].get("x-weir-peer") is None
+
+
+def test_a_stream_comes_as_it_is_written(stage, mock):
+    c = Cluster(stage, mock, count=2)
+    key = c.key_of(c.nodes[1])
+    body = json.dumps({"model": "m", "stream": True, "messages": []}).encode()
+    headers = [("content-type", "application/json"), ("x-session-id", key), ("x-mock-gate", "g"), ("x-mock-tokens", "4")]
+    with c.nodes[0].client() as client:
+        client.ask("POST", "/v1/chat/completions", headers, body)
+        mock.wait_waiting("g")
+        mock.steps("g")
+        assert client.response_head().get("x-weir-node") == "n1"
+        for _ in range(3):
+            mock.wait_waiting("g")
+            mock.steps("g")
+            assert client.event().startswith("data:")
+        mock.steps("g", "all")
+
+
+def test_interim_answers_and_trailers(stage, mock):
+    c = Cluster(stage, mock, count=2)
+    key = c.key_of(c.nodes[1])
+    with Client2(c.nodes[0].port) as client:
+        r = client.post(
+            "/v1/chat/completions",
+            b'{"model": "m", "stream": true, "messages": []}',
+            [("content-type", "application/json"), ("x-session-id", key), ("x-mock-interim", "103"), ("x-mock-trailers", "1")],
+        )
+    assert r.status == 200 and [i.status for i in r.interim] == [103]
+    assert r.trailers
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body(stage, mock, chunked):
+    c = Cluster(stage, mock, count=2)
+    key = c.key_of(c.nodes[1])
+    data = os.urandom(1 << 20) * 3
+    with c.nodes[0].client() as client:
+        if chunked:
+            head = f"POST /echo/body HTTP/1.1\r\nhost: a\r\nx-session-id: {key}\r\ntransfer-encoding: chunked\r\n\r\n"
+            client.send(head.encode())
+            for at in range(0, len(data), 100000):
+                piece = data[at : at + 100000]
+                client.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+            client.send(b"0\r\n\r\n")
+            r = client.response("POST")
+        else:
+            r = client.post("/echo/body", data, headers=[("x-session-id", key)])
+    assert r.get("x-weir-node") == "n1"
+    assert r.body == data
+
+
+def test_a_client_that_goes_away_cancels_at_the_provider(stage, mock):
+    c = Cluster(stage, mock, count=2)
+    key = c.key_of(c.nodes[1])
+    client = c.nodes[0].client()
+    client.ask("GET", "/v1/models", [("x-session-id", key), ("x-mock-gate", "g")])
+    mock.wait_waiting("g")
+    client.close()
+    harness.wait_for(lambda: mock.waiting("g") == 0, "the provider to hear of it")
+    wait_access(c.nodes[1], close="client_closed", hop="from")
+    assert c.nodes[0].metric("weir_peer_requests_active") == 0
+
+
+def test_a_provider_that_breaks_off_cuts_the_client_off(stage, mock):
+    c = Cluster(stage, mock, count=2)
+    key = c.key_of(c.nodes[1])
+    headers = [("content-type", "application/json"), ("x-session-id", key), ("x-mock-fault", "reset-mid-body")]
+    with c.nodes[0].client() as client, pytest.raises(Closed):
+        client.post("/v1/chat/completions", b'{"model": "m", "stream": true, "messages": []}', headers=headers)
+
+
+def test_errors_of_the_owner_pass_as_they_are(stage):
+    c = Cluster(stage, f"http://127.0.0.1:{harness.free_port()}", count=2)
+    for i in range(20):
+        r = c.nodes[0].get("/x", **{"x-session-id": f"k{i}"})
+        assert (r.status, r.get("x-weir-error")) == (502, "connect_failed")
+    assert forwarded(c.nodes[0]) > 0
+    assert c.nodes[0].metric("weir_peer_fallbacks_total") == 0
+
+
+def test_response_headers_can_be_left_out(stage, mock):
+    c = Cluster(stage, mock, count=1, response_headers=False)
+    r = c.nodes[0].get("/v1/models")
+    assert r.status == 200 and r.get("x-weir-node") is None and r.get("x-weir-shard") is None
+
+
+# -- when the peer does not take it --
+
+
+def test_a_peer_that_is_gone_costs_nobody_a_request(stage, mock):
+    c = Cluster(stage, mock, failover_timeout=60)
+    keys = [c.key_of(c.nodes[1]), c.key_of(c.nodes[2])]
+    c.nodes[1].popen.kill()
+    c.nodes[1].popen.wait()
+    c.nodes[1].stopped = True
+    for _ in range(5):
+        assert c.served_by(c.nodes[0], keys[0]) in ("n0", "n2")
+        assert c.served_by(c.nodes[0], keys[1]) == "n2"
+    [told] = c.nodes[0].wait_only_events("peer_suspect")
+    assert told["peer"] == "n1"
+    assert fallbacks(c.nodes[0], "connect") + fallbacks(c.nodes[0], "stale") >= 1
+
+
+def test_a_peer_that_is_silent_is_served_around_and_dispatches_nothing_late(stage, mock):
+    c = Cluster(stage, mock, count=2, failover_timeout=60)
+    key = c.key_of(c.nodes[1])
+    mock.reset_stats()
+    freeze(c.nodes[1])
+    try:
+        assert c.served_by(c.nodes[0], key) == "n0"
+        assert fallbacks(c.nodes[0], "ack_late") == 1
+        assert c.served_by(c.nodes[0], key) == "n0"  # without asking it again
+        assert fallbacks(c.nodes[0], "ack_late") == 1
+    finally:
+        c.nodes[1].tell(signal.SIGCONT)
+    # It finds the request and its end in one read, and does nothing but take note.
+    wait_access(c.nodes[1], hop="from", close="client_closed")
+    assert mock.stats()["requests"]["total"] == 2
+
+
+def test_a_suspect_is_asked_again_after_a_while(stage, mock):
+    c = Cluster(stage, mock, count=2, failover_timeout=1)
+    key = c.key_of(c.nodes[1])
+    freeze(c.nodes[1])
+    assert c.served_by(c.nodes[0], key) == "n0"
+    c.nodes[1].tell(signal.SIGCONT)
+    harness.wait_for(lambda: c.served_by(c.nodes[0], key) == "n1", "the peer to be asked again")
+
+
+def kill_while_it_waits(stage, c, mock, key, headers=(), steps=0):
+    """A request that n1 has acknowledged is at the provider when n1 is killed; returns the client."""
+    client = c.nodes[0].client()
+    client.ask("GET", "/v1/models", [("x-session-id", key), ("x-mock-gate", "g"), *headers])
+    mock.wait_waiting("g")
+    c.nodes[1].popen.kill()
+    c.nodes[1].popen.wait()
+    c.nodes[1].stopped = True
+    return client
+
+
+def test_a_link_lost_after_the_acknowledgement_is_replayed_once(stage, mock):
+    c = Cluster(stage, mock, count=2, failover_timeout=60)
+    key = c.key_of(c.nodes[1])
+    with kill_while_it_waits(stage, c, mock, key) as client:
+        mock.wait_waiting("g", 1)
+        mock.steps("g", "all")
+        r = client.response()
+    assert (r.status, r.get("x-weir-node")) == (200, "n0")
+    assert fallbacks(c.nodes[0], "replayed") == 1
+
+
+def test_a_link_lost_in_the_answer_ends_it(stage, mock):
+    c = Cluster(stage, mock, count=2, failover_timeout=60)
+    key = c.key_of(c.nodes[1])
+    body = b'{"model": "m", "stream": true, "messages": []}'
+    headers = [("content-type", "application/json"), ("x-session-id", key), ("x-mock-gate", "g")]
+    with c.nodes[0].client() as client:
+        client.ask("POST", "/v1/chat/completions", headers, body)
+        mock.wait_waiting("g")
+        mock.steps("g", 2)
+        assert client.response_head().status == 200
+        client.event()
+        c.nodes[1].popen.kill()
+        c.nodes[1].popen.wait()
+        c.nodes[1].stopped = True
+        with pytest.raises(Closed):
+            while True:
+                client.event()
+    wait_access(c.nodes[0], close="peer_lost", peer="n1")
+
+
+def test_a_body_too_large_to_be_sent_again_is_not(stage, mock):
+    c = Cluster(stage, mock, count=2, failover_timeout=60)
+    key = c.key_of(c.nodes[1])
+    with c.nodes[0].client() as client:
+        client.ask("POST", "/upload", [("x-session-id", key), ("x-mock-gate", "g")], b"x" * 300000)
+        mock.wait_waiting("g")
+        c.nodes[1].popen.kill()
+        c.nodes[1].popen.wait()
+        c.nodes[1].stopped = True
+        r = client.response("POST")
+    assert (r.status, r.get("x-weir-error")) == (502, "peer_lost")
+
+
+# -- the peer listener --
+
+
+def sign(target, *, secret=SECRET, node="n9", at=0, client="203.0.113.9", how="11", shard="5", method="GET", rid="r1"):
+    text = f"1;{node};{at};{client};{how};{shard};0"
+    signed = "\n".join([text, rid, method, "test.example", target])
+    mac = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
+    return [("x-weir-peer", f"{text};{mac}"), ("x-request-id", rid)]
+
+
+def store_ms(c):
+    """By the store's clock, which is this machine's."""
+    return int(time.time() * 1000)
+
+
+def test_the_receiver_serves_whatever_is_handed_to_it(stage):
+    upstream = stage.upstream(OK)
+    c = Cluster(stage, upstream, count=2)
+    foreign = c.key_of(c.nodes[1])
+    with Client2(c.peer_ports[0]) as peer:
+        r = peer.get("/x", [("x-session-id", foreign), *sign("/x", at=store_ms(c))])
+    assert r.status == 200 and r.get("x-weir-node") == "n0" and r.get("x-weir-shard") == "5"
+    [ack] = r.interim
+    fields = dict(ack.headers)
+    assert ack.status == 102 and int(fields["x-weir-load"]) >= 1 and "x-weir-epoch" in fields
+    assert upstream.requests[-1].all("x-forwarded-for") == ["203.0.113.9"]
+    assert upstream.requests[-1].get("x-weir-peer") is None
+
+
+@pytest.mark.parametrize("wrong", ["none", "secret", "target", "method", "early", "late", "text"])
+def test_only_peers_are_served_there(stage, mock, wrong):
+    c = Cluster(stage, mock, count=1)
+    mock.reset_stats()
+    now = store_ms(c)
+    headers = {
+        "none": [],
+        "secret": sign("/x", at=now, secret="another"),
+        "target": sign("/y", at=now),
+        "method": sign("/x", at=now, method="POST"),
+        "early": sign("/x", at=now - 60000),
+        "late": sign("/x", at=now + 60000),
+        "text": [("x-weir-peer", "1;" + "x" * 300), ("x-request-id", "r1")],
+    }[wrong]
+    with Client2(c.peer_ports[0]) as peer:
+        for _ in range(3):
+            r = peer.get("/x", headers)
+            assert (r.status, r.get("x-weir-error"), r.interim) == (403, "peer_refused", [])
+    c.nodes[0].wait_only_events("peer_refused")
+    assert c.nodes[0].metric("weir_peer_refused_total") == 3
+    assert mock.stats()["requests"]["total"] == 0
+
+
+def test_http_1_is_not_spoken_there(stage, mock):
+    c = Cluster(stage, mock, count=1)
+    with Client(c.peer_ports[0]) as client, pytest.raises((Closed, OSError)):
+        client.get("/health/live")
+
+
+def test_weirs_own_pages_are_not_there(stage, mock):
+    c = Cluster(stage, mock, count=1)
+    with Client2(c.peer_ports[0]) as peer:
+        assert peer.get("/metrics").status == 403
+
+
+def test_links_over_tls_in_both_directions(stage, mock, pki):
+    c = Cluster(
+        stage,
+        mock,
+        count=2,
+        peer_tls={
+            "ca_file": str(pki / "ca.pem"),
+            "cert_file": str(pki / "peer.pem"),
+            "key_file": str(pki / "peer.key"),
+            "server_name": "localhost",
+        },
+    )
+    key = c.key_of(c.nodes[1])
+    assert c.served_by(c.nodes[0], key) == "n1"
+    assert c.nodes[0].metric("weir_peer_fallbacks_total") == 0
+    with Client(c.peer_ports[1]) as plain, pytest.raises((Closed, OSError)):
+        plain.get("/x")
