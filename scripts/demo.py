@@ -1,60 +1,29 @@
-"""Runs the demo that scripts/demo has built: two fake providers and a node, with deploy/demo.yaml."""
+"""Runs the demo that scripts/demo has built: a cluster of three nodes with deploy/demo.yaml, on a Redis of its own, with a
+coordinator, behind HAProxy (deploy/haproxy/haproxy.cfg), in front of two fake providers."""
 
 import argparse
 import http.client
 import os
+import shutil
 import signal
 import sys
+import time
 
 from demo_check import check
 from demo_processes import Failed, Process, free_port, holder_of, wait_until
+from demo_try import describe
 
 PORT = 8000
+NODES = ("node-1", "node-2", "node-3")
 # One token each 60 ms: slow enough to see a stream arrive.
 MOCK_OPTIONS = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--tokens", "24", "--token-interval-ms", "60"]
+# A node that was killed is started again after this: long enough to see the others take its shards.
+AGAIN_SECONDS = 20
 
-TRY = """
-weir-node is on http://localhost:{port}, in front of two fake providers ({mocks}).
-Configuration: {config}. Logs: {folder}/*.log. Things to try, from another terminal:
-
-1. A chat:
-   curl -s http://localhost:{port}/v1/chat/completions -H 'Content-Type: application/json' \\
-     -d '{{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"hello"}}]}}' | jq .
-
-2. The same as a stream; the tokens arrive one by one:
-   curl -N http://localhost:{port}/v1/chat/completions -H 'Content-Type: application/json' \\
-     -d '{{"model":"gpt-4o-mini","stream":true,"messages":[{{"role":"user","content":"hello"}}]}}'
-
-3. The pool, in numbers and for Prometheus:
-   curl -s http://localhost:{port}/metrics | jq '.connection_pool'
-   curl -s http://localhost:{port}/metrics/prometheus | grep connection
-
-4. The pool of each provider and endpoint, and its health:
-   curl -s http://localhost:{port}/api/http-client/pool/stats | jq .
-   curl -s http://localhost:{port}/health/connections | jq .
-   curl -s http://localhost:{port}/health/providers | jq .
-
-5. Circuits, latencies, alerts, and what the memory is used for:
-   curl -s http://localhost:{port}/health/circuit-breaker | jq .
-   curl -s http://localhost:{port}/debug/network/latency | jq .
-   curl -s http://localhost:{port}/api/alerts | jq .
-   curl -s http://localhost:{port}/debug/memory/pool | jq .
-
-6. A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its
-   circuit opens, and five seconds later one request at a time sees whether it is well:
-   curl -s -X POST 'http://{control}/plan?status=500'
-   for i in $(seq 20); do curl -s -o /dev/null -w '%{{http_code}} ' http://localhost:{port}/v1/models; done
-   curl -s http://localhost:{port}/health/circuit-breaker | jq '.providers.openai'
-   curl -s -X POST 'http://{control}/plan'     # well again
-
-7. OpenAI's and Anthropic's own clients, pointed here by base URL alone:
-   import OpenAI from "openai";
-   const openai = new OpenAI({{ baseURL: "http://localhost:{port}/v1", apiKey: "any" }});
-   const stream = await openai.chat.completions.create({{
-     model: "gpt-4o-mini", stream: true, messages: [{{ role: "user", content: "hello" }}] }});
-   for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? "");
-
-Ctrl-C stops it all.
+INTRODUCTION = """
+A weir cluster is on {url}: HAProxy, in front of {nodes}, which share a Redis at {store},
+in front of two fake providers ({mocks}). Configuration: {config}. Logs: {folder}/*.log.
+Things to try, from another terminal, in {root}:
 """
 
 
@@ -64,7 +33,7 @@ def status_of(port, path):
     try:
         connection.request("GET", path)
         return connection.getresponse().status
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
@@ -73,53 +42,114 @@ def status_of(port, path):
 class Demo:
     def __init__(self, root, folder, port):
         self.root, self.folder, self.port = root, folder, port
-        self.processes, self.mocks, self.controls = [], [], []
+        self.binaries = os.path.join(root, "build/bin")
+        self.processes, self.mocks, self.controls = {}, [], []
+        self.node_ports = {name: free_port() for name in NODES}
+        self.redis_port = free_port()
 
-    def launch(self, name, argv):
-        process = Process(name, argv, os.path.join(self.folder, name + ".log"))
-        self.processes.append(process)
+    def launch(self, name, argv, env=None):
+        process = Process(name, argv, os.path.join(self.folder, name + ".log"), env)
+        self.processes[name] = process
         return process
 
     def start(self):
-        binaries = os.path.join(self.root, "build/bin")
+        redis = shutil.which("redis-server") or "/usr/bin/redis-server"
+        self.launch("redis", [redis, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
+                              "--appendonly", "no", "--dir", self.folder]).wait_for(r"(Ready to accept connections)")
         for name in ("one", "two"):
-            mock = self.launch("mock-" + name, [f"{binaries}/weir-mock-provider", "--name", name, *MOCK_OPTIONS])
+            mock = self.launch("mock-" + name, [f"{self.binaries}/weir-mock-provider", "--name", name, *MOCK_OPTIONS])
             self.mocks.append(mock.wait_for(r"listening on (\S+:\d+)"))
             self.controls.append(mock.wait_for(r"control on (\S+:\d+)"))
-        node = self.launch("node", [f"{binaries}/weir-node", "-c", self.write_config()])
+        self.config = self.write_config()
+        self.launch("coordinator", [f"{self.binaries}/weir-coordinator", "-c", self.config],
+                    {"WEIR_LISTEN": "127.0.0.1:1", "WEIR_NODE_ID": "none"}).wait_for(r"event=(coordinator_leads)")
+        for name in NODES:
+            self.start_node(name)
+        haproxy = shutil.which("haproxy") or "/usr/sbin/haproxy"
+        front = self.launch("haproxy", [haproxy, "-db", "-f", self.write_front()])
+
+        def ready():
+            front.check_alive()
+            return status_of(self.port, "/health/ready") == 200
+
+        wait_until(ready, "HAProxy to find a node ready")
+        wait_until(lambda: all(self.find_map(name) for name in NODES), "the coordinator's map to be everywhere")
+
+    def find_map(self, name):
+        return self.processes[name].find(r"event=map_taken .*(epoch=\d+)")
+
+    def start_node(self, name):
+        port = self.node_ports[name]
+        node = self.launch(name, [f"{self.binaries}/weir-node", "-c", self.config],
+                           {"WEIR_LISTEN": f"127.0.0.1:{port}", "WEIR_NODE_ID": name})
 
         def ready():
             node.check_alive()
-            return status_of(self.port, "/health/ready") == 200
+            return status_of(port, "/health/ready") == 200
 
-        wait_until(ready, "the node to be ready")
+        wait_until(ready, f"{name} to be ready")
 
-    def write_config(self):
-        """deploy/demo.yaml with the addresses that are in use here."""
-        with open(os.path.join(self.root, "deploy/demo.yaml"), encoding="utf-8") as file:
+    def write(self, name, source, wanted):
+        """A file of deploy/ with the addresses that are in use here."""
+        with open(os.path.join(self.root, "deploy", source), encoding="utf-8") as file:
             text = file.read()
-        wanted = {"127.0.0.1:8000": f"127.0.0.1:{self.port}", "127.0.0.1:9001": self.mocks[0], "127.0.0.1:9002": self.mocks[1]}
         for written, used in wanted.items():
-            text = text.replace(f'{written}"', f'{used}"')
-        path = os.path.join(self.folder, "demo.yaml")
+            if written not in text:
+                raise Failed(f"deploy/{source} does not hold {written}")
+            text = text.replace(written, used)
+        path = os.path.join(self.folder, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
 
-    def stop(self):
-        """Stops everything, the node first; the exit status of each by name."""
-        return {process.name: process.stop() for process in reversed(self.processes)}
+    def write_config(self):
+        return self.write("demo.yaml", "demo.yaml", {
+            '127.0.0.1:9001"': self.mocks[0] + '"', '127.0.0.1:9002"': self.mocks[1] + '"',
+            '127.0.0.1:6379"': f'127.0.0.1:{self.redis_port}"'})
+
+    def write_front(self):
+        wanted = {f"{name}:8000": f"127.0.0.1:{port}" for name, port in self.node_ports.items()}
+        return self.write("haproxy.cfg", "haproxy/haproxy.cfg", {**wanted, "bind :8000": f"bind 127.0.0.1:{self.port}"})
+
+    def names(self):
+        """What the lines to try are filled in with."""
+        url = f"http://localhost:{self.port}"
+        return {"url": url, "weirctl": f"build/bin/weirctl --node {url}", "control": self.controls[0], "root": self.root,
+                "victim": self.processes["node-3"].child.pid, "redis": self.processes["redis"].child.pid}
 
     def describe(self):
-        print(TRY.format(port=self.port, mocks=", ".join(self.mocks), control=self.controls[0],
-                         config=os.path.join(self.folder, "demo.yaml"), folder=self.folder), flush=True)
+        nodes = ", ".join(f"{name} on {port}" for name, port in self.node_ports.items())
+        print(INTRODUCTION.format(nodes=nodes, store=f"127.0.0.1:{self.redis_port}", mocks=", ".join(self.mocks),
+                                  config=self.config, folder=self.folder, **self.names()))
+        print(describe(self.names()) + "\n\nCtrl-C stops it all.\n", flush=True)
+
+    def revive(self, name):
+        """Starts a node again that has ended."""
+        self.processes[name].stop()
+        self.start_node(name)
 
     def wait(self):
-        """Until a signal comes or a process ends by itself."""
-        names = {process.child.pid: process for process in self.processes}
-        info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-        if info.si_pid in names:
-            names[info.si_pid].check_alive()
+        """Until a signal comes. A node that ends is started again; anything else that ends by itself ends the demo."""
+        while True:
+            names = {process.child.pid: process.name for process in self.processes.values()}
+            info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            name = names.get(info.si_pid)
+            if name in NODES:
+                print(f"demo: {name} has ended. It is started again in {AGAIN_SECONDS} s", flush=True)
+                time.sleep(AGAIN_SECONDS)
+                self.revive(name)
+                print(f"demo: {name} is back: process {self.processes[name].child.pid}", flush=True)
+            elif name:
+                self.processes[name].check_alive()
+
+    def stop(self):
+        """Stops everything, front first, the store last; the exit status of each by name, but for nodes that somebody
+        has killed as the demo proposes."""
+        if "redis" in self.processes:
+            self.processes["redis"].go_on()
+        killed = {name for name in NODES if name in self.processes and self.processes[name].child.poll() == -signal.SIGKILL}
+        ended = {name: process.stop() for name, process in reversed(self.processes.items())}
+        return {name: status for name, status in ended.items() if name not in killed}
 
 
 def interrupt(*_):
@@ -142,9 +172,15 @@ def run(demo, checking):
     return 0
 
 
+def ended_badly(ended):
+    """HAProxy ends by the signal itself."""
+    fine = {"haproxy": (0, -signal.SIGTERM, 128 + signal.SIGTERM)}
+    return {name: code for name, code in ended.items() if code not in fine.get(name, (0,))}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo")
-    parser.add_argument("--port", type=int, default=PORT, help="port of the node on 127.0.0.1")
+    parser.add_argument("--port", type=int, default=PORT, help="port of the cluster on 127.0.0.1")
     parser.add_argument("--check", action="store_true", help="send requests, verify the answers, stop")
     options = parser.parse_args()
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -169,7 +205,7 @@ def main():
     finally:
         on_signals(signal.SIG_IGN)  # stopping has its own bound
         ended = demo.stop()
-    bad = {name: code for name, code in ended.items() if code != 0}
+    bad = ended_badly(ended)
     if bad and status == 0:
         print("demo: did not end well: " + ", ".join(f"{name} with {code}" for name, code in bad.items()), file=sys.stderr)
         status = 1

@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import re
 import subprocess
 
 from demo_processes import Failed, wait_until
+from demo_try import STEPS, lines_of
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}
 MESSAGE = {"model": "claude-3-5-haiku-latest", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
@@ -72,10 +74,13 @@ def fetch(address, method, path, body=None, headers=None, status=200):
 class Checks:
     def __init__(self, demo):
         self.demo = demo
-        self.node = f"127.0.0.1:{demo.port}"
+        self.node = f"127.0.0.1:{demo.port}"  # whichever HAProxy chooses
+        self.nodes = [f"127.0.0.1:{port}" for port in demo.node_ports.values()]
 
     def pool(self):
-        return json.loads(fetch(self.node, "GET", "/metrics"))["connection_pool"]
+        """The pool's numbers, added up over the nodes."""
+        pools = [json.loads(fetch(node, "GET", "/metrics"))["connection_pool"] for node in self.nodes]
+        return {name: sum(pool[name] for pool in pools) for name in POOL_METRICS}
 
     def health(self):
         for path in ("/health", "/health/live", "/health/ready", "/health/connections", "/health/providers", "/health/circuit-breaker"):
@@ -153,7 +158,7 @@ class Checks:
         require(made <= 2, f"{made} new connections for {REUSE_ROUNDS} requests, one after another")
 
     def metrics(self):
-        pool = self.pool()
+        pool = json.loads(fetch(self.node, "GET", "/metrics"))["connection_pool"]
         missing = [name for name in POOL_METRICS if name not in pool]
         require(not missing, f"/metrics lacks {missing}")
         for provider in ("openai", "anthropic"):
@@ -169,9 +174,12 @@ class Checks:
         fetch(self.node, "POST", "/v1/chat/completions", CHAT, {**FAST, "x-mock-status": "401"}, status=401)
 
     def circuits(self):
-        """The states of the circuits of the two endpoints behind the chats."""
-        page = json.loads(fetch(self.node, "GET", "/health/circuit-breaker"))
-        return sorted(endpoint["state"] for endpoint in page["providers"]["openai"]["endpoints"].values())
+        """The states of the circuits of the two endpoints behind the chats; None while the nodes differ."""
+        seen = []
+        for node in self.nodes:
+            page = json.loads(fetch(node, "GET", "/health/circuit-breaker"))
+            seen.append(sorted(endpoint["state"] for endpoint in page["providers"]["openai"]["endpoints"].values()))
+        return seen[0] if seen.count(seen[0]) == len(seen) else None
 
     def sick(self):
         """One of two endpoints fails: no client sees it, its circuit opens, and closes once it is well."""
@@ -179,13 +187,31 @@ class Checks:
 
         def chat_until(states):
             def reached():
-                self.chat()
+                for session in range(8):  # to every node, and to both endpoints
+                    fetch(self.node, "POST", "/v1/chat/completions", CHAT, {**FAST, "x-session-id": str(session)})
                 return self.circuits() == states
             return reached
 
         wait_until(chat_until(["closed", "open"]), "the sick endpoint's circuit to open")
         fetch(self.demo.controls[0], "POST", "/plan")
         wait_until(chat_until(["closed", "closed"]), "its circuit to close")
+
+    def things_to_try(self):
+        """Each line that the demo shows, with what it must show in turn."""
+        for step in STEPS:
+            for line, pattern in lines_of(step, self.demo.names()):
+                wait_until(lambda line=line, pattern=pattern: self.line_shows(line, pattern), f"{line}\nto show {pattern}")
+            if "{victim}" in str(step):
+                self.demo.revive("node-3")
+                wait_until(lambda: self.line_shows(self.demo.names()["weirctl"] + " status", "3 of 3 alive"), "node-3 to be back")
+
+    def line_shows(self, line, pattern):
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60,
+                              cwd=self.demo.root, check=False)
+        if pattern is None:
+            require(done.returncode == 0, f"{line}: exit {done.returncode}: {done.stderr}{done.stdout}")
+            return True
+        return re.search(pattern, done.stdout, re.M) is not None
 
     def commands(self):
         for command in COMMANDS:
@@ -198,7 +224,7 @@ def check(demo):
     """Raises Failed at the first answer that is wrong; returns how many checks passed."""
     checks = Checks(demo)
     done = 0
-    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "commands"):
+    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "commands", "things_to_try"):
         getattr(checks, name)()
         print(f"demo: ok: {name}", flush=True)
         done += 1

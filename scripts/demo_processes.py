@@ -26,12 +26,12 @@ def _die_with_parent():
 class Process:
     """One child with its output in a file. In a session of its own, so that Ctrl-C reaches the demo alone."""
 
-    def __init__(self, name, argv, log):
+    def __init__(self, name, argv, log, env=None):
         self.name, self.log = name, log
         self.file = open(log, "wb")
         self.child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=self.file, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=_die_with_parent)
+            preexec_fn=_die_with_parent, env={**os.environ, **(env or {})})
 
     def output(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
@@ -49,6 +49,11 @@ class Process:
         self.check_alive()
         match = re.search(pattern, self.output())
         return match.group(1) if match else None
+
+    def go_on(self):
+        """Should somebody have frozen it."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGCONT)
 
     def stop(self):
         """SIGTERM, and SIGKILL if that is not obeyed. The exit status."""
