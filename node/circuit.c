@@ -360,7 +360,7 @@ static void tell_difference(struct weir_endpoint *e, const struct weir_circuit_c
                                               .reason = WEIR_BREAKER_BY_RETRY_AFTER,
                                               .gen = is->gen,
                                               .until_ms = is->cooldown_until_ms};
-        tell_one(e, by, &e2, NULL, node);
+        tell_one(e, by, &e2, NULL, ""); /* node: who brought the phase about */
     }
 }
 

@@ -161,14 +161,33 @@ struct weir_limiter_values weir_cluster_limit_show(const struct weir_cluster_lim
 
 /* -- the store -- */
 
+/* Part of the burst that one node may have at hand: others want some of it too, and get what is unused a lease later.
+ */
+#define BURST_PARTS 4u
+
+/* More than what waits and what is expected to come, while the store has enough for all: who finds no token waits for
+ * the next question, and shall not have to, unless the limit is used up. Those that wait now are taken for the first of
+ * many. */
+static uint32_t reserve(const struct weir_cluster_limit *l, uint32_t queued)
+{
+    uint32_t lately = l->lease.spent > l->lease.expected ? l->lease.spent : l->lease.expected;
+    if (l->store.per_minute > 0)
+        return 0;
+    if (queued == 0 && l->spent_alone == 0)
+        return l->lease.spent > 0 ? lately / 2 + 1 : 0;
+    uint64_t flow = (uint64_t)l->config.limit * WEIR_LEASE_PULL_US / WEIR_LIMITER_MINUTE_US;
+    uint64_t least = flow + l->config.burst / BURST_PARTS + 1;
+    return lately > least ? lately : (uint32_t)least;
+}
+
 bool weir_cluster_limit_wish(struct weir_cluster_limit *l, uint64_t now_us, uint32_t queued, bool drain,
                              struct weir_coord_tokens_item *out)
 {
     struct weir_coord_tokens_item item = {
-        .limit = l->config.strict ? weir_limiter_strict(l->config.limit) : l->config.limit,
+        .limit = l->config.limit,
         .burst = l->config.burst,
         .strict = l->config.strict,
-        .want = drain && queued == 0 ? 0 : weir_lease_want(&l->lease, now_us, queued),
+        .want = drain && queued == 0 ? 0 : weir_lease_want(&l->lease, now_us, weir_add_u32(queued, reserve(l, queued))),
         .unused = weir_lease_hand_back(&l->lease, now_us, drain),
         .spent = l->spent_alone,
     };

@@ -5,10 +5,11 @@
  *                        `-> CLOSED: nothing (fail: closed, or strict)                   alone is charged
  *
  * - Leased, tokens are spent here without a word and asked for in advance, as many as are expected to be wanted until
- *   the next question (core/limiter.h, leases). Those that expire unspent go back with it.
+ *   the next question (core/limiter.h, leases), and some more while there are enough for all. Those that expire unspent
+ *   go back with it.
  * - Leases in hand when the store goes away are spent first.
- * - `strict`: never more than the limit and one burst in any minute. So the store's bucket fills a little slower, by
- *   what a lease's life could add, and nothing is spent that the store has not granted. */
+ * - `strict`: never more than the limit and one burst in any minute. The store's bucket fills a little slower for that,
+ *   by what a lease's life could add (core/coord_tokens), and nothing is spent here that the store has not granted. */
 #ifndef WEIR_CORE_CLUSTER_LIMIT_H
 #define WEIR_CORE_CLUSTER_LIMIT_H
 

@@ -122,12 +122,6 @@ uint32_t weir_limiter_share(uint32_t limit, uint32_t share_ppm, uint32_t nodes)
     return whole > nodes ? (uint32_t)(whole / nodes) : 1;
 }
 
-uint32_t weir_limiter_strict(uint32_t limit)
-{
-    uint64_t lower = limit * WEIR_LIMITER_MINUTE_US / (WEIR_LIMITER_MINUTE_US + WEIR_LEASE_LIFE_US);
-    return lower > 0 ? (uint32_t)lower : 1;
-}
-
 struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const struct weir_limiter_answer *a)
 {
     uint64_t wait_s = divide_up(a->wait_us, 1000000);
@@ -185,16 +179,15 @@ uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)
 {
     if (l->pulled && now_us < l->pulled_us + WEIR_LEASE_PULL_US)
         return 0;
-    uint32_t have = weir_lease_tokens(l, now_us);
     uint32_t faded = (uint32_t)((uint64_t)l->expected * 3 / 4);
     l->expected = l->spent > faded ? l->spent : faded;
     l->spent = 0;
     uint32_t need = weir_add_u32(queued, l->expected);
-    if (need <= have)
+    if (need == 0)
         return 0;
     l->pulled = true;
     l->pulled_us = now_us;
-    return need - have;
+    return need;
 }
 
 void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us)

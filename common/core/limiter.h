@@ -15,9 +15,10 @@
 #include <stdint.h>
 
 #define WEIR_LIMITER_MINUTE_US (UINT64_C(60) * 1000000)
-/* How often a holder of leases asks at most, and how long what it gets is good, counted from the asking. */
+/* How often a holder of leases asks at most, and how long what it gets is good, counted from the asking: until the next
+ * answer has come, so that nobody waits for it. */
 #define WEIR_LEASE_PULL_US UINT64_C(350000)
-#define WEIR_LEASE_LIFE_US UINT64_C(350000)
+#define WEIR_LEASE_LIFE_US UINT64_C(400000)
 
 struct weir_limiter {
     uint32_t limit; /* tokens per period, at least 1 */
@@ -62,10 +63,6 @@ void weir_limiter_charge(struct weir_limiter *l, uint64_t now_us, uint32_t used)
  * divided; at least 1. */
 uint32_t weir_limiter_share(uint32_t limit, uint32_t share_ppm, uint32_t nodes);
 
-/* A limit per minute with which leases admit no more than the whole limit and the burst: lower by what a lease's life
- * may add to a minute; at least 1. */
-uint32_t weir_limiter_strict(uint32_t limit);
-
 /* -- for x-ratelimit-limit, -remaining, -reset and Retry-After; seconds, rounded up -- */
 
 struct weir_limiter_values {
@@ -95,7 +92,7 @@ uint32_t weir_lease_tokens(struct weir_lease *l, uint64_t now_us);
 /* One that was spent has not been used. */
 void weir_lease_put_back(struct weir_lease *l, uint64_t now_us);
 /* How many to ask the limiter for now, for so many requests that wait; 0: none are needed, or it is too soon. A number
- * counts as asked for. */
+ * counts as asked for. What is here does not count: it will be over before the next asking. */
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued);
 /* The answer to a want that was sent at asked_us, however late it comes. */
 void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us);

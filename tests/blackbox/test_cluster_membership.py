@@ -36,6 +36,20 @@ def test_a_node_that_is_killed_is_lost_and_its_shards_are_served_on(stage, mock)
     assert back.metric("weir_cluster_shards_owned") > 0
 
 
+def test_without_failover_a_lost_nodes_shards_stay_its_own(stage, mock):
+    cluster = Cluster(stage, shard_count=24, failover_enabled=False)
+    a, b, c = cluster.nodes(3, mock)
+    cluster.wait_all_owned()
+    before = cluster.owned([a, b])
+    cluster.kill(c)
+    cluster.wait_members(2)
+    a.wait_only_events("node_lost", node_id=c.id)
+    assert cluster.owned([a, b]) == before
+    for n in (a, b):
+        for i in range(24):  # whosesoever they are
+            assert ask(n, headers=[("x-session-id", f"s{i}")]).status == 200
+
+
 def test_a_node_that_is_told_to_end_leaves_and_loses_nothing(stage, mock):
     cluster = Cluster(stage, shard_count=24, failover_timeout=30)  # that it is gone must not take a timeout
     a, b, c = cluster.nodes(3, mock)
@@ -90,3 +104,13 @@ def test_the_guides_block_alone_makes_a_cluster(stage, mock):
     for n in cluster.members:
         for _ in range(8):
             assert ask(n).status == 200
+
+
+def test_a_reload_tells_what_only_a_restart_changes(stage, mock):
+    cluster = Cluster(stage, shard_count=24)
+    a, b = cluster.nodes(2, mock)
+    config = stage.config(a.port, mock, distributed_pool={"redis_url": cluster.url, "node_id": "other", "weight": 3, "shard_count": 24})
+    a.reload(config)
+    a.wait_events("restart_needed")
+    wait_for(lambda: [n["weight"] for n in b.get("/api/cluster/nodes").json()["nodes"]] == [3, 1], "the others to hear of its weight")
+    assert a.metric("weir_cluster_member") == 1

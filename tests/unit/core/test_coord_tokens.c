@@ -87,7 +87,7 @@ START_TEST(test_new_numbers_keep_the_debt)
     ck_assert_uint_eq(ask(&q), 10);
     q = coord_tokens("p", 60, 40, true, 100);
     ck_assert_uint_eq(ask(&q), 0);
-    ck_assert_uint_eq(f.reply.tokens.items[0].wait_us, (60 * SECOND_US + 350000) / 60 + 1);
+    ck_assert_uint_eq(f.reply.tokens.items[0].wait_us, (60 * SECOND_US + WEIR_LEASE_LIFE_US) / 60 + 1);
     ck_assert_uint_eq(f.state->bucket_count, 1);
 }
 END_TEST

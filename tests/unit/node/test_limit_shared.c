@@ -70,10 +70,12 @@ static enum weir_waitline_answer come(struct asker *a, unsigned worker)
     return word;
 }
 
+/* Fewer than it has asked for. */
 static void grant(uint32_t n)
 {
     struct weir_cluster_limit_answer a = {.ok = true, .asked_us = now, .granted = n, .remaining = 5};
     ck_assert(weir_limit_take_wish(limit, now, false, &a.asked));
+    ck_assert_uint_ge(a.asked.want, n);
     weir_limit_answered(limit, pools[0], now, &a);
     at(now);
     deliver();

@@ -85,6 +85,28 @@ START_TEST(test_bands_move_both_limits)
 }
 END_TEST
 
+START_TEST(test_a_node_holds_its_part_of_the_connections)
+{
+    publish("pool_limits: {max_connections: 100, max_keepalive_connections: 40}");
+    weir_scaling_share(rt(), 8, 24);
+    ck_assert(tick_after(100));
+    limits_are(34, 14); /* rounded up */
+    ck_assert(!tick_after(100));
+    publish("pool_limits: {max_connections: 100, max_keepalive_connections: 40, load_scaling: true}");
+    weir_scaling_share(rt(), 8, 24);
+    load(20, 0, 10); /* of 34, so much is high */
+    ck_assert(tick_after(100));
+    limits_are(50, 21);              /* a half more, within the same part of the cap */
+    weir_scaling_share(rt(), 0, 24); /* what lands here is served all the same */
+    load(0, 0, 0);
+    ck_assert(tick_after(20000));
+    ck_assert_uint_ge(rt()->total_max, 1);
+    weir_scaling_share(rt(), 0, 0);
+    tick_after(100);
+    limits_are(50, 20);
+}
+END_TEST
+
 START_TEST(test_a_reload_keeps_the_band)
 {
     publish(SCALED);
@@ -143,5 +165,5 @@ START_TEST(test_sizes_and_clocks_that_are_measured)
 }
 END_TEST
 
-CHECK_MAIN("scaling", NULL, teardown, test_bands_move_both_limits, test_a_reload_keeps_the_band,
-           test_sizes_and_clocks_that_are_measured)
+CHECK_MAIN("scaling", NULL, teardown, test_bands_move_both_limits, test_a_node_holds_its_part_of_the_connections,
+           test_a_reload_keeps_the_band, test_sizes_and_clocks_that_are_measured)

@@ -1,0 +1,202 @@
+"""One circuit for all nodes: what opens it, what opens only one node's, and who finds out that it is well again."""
+
+import threading
+
+from cluster import Cluster, ask
+from harness import wait_for
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+WRONG = b"HTTP/1.1 500 Wrong\r\nContent-Length: 2\r\n\r\nno"
+FAILS = [("x-fail", "1")]
+LONG_S = 600
+
+
+class Endpoint:
+    """Fails whom it is told to, and holds who comes to the gate."""
+
+    def __init__(self, stage):
+        self.sick = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.inside = self.most = self.asked = 0
+        self.lock = threading.Lock()
+        self.up = stage.upstream(self._serve)
+        self.url = self.up.url
+
+    def _serve(self, wire, _):
+        while True:
+            request = wire.request()
+            with self.lock:
+                self.inside += 1
+                self.asked += 1
+                self.most = max(self.most, self.inside)
+            self.gate.wait()
+            with self.lock:
+                self.inside -= 1
+            wire.send(WRONG if self.sick or request.get("x-fail") else OK)
+
+
+def breaker(recovery_s):
+    return {"circuit_breaker": {"failure_threshold": 5, "recovery_timeout": recovery_s}}
+
+
+def cluster_of(stage, endpoint, count=3, recovery_s=LONG_S):
+    cluster = Cluster(stage, connection_affinity="round_robin")
+    nodes = cluster.nodes(count, {"p": {"base_url": endpoint.url}}, http_client=breaker(recovery_s))
+    for n in nodes:
+        wait_for(lambda n=n: circuit(n)["shared"], f"{n.name} to share the circuit")
+    return cluster, nodes
+
+
+def circuit(node):
+    return node.get("/api/cluster/breakers").json()["breakers"][0]
+
+
+def is_open(r):
+    return r.status == 503 and r.get("x-weir-error") == "circuit_open"
+
+
+def fail(node, times):
+    for _ in range(times):
+        assert ask(node, headers=FAILS).status == 500
+
+
+def test_what_one_node_sees_opens_it_everywhere(stage):
+    endpoint = Endpoint(stage)
+    cluster, (a, b, c) = cluster_of(stage, endpoint)
+    fail(a, 5)
+    for n in (b, c):
+        told = n.wait_only_events("circuit_opened")[0]
+        assert told["by"] == a.id and told["reason"] == "cluster"
+        assert is_open(ask(n))
+    assert a.wait_only_events("circuit_opened")[0]["reason"] == "consecutive_failures"
+    assert endpoint.asked == 5
+    for n in (a, b, c):
+        assert n.metric("weir_circuit_transitions_total", to="open") == 1
+
+
+def test_failures_of_several_nodes_add_up(stage):
+    endpoint = Endpoint(stage)
+    cluster, nodes = cluster_of(stage, endpoint)
+    for n in nodes:
+        fail(n, 2)
+    for n in nodes:
+        n.wait_only_events("circuit_opened")
+        assert is_open(ask(n))
+
+
+def test_a_node_that_fails_alone_opens_its_own(stage):
+    endpoint = Endpoint(stage)
+    cluster, (a, b, c) = cluster_of(stage, endpoint)
+    for _ in range(4):
+        assert ask(b).status == ask(c).status == 200
+    # A witness counts once its successes have been reported, which takes a second.
+    sent = b.metric("weir_cluster_store_requests_total", op="report")
+    wait_for(lambda: b.metric("weir_cluster_store_requests_total", op="report") > sent, "the successes to be reported")
+    fail(a, 5)
+    a.wait_only_events("circuit_opened")
+    a.wait_only_events("circuit_kept_closed")
+    assert is_open(ask(a))
+    assert ask(b).status == ask(c).status == 200
+    assert not b.events("circuit_opened") and not c.events("circuit_opened")
+
+
+def test_one_probe_in_the_whole_cluster(stage):
+    endpoint = Endpoint(stage)
+    cluster, nodes = cluster_of(stage, endpoint, recovery_s=1)
+    endpoint.sick = True
+    fail(nodes[0], 5)
+    for n in nodes:
+        n.wait_events("circuit_opened")
+    endpoint.gate.clear()
+    endpoint.most = 0
+    answers = []
+
+    def client(n):
+        answers.append(ask(n))
+
+    threads = []
+
+    def hammer():
+        """All nodes at once, over and over, until a probe is there; the others are refused."""
+        for n in nodes:
+            threads.append(threading.Thread(target=client, args=(n,)))
+            threads[-1].start()
+        return endpoint.inside > 0
+
+    wait_for(hammer, "a probe")
+    for _ in range(10):
+        hammer()
+    wait_for(lambda: len(answers) == len(threads) - 1, "all but the probe to be refused")
+    assert all(is_open(r) for r in answers)
+    endpoint.sick = False
+    endpoint.gate.set()
+    for t in threads:
+        t.join()
+    assert endpoint.most == 1
+    for n in nodes:
+        n.wait_events("circuit_closed")
+        assert ask(n).status == 200
+
+
+def test_a_single_request_finds_out(stage):
+    """Who comes when the wait is over is the probe, though the store has to be asked first: it is not refused."""
+    endpoint = Endpoint(stage)
+    cluster, (a, b) = cluster_of(stage, endpoint, count=2, recovery_s=1)
+    fail(a, 5)
+    b.wait_events("circuit_opened")
+    wait_for(lambda: not circuit(b).get("retry_in_seconds"), "the wait to be over")
+    assert ask(b).status == 200
+    for n in (a, b):
+        n.wait_events("circuit_closed")
+
+
+def test_a_restarted_node_does_not_reset_it(stage):
+    endpoint = Endpoint(stage)
+    cluster, (a, b, c) = cluster_of(stage, endpoint)
+    fail(a, 5)
+    c.wait_events("circuit_opened")
+    cluster.leave(a)
+    again = cluster.node({"p": {"base_url": endpoint.url}}, name="n1", http_client=breaker(LONG_S))
+    again.wait_events("circuit_opened")
+    assert is_open(ask(again)) and is_open(ask(b)) and is_open(ask(c))
+
+
+def test_a_cooldown_is_for_all(stage):
+    up = stage.upstream([b"HTTP/1.1 429 Busy\r\nRetry-After: 600\r\nContent-Length: 0\r\n\r\n"])
+    cluster, (a, b) = cluster_of(stage, up, count=2)
+    assert ask(a).status == 429
+    b.wait_only_events("circuit_cooling")
+    assert is_open(ask(b))
+
+
+def test_the_store_goes_and_each_decides_alone(stage):
+    endpoint = Endpoint(stage)
+    cluster, (a, b) = cluster_of(stage, endpoint, count=2)
+    cluster.redis.freeze()
+    cluster.wait_contact(0)
+    fail(a, 5)
+    a.wait_events("circuit_opened")
+    assert is_open(ask(a)) and ask(b).status == 200
+    cluster.redis.thaw()
+    cluster.wait_contact(1)
+    wait_for(lambda: circuit(a)["shared"] and circuit(b)["shared"], "the circuit to be shared again")
+    assert ask(b).status == 200
+
+
+def test_an_endpoint_is_checked_by_one_node(stage):
+    up = stage.upstream([OK])
+    cluster = Cluster(stage, connection_affinity="round_robin", health_check_interval=0.3)
+    health = {"health": {"enabled": True, "path": "/health", "unhealthy_threshold": 2}}
+    nodes = cluster.nodes(3, {"p": {"base_url": up.url}}, http_client=health)
+
+    def counts():
+        return [n.metric("weir_health_checks_total") for n in nodes]
+
+    before = counts()
+    wait_for(lambda: max(b - a for a, b in zip(before, counts())) >= 5, "five checks")
+    made = [b - a for a, b in zip(before, counts())]
+    assert sorted(made)[:2] == [0, 0], made
+    up.close()
+    for n in nodes:
+        n.wait_events("endpoint_unhealthy")

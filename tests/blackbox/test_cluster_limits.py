@@ -1,0 +1,187 @@
+"""One rate limit for all nodes, and each provider's connections split over them."""
+
+import threading
+import time
+
+from cluster import Cluster, ask
+from harness import wait_for
+
+LEASE_S = 0.35
+
+
+def limited(mock, per_minute, burst, **more):
+    return {"mock": {"base_url": mock.url, "rate_limit": {"requests_per_minute": per_minute, "burst": burst, **more}}}
+
+
+# Nobody waits for long: what is refused is told so.
+IMPATIENT = {"pool_limits": {"pool_block_timeout": 0.2}, "timeout": {"pool": 0.2}}
+ALONE = {"connection_affinity": "round_robin"}
+
+
+def limit(node):
+    return node.get("/api/cluster/limits").json()["limits"][0]
+
+
+def wait_mode(nodes, mode):
+    for n in nodes:
+        wait_for(lambda n=n: limit(n)["mode"] == mode, f"the limit of {n.name} to be {mode}")
+
+
+class Crowd:
+    """Clients of all nodes who ask without a pause."""
+
+    def __init__(self, nodes, clients=4):
+        self.ending = threading.Event()
+        self.answered, self.refused, self.wrong = [], [], []
+        self.begun = time.monotonic()
+        self.threads = [threading.Thread(target=self._run, args=(n,)) for n in nodes for _ in range(clients)]
+        for t in self.threads:
+            t.start()
+
+    def _run(self, node):
+        with node.client() as c:
+            while not self.ending.is_set():
+                status = c.get("/echo").status
+                into = {200: self.answered, 429: self.refused}.get(status, self.wrong)
+                into.append(status)
+
+    def end(self):
+        self.ending.set()
+        for t in self.threads:
+            t.join()
+        assert not self.wrong, self.wrong[:5]
+
+
+def test_all_nodes_keep_one_limit(stage, mock):
+    """By any moment no more has come than had been earned, over all nodes, and what a lease's life adds."""
+    rate, burst = 20, 10
+    cluster = Cluster(stage, **ALONE)
+    nodes = cluster.nodes(3, limited(mock, rate * 60, burst), http_client=IMPATIENT)
+    wait_mode(nodes, "leased")
+    already = len(mock.arrivals())
+    crowd = Crowd(nodes)
+    wait_for(lambda: len(crowd.answered) >= 120, "120 requests to be admitted")
+    crowd.end()
+    came = mock.arrivals(already)
+    assert len(came) == len(crowd.answered) and crowd.refused
+    for n, at in enumerate(came, 1):
+        assert n <= burst + rate * (at - crowd.begun + LEASE_S) + 1, f"request {n} came after {at - crowd.begun:.3f} s"
+    for node in nodes:
+        asked = node.metric("weir_cluster_store_requests_total", op="tokens")
+        assert asked <= 3 * (node.metric("weir_uptime_seconds") + 1)
+
+
+def test_a_refusal_tells_the_clusters_numbers(stage, mock):
+    cluster = Cluster(stage, **ALONE)
+    a, b = cluster.nodes(2, limited(mock, 6, 3), http_client=IMPATIENT)
+    wait_mode([a, b], "leased")
+    for n in (a, b):
+        wait_for(lambda n=n: ask(n).status == 429, "the limit to be used up")
+    r = ask(b)
+    assert r.status == 429
+    assert r.get("x-ratelimit-limit-requests") == "6"
+    assert r.get("x-ratelimit-remaining-requests") == "0"
+    assert 1 <= int(r.get("retry-after")) <= 10
+    assert mock.stats()["requests"]["total"] <= 4
+
+
+def test_the_store_goes_and_each_node_keeps_its_share(stage, mock):
+    cluster = Cluster(stage, **ALONE)
+    a, b = cluster.nodes(2, limited(mock, 6000, 100, degraded_share=0.5), http_client=IMPATIENT)
+    wait_mode([a, b], "leased")
+    cluster.redis.freeze()
+    wait_mode([a, b], "degraded")
+    assert limit(a)["share_per_minute"] == 1500
+    assert a.metric("weir_cluster_limits_degraded") == 1
+    for _ in range(20):
+        assert ask(a).status == ask(b).status == 200
+    cluster.redis.thaw()
+    wait_mode([a, b], "leased")
+    assert a.metric("weir_cluster_limits_degraded") == 0
+    assert ask(a).status == 200
+
+
+def test_what_was_spent_alone_is_charged(stage, mock):
+    cluster = Cluster(stage, **ALONE)
+    a = cluster.nodes(1, limited(mock, 60, 30, degraded_share=1.0), http_client=IMPATIENT)[0]
+    wait_mode([a], "leased")
+    cluster.redis.freeze()
+    wait_mode([a], "degraded")
+    for _ in range(20):
+        assert ask(a).status == 200
+    cluster.redis.thaw()
+    wait_mode([a], "leased")
+    wait_for(lambda: 0 < limit(a)["remaining"] <= 15, "the store to have charged what was spent")
+
+
+def test_fail_closed(stage, mock):
+    cluster = Cluster(stage, **ALONE)
+    a = cluster.nodes(1, limited(mock, 6000, 100, fail="closed"), http_client=IMPATIENT)[0]
+    wait_mode([a], "leased")
+    assert ask(a).status == 200
+    cluster.redis.freeze()
+    wait_mode([a], "closed")
+    wait_for(lambda: ask(a).status == 429, "requests to be refused")
+    assert ask(a).get("retry-after") == "1"
+    cluster.redis.thaw()
+    wait_for(lambda: ask(a).status == 200, "requests to be let through again")
+
+
+def test_strict_starts_empty_and_spends_nothing_alone(stage, mock):
+    rate = 20
+    cluster = Cluster(stage, **ALONE)
+    nodes = cluster.nodes(2, limited(mock, rate * 60, 40, strict=True), http_client=IMPATIENT)
+    wait_mode(nodes, "leased")
+    begun = len(mock.arrivals())
+    crowd = Crowd(nodes)
+    wait_for(lambda: len(crowd.answered) >= 20, "20 requests to be admitted")
+    assert cluster.redis.ask("FLUSHALL") == "+OK"
+    lost = time.monotonic()
+    seen = len(mock.arrivals())
+    wait_for(lambda: len(crowd.answered) >= seen + 20, "20 more")
+    crowd.end()
+    for n, at in enumerate(mock.arrivals(seen), 1):  # no second burst
+        assert n <= 5 + rate * (at - lost + 2 * LEASE_S), f"request {n} came {at - lost:.3f} s after the loss"
+    assert begun == 0
+    cluster.redis.freeze()
+    wait_mode(nodes, "closed")
+
+
+def test_a_node_that_ends_hands_back_what_it_has_leased(stage, mock):
+    cluster = Cluster(stage, **ALONE)
+    a, b = cluster.nodes(2, limited(mock, 60, 40), http_client=IMPATIENT)
+    wait_mode([a, b], "leased")
+    assert ask(b).status == 200
+    assert limit(b)["leased"] > 5
+    cluster.leave(b)
+    b.wait_only_events("cluster_left")
+    assert ask(a).status == 200
+    wait_for(lambda: limit(a)["remaining"] + limit(a)["leased"] >= 35, "the tokens to be back")
+
+
+def test_connections_follow_the_shards(stage, mock):
+    """ceil(90 x owned / 24) each, and all of them again for the one that is left."""
+    cluster = Cluster(stage, shard_count=24, connection_affinity="round_robin", pool_sharding=True)
+    pool = {"pool_limits": {"max_connections": 90, "max_keepalive_connections": 30}}
+    a, b, c = cluster.nodes(3, mock, http_client=pool)
+    cluster.wait_all_owned()
+
+    def holds(n):
+        owned = int(n.metric("weir_cluster_shards_owned"))
+        shown = n.pool("mock")
+        return shown["max_connections"] == -(-90 * owned // 24) and shown["max_keepalive_connections"] == -(-30 * owned // 24)
+
+    for n in (a, b, c):
+        wait_for(lambda n=n: holds(n), f"the limit of {n.name} to follow its shards")
+        n.wait_events("pool_sharded")
+        assert n.pool("mock")["max_connections"] < 90
+    cluster.leave(b)
+    cluster.leave(c)
+    wait_for(lambda: a.pool("mock")["max_connections"] == 90, "all connections to be the last node's")
+
+
+def test_without_pool_sharding_each_has_all(stage, mock):
+    cluster = Cluster(stage, shard_count=24, pool_sharding=False)
+    a, b = cluster.nodes(2, mock, http_client={"pool_limits": {"max_connections": 90}})
+    cluster.wait_all_owned()
+    assert a.pool("mock")["max_connections"] == b.pool("mock")["max_connections"] == 90
