@@ -99,10 +99,11 @@ struct weir_pool_place *weir_pool_first(const struct weir_pool_shelf *s, unsigne
 
 void weir_pool_dial_begins(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places);
 void weir_pool_dial_ends(struct weir_pool_shelf *s, struct weir_pool_demand *d, uint32_t places);
-/* A dial to the endpoint, for several requests, has room for one more: no other is needed for it. */
+/* An open dial to the endpoint has room for one more, for several requests or because the one that it was begun for has
+ * been served otherwise: no other is needed for it. */
 static inline bool weir_pool_has_place(const struct weir_pool_demand *d)
 {
-    return d->places > d->dials && d->waiting < d->places;
+    return d->waiting < d->places;
 }
 /* How many wait that the open dials do not see to. */
 uint32_t weir_pool_uncovered(const struct weir_pool_shelf *s);
