@@ -106,9 +106,11 @@ static const char *const affinity_choices[] = {"sticky", "round_robin", "least_l
 static const struct weir_config_field distributed_fields[] = {
     WEIR_CONFIG_VALUE(BOOL, POOL, enabled, "enabled", NULL, "Be one node of a cluster.",
                       .derived = "true where the section is written, else false"),
-    WEIR_CONFIG_VALUE(SECRET_URL, POOL, redis_url, "redis_url", "redis://localhost:6379",
-                      "The coordination store: redis://, rediss://, unix: or redis+sentinel://.",
-                      .check = weir_config_check_redis_url),
+    WEIR_CONFIG_VALUE(
+        SECRET_URL, POOL, redis_url, "redis_url", "redis://localhost:6379",
+        "The coordination store: `redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:/path?db=0`, or "
+        "`redis+sentinel://host:26379,host:26379/name` (`rediss+sentinel://` for TLS).",
+        .check = weir_config_check_redis_url),
     WEIR_CONFIG_VALUE(BOOL, POOL, pool_sharding, "pool_sharding", "true",
                       "Split each provider's connections over the nodes by their shards."),
     WEIR_CONFIG_VALUE(COUNT, POOL, shard_count, "shard_count", "4", "Slices of the key space; 8 for each node or more.",

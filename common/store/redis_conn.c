@@ -98,21 +98,19 @@ static void fail(struct weir_redis_conn *c, const struct weir_err *why)
     c->opts.closed(c->opts.owner, &c->why);
 }
 
-static void fail_with(struct weir_redis_conn *c, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void fail_with(struct weir_redis_conn *c, int code, const char *fmt, ...)
+static void fail_with(struct weir_redis_conn *c, int code, const char *text)
 {
-    struct weir_err err = {.code = code};
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(err.msg, sizeof err.msg, fmt, ap);
-    va_end(ap);
+    struct weir_err err;
+    weir_err_set(&err, code, "%s", text);
     fail(c, &err);
 }
 
 /* What a server says, fit for a log line. */
 static void fail_for_reply(struct weir_redis_conn *c, int code, const char *what, const struct weir_redis_reply *reply)
 {
-    fail_with(c, code, "%s: %.*s", what, reply->str.len < 200 ? (int)reply->str.len : 200, reply->str.ptr);
+    struct weir_err err;
+    weir_err_set(&err, code, "%s: %.*s", what, reply->str.len < 200 ? (int)reply->str.len : 200, reply->str.ptr);
+    fail(c, &err);
 }
 
 /* -- calls -- */
@@ -203,21 +201,28 @@ static void judge_silence(struct weir_redis_conn *c, uint64_t now_ms)
     if (c->heard_ms > since_ms)
         since_ms = c->heard_ms;
     uint64_t end_ms = since_ms + patience_ms(c, oldest);
-    if (now_ms >= end_ms)
-        fail_with(c, WEIR_ETIMEOUT, "the server has been silent for %llu ms", (unsigned long long)(now_ms - since_ms));
-    else
+    if (now_ms < end_ms) {
         weir_reactor_deadline(c->reactor, &c->clock, end_ms);
+        return;
+    }
+    struct weir_err err;
+    weir_err_set(&err, WEIR_ETIMEOUT, "the server has been silent for %llu ms",
+                 (unsigned long long)(now_ms - since_ms));
+    fail(c, &err);
 }
 
 static void on_clock(struct weir_deadline *d, uint64_t now_ms)
 {
     struct weir_redis_conn *c = WEIR_CONTAINER(d, struct weir_redis_conn, clock);
+    struct weir_err err;
     enter(c);
-    if (c->state == STATE_READY)
+    if (c->state == STATE_READY) {
         judge_silence(c, now_ms);
-    else
-        fail_with(c, WEIR_ETIMEOUT, "waited too long for %s",
-                  c->dial != NULL ? weir_redis_dial_step(c->dial) : "the server's first answers");
+    } else {
+        weir_err_set(&err, WEIR_ETIMEOUT, "waited too long for %s",
+                     c->dial != NULL ? weir_redis_dial_step(c->dial) : "the server's first answers");
+        fail(c, &err);
+    }
     leave(c);
 }
 
@@ -304,12 +309,6 @@ uint64_t weir_redis_conn_heard_ms(const struct weir_redis_conn *c)
 
 /* -- what comes in -- */
 
-static bool is_unfit(const struct weir_redis_reply *reply)
-{
-    return weir_redis_error_is(reply, "READONLY") || weir_redis_error_is(reply, "LOADING") ||
-           weir_redis_error_is(reply, "MASTERDOWN");
-}
-
 static void take_reply(struct weir_redis_conn *c, const struct weir_redis_reply *reply)
 {
     if (c->push != NULL) {
@@ -323,7 +322,7 @@ static void take_reply(struct weir_redis_conn *c, const struct weir_redis_reply 
             fail_with(c, WEIR_EPROTO, "the server answered what was not asked");
         return;
     }
-    if (is_unfit(reply)) {
+    if (weir_redis_error_is_unfit(reply)) {
         fail_for_reply(c, WEIR_ECLOSED, "the server cannot be written to", reply);
         return;
     }
@@ -448,7 +447,7 @@ static void dialled(void *owner, struct weir_stream *stream, const struct weir_e
         /* Twice the clock of the opening, which is to be the one that tells. */
         int rv = weir_redis_hello_send(&c->hello, c, open_ms(c) * 2);
         if (rv != 0)
-            fail_with(c, rv, "%s", weir_err_text(rv));
+            fail_with(c, rv, weir_err_text(rv));
     }
     leave(c);
 }

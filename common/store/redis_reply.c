@@ -218,6 +218,12 @@ bool weir_redis_error_is(const struct weir_redis_reply *reply, const char *code)
     return reply->type == WEIR_REDIS_ERROR && weir_str_eq(weir_redis_error_code(reply), weir_str_of(code));
 }
 
+bool weir_redis_error_is_unfit(const struct weir_redis_reply *reply)
+{
+    return weir_redis_error_is(reply, "READONLY") || weir_redis_error_is(reply, "LOADING") ||
+           weir_redis_error_is(reply, "MASTERDOWN");
+}
+
 bool weir_redis_reply_is(const struct weir_redis_reply *reply, const char *text)
 {
     return (reply->type == WEIR_REDIS_STATUS || reply->type == WEIR_REDIS_STRING) &&

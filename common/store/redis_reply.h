@@ -45,6 +45,8 @@ struct weir_redis_reply {
  * script goes by its own word, also where the server wraps it (Redis 6.2). Empty for anything but an error. */
 struct weir_str weir_redis_error_code(const struct weir_redis_reply *reply);
 bool weir_redis_error_is(const struct weir_redis_reply *reply, const char *code);
+/* The server cannot be written to: it is a replica, or not ready. */
+bool weir_redis_error_is_unfit(const struct weir_redis_reply *reply);
 /* STATUS or STRING with this text. */
 bool weir_redis_reply_is(const struct weir_redis_reply *reply, const char *text);
 
