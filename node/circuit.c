@@ -376,7 +376,7 @@ void weir_circuit_learn(struct weir_endpoint *e, const struct weir_circuit_calle
     fold_successes(e, by->now_ms);
     c->asked_ms = 0;
     struct weir_breaker_sight was = weir_breaker_view_look(&c->view, by->now_ms);
-    weir_breaker_view_learn(&c->view, by->now_ms, seen, store_ms);
+    weir_breaker_view_learn(&c->view, &c->policy, by->now_ms, seen, store_ms);
     struct weir_breaker_sight is = weir_breaker_view_look(&c->view, by->now_ms);
     if (is.cooldown_until_ms > by->now_ms)
         atomic_store_explicit(&c->cooled, true, memory_order_relaxed);

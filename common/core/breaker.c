@@ -293,11 +293,28 @@ static void hear_probes(struct weir_breaker_state *s, const struct weir_breaker_
         open_circuit(s, p, now_ms, WEIR_BREAKER_BY_PROBE_FAILED, out);
 }
 
+static uint64_t at_most(uint64_t at_ms, uint64_t most_ms)
+{
+    return at_ms < most_ms ? at_ms : most_ms;
+}
+
+/* A clock that was set back: nothing lasts longer from now than it could have been made to. */
+static void heed_clock(struct weir_breaker_state *s, const struct weir_breaker_policy *p, uint64_t now_ms)
+{
+    s->open_until_ms = at_most(s->open_until_ms, now_ms + p->recovery_max_ms);
+    s->cooldown_until_ms = at_most(s->cooldown_until_ms, now_ms + WEIR_BREAKER_COOLDOWN_MS_MAX);
+    for (uint32_t i = 0; i < s->permit_count; i++)
+        s->permits[i].expires_ms = at_most(s->permits[i].expires_ms, now_ms + p->permit_ms);
+    for (int i = 0; i < 2; i++)
+        s->witnesses[i].at_ms = at_most(s->witnesses[i].at_ms, now_ms);
+}
+
 void weir_breaker_report(struct weir_breaker_state *s, const struct weir_breaker_policy *p, uint64_t now_ms,
                          const struct weir_breaker_report *r, struct weir_breaker_reply *out)
 {
     *out = (struct weir_breaker_reply){0};
     assert(r->node != 0 && r->run <= r->fail && p->failure_threshold > 0 && p->permits > 0);
+    heed_clock(s, p, now_ms);
     expire_permits(s, now_ms);
     cool(s, now_ms, r->cooldown_ms, out);
     if (r->gen == s->gen && s->phase == WEIR_BREAKER_HALF_OPEN && r->probe_count > 0)

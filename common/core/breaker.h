@@ -173,7 +173,8 @@ struct weir_breaker_reply {
     struct weir_breaker_event events[WEIR_BREAKER_EVENTS_MAX];
 };
 
-/* -- transitions; now_ms is the state's clock, and may not go back by more than its holder's clock does -- */
+/* -- transitions; now_ms is the state's clock. It may be set back: what is waited for ends in its time all the same --
+ */
 
 void weir_breaker_init(struct weir_breaker_state *s, uint64_t now_ms);
 /* Applies one report. Fills all of *out. */

@@ -247,21 +247,23 @@ bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct
     return true;
 }
 
-static uint64_t own_clock(uint64_t now_ms, uint64_t store_ms, uint64_t at_ms)
+/* A deadline of the store's on the own clock; no later than it can be, should the store's clock have been set back. */
+static uint64_t own_clock(uint64_t now_ms, uint64_t store_ms, uint64_t at_ms, uint64_t most_ms)
 {
-    return at_ms > store_ms ? now_ms + (at_ms - store_ms) : 0;
+    uint64_t left = at_ms > store_ms ? at_ms - store_ms : 0;
+    return left == 0 ? 0 : now_ms + (left < most_ms ? left : most_ms);
 }
 
-void weir_breaker_view_learn(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_sight *seen,
-                             uint64_t store_ms)
+void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                             const struct weir_breaker_sight *seen, uint64_t store_ms)
 {
     struct weir_breaker_sight s = *seen;
     if (v->sharing && s.gen < v->shared.gen)
         return;
     bool first = !v->sharing, other = first || s.gen != v->shared.gen;
-    s.open_until_ms = own_clock(now_ms, store_ms, s.open_until_ms);
-    s.cooldown_until_ms =
-        later(own_clock(now_ms, store_ms, s.cooldown_until_ms), first ? 0 : v->shared.cooldown_until_ms);
+    s.open_until_ms = own_clock(now_ms, store_ms, s.open_until_ms, p->recovery_max_ms);
+    s.cooldown_until_ms = later(own_clock(now_ms, store_ms, s.cooldown_until_ms, WEIR_BREAKER_COOLDOWN_MS_MAX),
+                                first ? 0 : v->shared.cooldown_until_ms);
     v->sharing = true;
     v->shared = s;
     if (!other)
@@ -281,7 +283,7 @@ void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, con
     if (reply->permit_count > 0)
         v->asked_ms = 0;
     for (uint32_t i = 0; i < reply->permit_count && v->permit_count < WEIR_BREAKER_BATCH; i++) {
-        uint64_t expires = own_clock(now_ms, store_ms, reply->permits[i].expires_ms);
+        uint64_t expires = own_clock(now_ms, store_ms, reply->permits[i].expires_ms, UINT64_MAX);
         v->permits[v->permit_count++] = (struct weir_breaker_permit){reply->permits[i].id, expires};
     }
 }

@@ -82,8 +82,8 @@ bool weir_breaker_view_owes(const struct weir_breaker_view *v, bool *urgent);
 /* Moves the report out; it is lost if it is not delivered. False: there was nothing to say. */
 bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct weir_breaker_report *out);
 /* The shared circuit as it was at store_ms on its holder's clock. Older generations are ignored. */
-void weir_breaker_view_learn(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_sight *seen,
-                             uint64_t store_ms);
+void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                             const struct weir_breaker_sight *seen, uint64_t store_ms);
 /* The permits of a reply to the own report; learn first. Unused ones simply expire. */
 void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
                                uint64_t store_ms);

@@ -279,8 +279,21 @@ local function hear_probes(s, p, r, out)
     end
 end
 
+-- A clock that was set back: nothing lasts longer from now than it could have been made to.
+local function heed_clock(s, p)
+    s.open_until_ms = math.min(s.open_until_ms, now + p.recovery_max_ms)
+    s.cooldown_until_ms = math.min(s.cooldown_until_ms, now + COOLDOWN_MS_MAX)
+    for _, permit in ipairs(s.permits) do
+        permit[2] = math.min(permit[2], now + p.permit_ms)
+    end
+    for _, w in ipairs(s.witnesses) do
+        w[2] = math.min(w[2], now)
+    end
+end
+
 local function report(s, p, r)
     local out = {gen = 0, permits = {}, events = {}}
+    heed_clock(s, p)
     for i = #s.permits, 1, -1 do
         if s.permits[i][2] <= now then
             remove_permit(s, i)

@@ -141,6 +141,22 @@ START_TEST(test_a_failed_probe_opens_again)
 }
 END_TEST
 
+/* What was to end in a moment does not last as long as the clock takes to get there again. */
+START_TEST(test_a_clock_that_is_set_back)
+{
+    trip();
+    now -= 500000;
+    tell(0, 0, 0);
+    ck_assert_uint_eq(state.open_until_ms, now + policy.recovery_max_ms);
+    now += policy.recovery_max_ms;
+    ck_assert_uint_ne(want(), 0);
+    now -= 400000;
+    ck_assert_uint_eq(want(), 0);
+    now += policy.permit_ms;
+    ck_assert_uint_ne(want(), 0);
+}
+END_TEST
+
 START_TEST(test_the_wait_doubles_when_told_to)
 {
     policy.recovery_max_ms = 200000;
@@ -450,9 +466,9 @@ END_TEST
 
 CHECK_MAIN("breaker", setup, NULL, test_failures_in_a_row_open, test_a_success_between_begins_anew,
            test_runs_over_batches, test_one_probe_after_the_wait_closes, test_a_failed_probe_opens_again,
-           test_the_wait_doubles_when_told_to, test_a_permit_expires, test_a_probe_that_says_nothing_frees_its_permit,
-           test_several_probes, test_one_of_several_probes_fails, test_fewer_permits_after_a_reload,
-           test_older_generations_say_nothing, test_the_error_rate, test_the_window_moves_on, test_cooldown,
-           test_no_probe_while_cooling, test_one_node_alone_does_not_open_it_for_all, test_who_is_no_witness,
-           test_there_is_always_another_witness, test_an_operator_closes, test_adding_reports_up,
-           test_what_an_outcome_means, test_policy_of_a_configuration)
+           test_a_clock_that_is_set_back, test_the_wait_doubles_when_told_to, test_a_permit_expires,
+           test_a_probe_that_says_nothing_frees_its_permit, test_several_probes, test_one_of_several_probes_fails,
+           test_fewer_permits_after_a_reload, test_older_generations_say_nothing, test_the_error_rate,
+           test_the_window_moves_on, test_cooldown, test_no_probe_while_cooling,
+           test_one_node_alone_does_not_open_it_for_all, test_who_is_no_witness, test_there_is_always_another_witness,
+           test_an_operator_closes, test_adding_reports_up, test_what_an_outcome_means, test_policy_of_a_configuration)

@@ -26,7 +26,7 @@ static void setup(void)
 static void learn(struct weir_breaker_view *v)
 {
     struct weir_breaker_sight seen = weir_breaker_look(&shared);
-    weir_breaker_view_learn(v, now, &seen, now);
+    weir_breaker_view_learn(v, &policy, now, &seen, now);
 }
 
 static void sync(struct weir_breaker_view *v)

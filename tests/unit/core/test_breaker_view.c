@@ -33,7 +33,7 @@ static void setup(void)
 static void learn(struct weir_breaker_view *v)
 {
     struct weir_breaker_sight seen = weir_breaker_look(&shared);
-    weir_breaker_view_learn(v, now, &seen, STORE_MS);
+    weir_breaker_view_learn(v, &policy, now, &seen, STORE_MS);
 }
 
 static void share_all(void)
@@ -255,13 +255,21 @@ START_TEST(test_older_news_are_ignored)
     struct weir_breaker_sight old = weir_breaker_look(&shared);
     fail_often(&views[0]);
     sync(&views[0]);
-    weir_breaker_view_learn(&views[0], now, &old, STORE_MS);
+    weir_breaker_view_learn(&views[0], &policy, now, &old, STORE_MS);
     ck_assert_int_eq(weir_breaker_view_look(&views[0], now).phase, WEIR_BREAKER_OPEN);
     ck_assert_int_eq(admit(&views[0]).word, WEIR_BREAKER_REFUSE_OPEN);
 }
 END_TEST
 
 /* The sick endpoint under load of all nodes: one probe per recovery timeout, and back within one once it is well. */
+START_TEST(test_the_stores_clock_is_set_back)
+{
+    struct weir_breaker_sight seen = {WEIR_BREAKER_OPEN, 2, STORE_MS + 3600000, 0};
+    weir_breaker_view_learn(&views[0], &policy, now, &seen, STORE_MS);
+    ck_assert_uint_eq(weir_breaker_view_look(&views[0], now).open_until_ms, now + policy.recovery_max_ms);
+}
+END_TEST
+
 START_TEST(test_one_probe_per_recovery_timeout)
 {
     unsigned asked = 0, served = 0;
@@ -475,4 +483,4 @@ END_TEST
 CHECK_MAIN("breaker_view", setup, NULL, test_alone, test_cooling, test_one_opens_it_for_all,
            test_failures_of_several_add_up, test_a_probe_needs_a_shared_permit, test_asks_once_until_answered,
            test_a_broken_node_keeps_to_itself, test_the_store_goes_away, test_older_news_are_ignored,
-           test_one_probe_per_recovery_timeout, test_random_events)
+           test_the_stores_clock_is_set_back, test_one_probe_per_recovery_timeout, test_random_events)
