@@ -148,16 +148,25 @@ void agent_report_reply(struct weir_cluster_agent *a, const struct weir_coord_re
 /* The views have forgotten what they shared: everything is asked for, and all of them report to begin again. */
 void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms)
 {
-    a->circuits_version = 0;
+    a->circuits_version = a->circuits_store_us = 0;
     a->circuits_wanted = true;
     a->circuits_stale_request = a->request_last;
     a->circuits_request = 0;
     a->calm_due_ms = a->urgent_due_ms = now_ms;
 }
 
-void agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version)
+bool agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version, uint64_t store_us)
 {
-    a->circuits_wanted = a->circuits_wanted || version != a->circuits_version;
+    if (version < a->circuits_version)
+        return store_us <= a->circuits_store_us; /* said before that version was, and come after it */
+    a->circuits_wanted = a->circuits_wanted || version > a->circuits_version;
+    return true;
+}
+
+static void saw_version(struct weir_cluster_agent *a, uint64_t version, uint64_t store_us)
+{
+    a->circuits_version = version;
+    a->circuits_store_us = store_us;
 }
 
 void agent_circuits_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r)
@@ -169,7 +178,7 @@ void agent_circuits_reply(struct weir_cluster_agent *a, const struct weir_coord_
         return; /* the next beat shows again that something has changed */
     for (uint32_t i = 0; i < r->circuits.count; i++)
         learn(a, r->circuits.at[i].endpoint, r->circuits.at[i].by, &r->circuits.at[i].sight, r->now_us / 1000);
-    a->circuits_version = r->circuits.version;
+    saw_version(a, r->circuits.version, r->now_us);
 }
 
 void agent_circuit_push(struct weir_cluster_agent *a, const struct weir_coord_push *p)
@@ -178,5 +187,5 @@ void agent_circuit_push(struct weir_cluster_agent *a, const struct weir_coord_pu
         return;
     learn(a, p->circuit.endpoint, p->circuit.by, &p->circuit.sight, p->now_us / 1000);
     if (p->circuit.version == a->circuits_version + 1)
-        a->circuits_version = p->circuit.version;
+        saw_version(a, p->circuit.version, p->now_us);
 }

@@ -25,8 +25,9 @@
  * each one question in four seconds. */
 #define AGENT_MEMBERS_MS_MIN        100u
 #define AGENT_MEMBERS_MS_PER_MEMBER 4u
-/* While some are silent they are asked for now and then: one may have come back as another fell silent. */
-#define AGENT_SILENT_AGAIN_MS 10000u
+/* While some are silent they are asked for again and again: one may have come back as another fell silent, and the
+ * count of them would not show it. With each beat while there are few of them; a thousand cost as much to each. */
+#define AGENT_SILENT_MS_PER_MEMBER 10u
 /* Batches of one kind under way at a time; what is beyond waits for an answer. */
 #define AGENT_BATCHES 4u
 #define AGENT_NEVER   UINT64_MAX
@@ -81,12 +82,14 @@ struct weir_cluster_agent {
 
     /* The map. */
     struct weir_shard_map *map; /* published, the newest seen; NULL: none */
+    uint64_t map_store_us;      /* when the store had it: what it says of earlier is no news */
     uint64_t map_request;
     bool map_wanted, map_known; /* known: the store's was seen, or that it has none */
     uint64_t map_refused_epoch; /* told once */
 
     /* Circuits. */
     uint64_t circuits_version, circuits_request;
+    uint64_t circuits_store_us;      /* when the store had that version */
     uint64_t circuits_stale_request; /* answers to requests up to this one are of a store that is no more shared */
     bool circuits_wanted;
     uint64_t soon_due_ms, calm_due_ms, urgent_due_ms;
@@ -130,8 +133,8 @@ bool agent_is_suspect(const struct weir_cluster_agent *a, const char *id);
 /* -- cluster_agent_map.c: the map in force, and the sight -- */
 
 void agent_map_tick(struct weir_cluster_agent *a, uint64_t now_ms);
-/* The store has a map of this epoch and leader. */
-void agent_map_seen(struct weir_cluster_agent *a, uint64_t epoch, const char *leader);
+/* The store had a map of this epoch and leader then. */
+void agent_map_seen(struct weir_cluster_agent *a, uint64_t epoch, const char *leader, uint64_t store_us);
 void agent_map_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r);
 /* False: out of memory, the sight is as it was. */
 bool agent_sight_make(struct weir_cluster_agent *a);
@@ -142,7 +145,8 @@ void agent_sight_settle(struct weir_cluster_agent *a);
 
 void agent_circuits_tick(struct weir_cluster_agent *a, uint64_t now_ms);
 uint64_t agent_circuits_deadline(const struct weir_cluster_agent *a);
-void agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version);
+/* The store's version then. False: it has gone back, so the store is not the one that it was. */
+bool agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version, uint64_t store_us);
 void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms); /* contact is there, or there again */
 void agent_report_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
 void agent_circuits_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);

@@ -23,13 +23,13 @@ static void refuse(struct weir_cluster_agent *a, uint64_t epoch, const char *lea
     agent_note(a, WEIR_CLUSTER_MAP_REFUSED, leader, why);
 }
 
-void agent_map_seen(struct weir_cluster_agent *a, uint64_t epoch, const char *leader)
+void agent_map_seen(struct weir_cluster_agent *a, uint64_t epoch, const char *leader, uint64_t store_us)
 {
     if (epoch == 0)
         a->map_known = true;
     else if (is_newer(a->map, epoch, leader))
         a->map_wanted = true;
-    else if (a->map->epoch != epoch || strcmp(a->map->leader, leader) != 0)
+    else if (store_us > a->map_store_us && (a->map->epoch != epoch || strcmp(a->map->leader, leader) != 0))
         refuse(a, epoch, leader, "older than the map in force");
 }
 
@@ -66,8 +66,7 @@ void agent_map_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct
     if (r->map.epoch == 0)
         return;
     if (!is_newer(a->map, r->map.epoch, r->map.leader)) {
-        if (r->map.epoch < a->map->epoch)
-            refuse(a, r->map.epoch, r->map.leader, "older than the map in force");
+        agent_map_seen(a, r->map.epoch, r->map.leader, r->now_us);
         return;
     }
     if (weir_shard_map_parse(&map, r->map.map, &err) != 0) {
@@ -79,6 +78,7 @@ void agent_map_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct
         weir_shard_map_free(&map);
         return;
     }
+    a->map_store_us = r->now_us;
     take(a, map);
     agent_maybe_join(a, now_ms);
 }

@@ -204,17 +204,19 @@ void agent_beat_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struc
     a->refused = WEIR_COORD_OK;
     take_clock(a, now_ms, r);
     take_secret(a, beat->secret);
-    bool other = a->incarnation != 0 && a->incarnation != beat->incarnation;
+    /* After a failover it may be an older state of the same contents: what is shared is no more what was known. */
+    bool back = a->contact && !agent_circuits_seen(a, beat->circuits_version, r->now_us);
+    bool other = back || (a->incarnation != 0 && a->incarnation != beat->incarnation);
     a->incarnation = beat->incarnation;
     if (!a->contact)
         contact_begins(a, now_ms);
     if (other)
         contents_lost(a, now_ms);
     if (weir_members_stale(&a->members, now_ms, beat->members_version, beat->silent) ||
-        (beat->silent > 0 && now_ms >= a->members_asked_ms + AGENT_SILENT_AGAIN_MS))
+        (beat->silent > 0 && weir_members_sure(&a->members, now_ms) &&
+         now_ms >= a->members_asked_ms + (uint64_t)a->members.count * AGENT_SILENT_MS_PER_MEMBER))
         a->members_wanted = true;
-    agent_map_seen(a, beat->map_epoch, beat->map_leader);
-    agent_circuits_seen(a, beat->circuits_version);
+    agent_map_seen(a, beat->map_epoch, beat->map_leader, r->now_us);
     if (a->leaving == AGENT_DRAINS && a->drain_told_ms == 0)
         a->drain_told_ms = r->sent_ms >= a->drain_from_ms ? now_ms : 0;
     agent_maybe_join(a, now_ms);

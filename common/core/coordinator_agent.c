@@ -315,11 +315,12 @@ static void publish(struct weir_coordinator_agent *a, uint64_t now_ms, struct we
 }
 
 /* A leader publishes once in its own name, changed or not: two that led at once may have given one epoch to two maps,
- * and nodes that hold either of them meet again in the next. */
+ * and nodes that hold either of them meet again in the next. So they do when some have seen a map that the store has
+ * lost. */
 static bool must_publish(const struct weir_coordinator_agent *a, const struct weir_shard_map *planned)
 {
-    return a->map == NULL || a->map->epoch != a->stored_epoch || strcmp(a->map->leader, a->id) != 0 ||
-           !weir_shard_map_same(planned, a->map);
+    return a->map == NULL || a->map->epoch != a->stored_epoch || a->map->epoch < a->highest_epoch ||
+           strcmp(a->map->leader, a->id) != 0 || !weir_shard_map_same(planned, a->map);
 }
 
 static void decide(struct weir_coordinator_agent *a, uint64_t now_ms)

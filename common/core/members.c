@@ -46,7 +46,7 @@ bool weir_members_stale(const struct weir_members *m, uint64_t now_ms, uint64_t 
 {
     if (version != m->version || silent < m->silent_count)
         return true;
-    return silent != m->silent_count && weir_members_sure(m, now_ms);
+    return (silent != m->silent_count || m->undecided_count > 0) && weir_members_sure(m, now_ms);
 }
 
 /* -- the table -- */
@@ -198,9 +198,11 @@ static void judge(const struct take *t)
 
 static void count_silent(struct weir_members *m)
 {
-    m->silent_count = 0;
-    for (uint32_t i = 0; i < m->count; i++)
+    m->silent_count = m->undecided_count = 0;
+    for (uint32_t i = 0; i < m->count; i++) {
         m->silent_count += !m->at[i].alive && !m->at[i].missing;
+        m->undecided_count += m->at[i].alive && silent(m, &m->at[i]);
+    }
 }
 
 int weir_members_take(struct weir_members *m, uint64_t now_ms, const struct weir_coord_members_reply *answer,

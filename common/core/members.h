@@ -36,11 +36,12 @@ struct weir_members {
     uint32_t count, cap;    /* at most WEIR_CLUSTER_NODES_MAX */
     uint64_t version;       /* of the last answer; 0: ask */
     uint64_t failover_ms;
-    uint64_t sure_from_ms;  /* nobody is declared dead before */
-    uint32_t silent_count;  /* in the last answer, those that have been judged dead: where the store counts others, ask
-                               again */
-    uint64_t round_from_ms; /* when the round under way began */
-    uint32_t round_lost;    /* declared dead in it */
+    uint64_t sure_from_ms; /* nobody is declared dead before */
+    uint32_t silent_count; /* in the last answer, those that have been judged dead: where the store counts others, ask
+                              again */
+    uint32_t undecided_count; /* silent or missing in it, and not judged yet */
+    uint64_t round_from_ms;   /* when the round under way began */
+    uint32_t round_lost;      /* declared dead in it */
     bool clock_known;
     int64_t clock_offset_ms; /* the store's clock less the own one */
 };

@@ -204,6 +204,11 @@ START_TEST(test_when_to_ask_again)
     /* More are silent; but that says nothing while unsure. */
     ck_assert(!weir_members_stale(&m, SURE - 1, m.version, 2));
     ck_assert(weir_members_stale(&m, SURE, m.version, 2));
+    /* A member that the store does not know any more is in no count of its, and still to be judged. */
+    put("a", 1);
+    (void)take(SURE - 1);
+    ck_assert(!weir_members_stale(&m, SURE - 1, m.version, 0));
+    ck_assert(weir_members_stale(&m, SURE, m.version, 0));
 }
 END_TEST
 
