@@ -67,6 +67,22 @@ function(weir_unit_tests layer dir)
   endforeach()
 endfunction()
 
+# weir_simulator(dir): the whole cluster in one program, over core alone. Few seeds here; many by hand.
+function(weir_simulator dir)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/*.c")
+  add_executable(weir-sim ${sources})
+  target_link_libraries(weir-sim PRIVATE weir_core)
+  add_custom_target(sim-commit COMMAND ${CMAKE_COMMAND} -DOUT=${CMAKE_BINARY_DIR}/generated/sim_commit.h
+    -P ${CMAKE_SOURCE_DIR}/cmake/sim_commit.cmake WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/sim_commit.h VERBATIM)
+  add_dependencies(weir-sim sim-commit)
+  target_include_directories(weir-sim PRIVATE ${CMAKE_BINARY_DIR}/generated)
+  set_target_properties(weir-sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/sim)
+  add_test(NAME sim/seeds COMMAND weir-sim --seeds 300)
+  add_test(NAME sim/plants COMMAND weir-sim --plants)
+  set_tests_properties(sim/seeds sim/plants PROPERTIES TIMEOUT 600)
+endfunction()
+
 # weir_fuzzers(dir): each fuzz_*.c is a libFuzzer program.
 function(weir_fuzzers dir)
   file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/fuzz_*.c")
