@@ -40,6 +40,7 @@ static void join_contact(struct weir_cluster *c)
     if (c->contact)
         return;
     contact_is(c, true);
+    c->told_away = true; /* from now on the agent says so */
     weir_cluster_together(c);
 }
 
@@ -170,6 +171,8 @@ static void store_pushed(void *cluster, const struct weir_coord_push *p)
 static void store_contact(void *cluster, bool up, const char *why)
 {
     struct weir_cluster *c = cluster;
+    if (!up && !c->contact)
+        weir_cluster_tell_away(c, why);
     weir_cluster_agent_contact(c->agent, now_ms(c), up, why);
     weir_cluster_settle(c);
 }

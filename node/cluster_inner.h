@@ -47,6 +47,7 @@ struct weir_cluster {
     uint64_t number, instance;
     /* How it stands. */
     bool contact, member, leaving;
+    bool told_away;    /* at the start, before there was any contact to lose */
     char refused[160]; /* why it is no member; "": it is not refused */
     uint64_t contact_since_unix_ms;
     uint64_t load_due_ms;
@@ -93,5 +94,7 @@ bool weir_cluster_is_thirsty(const struct weir_cluster *c);
 /* -- cluster_tell.c -- */
 
 void weir_cluster_tell_note(struct weir_cluster *c, const struct weir_cluster_action *a);
+/* The store cannot be reached, and has not been yet: told once. */
+void weir_cluster_tell_away(struct weir_cluster *c, const char *why);
 
 #endif

@@ -46,6 +46,19 @@ void weir_cluster_tell_note(struct weir_cluster *c, const struct weir_cluster_ac
     weir_log_end(&l);
 }
 
+void weir_cluster_tell_away(struct weir_cluster *c, const char *why)
+{
+    struct weir_log_line l;
+    if (c->told_away)
+        return;
+    c->told_away = true;
+    weir_log_begin(&l, c->log, WEIR_LOG_WARN, "store_lost",
+                   "the store is away: the node serves alone until it is there");
+    weir_log_text(&l, "cluster", c->began_with->config->distributed_pool.cluster);
+    weir_log_text(&l, "reason", why);
+    weir_log_end(&l);
+}
+
 /* -- reload -- */
 
 static bool same(const char *a, const char *b)

@@ -128,6 +128,7 @@ def test_away_at_the_start(stage, mock):
     assert ask(node).status == 200
     assert node.metric("weir_cluster_store_contact") == 0
     assert not node.events("cluster_joined")
+    node.wait_only_events("store_lost")
     cluster.start_redis(port=port)
     node.wait_only_events("cluster_joined")
     cluster.wait_members(1)

@@ -30,7 +30,7 @@ SECTIONS = {
     "Behaviour": "behaviour",
 }
 WORKS = "works"
-LATER = ("with TLS", "with the cluster", "with the coordinator", "with the tools")
+LATER = ("with TLS", "with the coordinator", "with the tools")
 
 
 def keys_of_the_guide():
