@@ -10,6 +10,7 @@ import time
 
 import harness
 import pytest
+from cluster import Redis
 from http1 import Client, Closed
 from http2 import Client2
 
@@ -22,9 +23,8 @@ class Cluster:
 
     def __init__(self, stage, providers, count=3, nodes=None, server=None, http_client=None, **pool):
         self.stage = stage
-        self.redis_port = harness.free_port()
-        options = ["--port", str(self.redis_port), "--save", "", "--appendonly", "no", "--dir", str(stage.scratch)]
-        stage._keep(harness.Process(["redis-server", *options], stage.scratch, "redis"))
+        redis = Redis(stage.scratch)
+        stage.running.append(redis.finish)
         self.peer_ports = [harness.free_port() for _ in range(count)]
         self.nodes = [
             stage.node(
@@ -34,7 +34,7 @@ class Cluster:
                 http_client=http_client or {},
                 distributed_pool={
                     "enabled": True,
-                    "redis_url": f"redis://127.0.0.1:{self.redis_port}",
+                    "redis_url": redis.url,
                     "node_id": f"n{i}",
                     "peer_listen": f"127.0.0.1:{port}",
                     "peer_secret": SECRET,
@@ -106,6 +106,7 @@ def test_sticky_keys_are_served_by_one_node_wherever_they_enter(stage, mock):
     assert all(len(o) == 1 for o in owners.values()), owners
     assert all(len(s) == 1 for s in shards.values()), shards
     assert {o for s in owners.values() for o in s} == {"n0", "n1", "n2"}
+    assert all(0 <= int(s) < 64 for found in shards.values() for s in found)
     assert sum(forwarded(n) for n in c.nodes) == sum(forwarded(n, "received") for n in c.nodes) == 80
     assert sum(n.metric("weir_peer_fallbacks_total") for n in c.nodes) == 0
     assert sum(n.metric("weir_peer_requests_active") for n in c.nodes) == 0
@@ -345,6 +346,20 @@ def test_a_peer_that_is_silent_is_served_around_and_dispatches_nothing_late(stag
     assert mock.stats()["requests"]["total"] == 2
 
 
+def test_a_body_beyond_the_replay_buffer_waits_for_the_acknowledgement(stage, mock):
+    c = Cluster(stage, mock, count=2, failover_timeout=60)
+    key = c.key_of(c.nodes[1])
+    data = os.urandom(1 << 20)
+    freeze(c.nodes[1])
+    try:
+        with c.nodes[0].client() as client:
+            r = client.post("/echo/body", data, headers=[("x-session-id", key)])
+    finally:
+        c.nodes[1].tell(signal.SIGCONT)
+    assert (r.status, r.get("x-weir-node")) == (200, "n0")
+    assert r.body == data
+
+
 def test_a_suspect_is_asked_again_after_a_while(stage, mock):
     c = Cluster(stage, mock, count=2, failover_timeout=1)
     key = c.key_of(c.nodes[1])
@@ -435,6 +450,7 @@ def test_the_receiver_serves_whatever_is_handed_to_it(stage):
     fields = dict(ack.headers)
     assert ack.status == 102 and int(fields["x-weir-load"]) >= 1 and "x-weir-epoch" in fields
     assert upstream.requests[-1].all("x-forwarded-for") == ["203.0.113.9"]
+    wait_access(c.nodes[0], client="203.0.113.9", peer="n9", hop="from")
     assert upstream.requests[-1].get("x-weir-peer") is None
 
 
