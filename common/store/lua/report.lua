@@ -4,7 +4,7 @@
 -- ARGV: schema, now in us or '', channel, reporter's id, circuits kept, then of each endpoint:
 --   its id, failure threshold, recovery ms, longest recovery ms, permits, permit ms, rate in ppm, window ms, least
 --   outcomes; generation, reporter's number, successes, failures, run, recent successes, recent failures, cooldown ms,
---   permits wanted; probes: id=verdict,... or ''
+--   permits wanted; probes (8 at most): id=verdict,... or ''
 -- Answer: word, now in us, why; OK, of each endpoint: {phase, generation, open until, cooldown until, generation of
 --   the permits, {id, expires of each}, {kind, reason, generation, until, run, successes, failures of each event}}
 local meta, circuits, states = KEYS[1], KEYS[2], KEYS[3]
@@ -266,13 +266,12 @@ local function count(s, p, r, out)
 end
 
 local function hear_probes(s, p, r, out)
-    local failed, heard = false, 0
+    local failed = false
     for id, verdict in string.gmatch(r.probes, '(%d+)=(%l+)') do
-        if heard < BATCH and take_permit(s, tonumber(id)) then
+        if take_permit(s, tonumber(id)) then
             failed = failed or verdict == 'failure'
             s.probes_ok = s.probes_ok + (verdict == 'success' and 1 or 0)
         end
-        heard = heard + 1
     end
     if failed then
         open_circuit(s, p, 'probe_failed', out)

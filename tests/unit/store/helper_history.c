@@ -2,9 +2,12 @@
 
 #include <stdio.h>
 
-static const char *const ids[] = {"a", "b", "node-3.example:8000", "[::1]:9", "B"};
+static const char *const ids[] = {"a", "aa", "node-3.example:8000", "[::1]:9", "B"};
 static const char *const endpoints[] = {"http://e1:80", "https://api.example.com:443", "http://[::1]:8080"};
 static const char *const providers[] = {"openai", "vllm", "p.3"};
+
+#define SECOND_US UINT64_C(1000000)
+#define TICK_US   UINT64_C(250000)
 
 #define PICK(h, list) (list)[below(h, sizeof(list) / sizeof(list)[0])]
 
@@ -28,20 +31,30 @@ static void pass_time(struct history *h)
 {
     switch (below(h, 60)) {
     case 0:
-        h->now_us += below(h, UINT64_C(300) * 1000000);
+        h->now_us += below(h, 300 * SECOND_US);
         break;
     case 1:
-        h->now_us -= below(h, UINT64_C(20) * 1000000);
-        break;
     case 2:
-        h->now_us += UINT64_C(86400) * 1000000;
+        h->now_us -= below(h, 20 * SECOND_US);
         break;
     case 3:
+        h->now_us += 86400 * SECOND_US;
+        break;
+    case 4:
+        h->now_us -= one_in(h, 4) ? 3600 * SECOND_US : 0;
+        break;
+    case 5: /* a lease, a witness's word; several make up the time until a member is forgotten */
+    case 6:
+    case 7:
+        h->now_us += 10 * SECOND_US;
         break;
     default:
         h->now_us += below(h, 900000);
         break;
     }
+    /* In steps that leases and windows are multiples of: their very ends are met. */
+    if (h->even)
+        h->now_us -= h->now_us % TICK_US;
 }
 
 static void member(struct history *h)
@@ -73,7 +86,7 @@ static void beat(struct history *h, struct weir_coord_request *q)
 
 static void lead(struct history *h, const struct weir_coord_state *s, struct weir_coord_request *q)
 {
-    bool mine = s->lead.id[0] != '\0' && !one_in(h, 3);
+    bool mine = s->lead.id[0] != '\0' && !one_in(h, 4);
     const char *id = mine ? weir_coord_copy(h->text, sizeof h->text, s->lead.id), h->text : PICK(h, ids);
     uint64_t token = one_in(h, 4) ? below(h, 3) : s->lead.token;
     if (one_in(h, 2)) {
@@ -85,7 +98,7 @@ static void lead(struct history *h, const struct weir_coord_state *s, struct wei
     q->op = WEIR_COORD_PUBLISH;
     q->publish = (struct weir_coord_publish){.id = id,
                                              .token = token,
-                                             .epoch = 1 + s->map.epoch - (one_in(h, 3) ? 1 : 0),
+                                             .epoch = 1 + s->map.epoch - (one_in(h, 2) ? 1 : 0),
                                              .map = weir_str_of(PICK(h, maps))};
 }
 
@@ -98,7 +111,7 @@ static struct weir_breaker_policy policy(struct history *h)
                                         .recovery_ms = recovery,
                                         .recovery_max_ms = recovery << below(h, 4),
                                         .permits = 1 + (uint32_t)below(h, 5),
-                                        .permit_ms = 500 + below(h, 3000),
+                                        .permit_ms = 500 + 250 * below(h, 12),
                                         .rate_ppm = PICK(h, rates),
                                         .window_ms = PICK(h, windows),
                                         .window_min = (uint32_t)below(h, 12)};
@@ -146,14 +159,14 @@ static void tokens(struct history *h, struct weir_coord_request *q)
     q->tokens.count = 1 + (uint32_t)below(h, one_in(h, 10) ? WEIR_COORD_BATCH : 2);
     for (uint32_t i = 0; i < q->tokens.count; i++) {
         /* Numbers that stay for a while, so that there are histories within them. */
-        uint64_t era = h->now_us / (UINT64_C(120) * 1000000);
+        uint64_t era = h->now_us / (120 * SECOND_US);
         uint32_t limit = one_in(h, 50) ? PICK(h, limits) : limits[era % (sizeof limits / sizeof limits[0])];
         q->tokens.items[i] = (struct weir_coord_tokens_item){.provider = PICK(h, providers),
                                                              .limit = limit,
                                                              .burst = era % 3 == 0 ? limit : limit / 10 + 1,
                                                              .strict = one_in(h, 50) || era % 2 == 0,
                                                              .want = amount(h, 40),
-                                                             .unused = one_in(h, 4) ? amount(h, 20) : 0,
+                                                             .unused = one_in(h, 3) ? amount(h, 20) : 0,
                                                              .spent = one_in(h, 6) ? amount(h, 30) : 0};
     }
 }
@@ -176,7 +189,7 @@ static void told(struct history *h, struct weir_coord_request *q)
 
 void history_begin(struct history *h, uint64_t seed)
 {
-    *h = (struct history){.rng = {seed}, .now_us = UINT64_C(1800000000) * 1000000};
+    *h = (struct history){.rng = {seed}, .now_us = 1800000000 * SECOND_US, .even = seed % 2 == 0};
 }
 
 void history_next(struct history *h, const struct weir_coord_state *s, struct weir_coord_request *q)

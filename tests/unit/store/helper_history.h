@@ -9,6 +9,7 @@
 struct history {
     struct weir_rng rng;
     uint64_t now_us;
+    bool even; /* the time moves in steps of 250 ms: with every second seed */
     struct weir_coord_member member;
     char text[2048];
 };

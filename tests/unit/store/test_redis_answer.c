@@ -190,7 +190,7 @@ END_TEST
 /* Messages cut short, and with bytes replaced. */
 START_TEST(test_spoiled_messages_do_no_harm)
 {
-    static const char *const messages[] = {"members 5 6", "map 5 6", "circuit 5 http://e:80 " CIRCUIT,
+    static const char *const messages[] = {"members 5 6", "map 5 6", ("circuit 5 http://e:80 " CIRCUIT),
                                            "checked 5 http://e:80 node-1 0 status 500, twice", "event 5 {\"id\":1}"};
     struct weir_rng rng = {2};
     struct weir_textbuf shown;

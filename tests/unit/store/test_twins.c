@@ -13,7 +13,7 @@
 #include "store/redis.h"
 #include "store/redis_ask.h"
 
-#define SEEDS         3u
+#define SEEDS         4u
 #define STEPS         2500u
 #define STATE_EACH    50u
 #define TIMEOUT_MS    20000u
