@@ -23,6 +23,9 @@ struct weir_coord_bucket {
     char provider[WEIR_PROVIDER_NAME_MAX + 1];
     uint64_t used; /* when, counted in requests: the lowest is forgotten first */
     struct weir_limiter limiter;
+    uint64_t round; /* of WEIR_LEASE_RETURN_US, when it was last asked */
+    uint32_t low; /* the least that it has owed in that round, in tokens, rounded down; no more can come back of what */
+    uint32_t low_before; /* ... was granted in it. And in the round before that one */
 };
 
 struct weir_coord_state {

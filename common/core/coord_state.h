@@ -12,8 +12,9 @@
  *   has a higher token. PUBLISH takes a map under the leader's token whose (epoch, leader) is above the stored one's.
  * - REPORT is weir_breaker_report on the endpoint's circuit. Each change of what others see of it moves the version.
  * - TOKENS puts unused tokens back, charges spent ones, and grants what is there (core/limiter.h). Strict limits fill
- *   over a minute and the life of a lease, so that any minute admits at most limit + burst, leases included. A bucket
- *   owes a full bucket and one limit at most: whatever was spent before that is over.
+ *   over a minute and the life of a lease, so that any minute admits at most limit + burst, leases included. Tokens
+ *   that go back leave the bucket as if they had not been taken. It owes a full bucket and one limit at most: whatever
+ *   was spent before that is over.
  *
  * Bounds: WEIR_CLUSTER_NODES_MAX members (more are refused), WEIR_COORD_CIRCUITS_MAX circuits and
  * WEIR_COORD_LIMITS_MAX limits (the least recently changed, or used, is forgotten), WEIR_COORD_EVENTS_KEPT events. */

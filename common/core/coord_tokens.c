@@ -43,10 +43,13 @@ static struct weir_coord_bucket *bucket_of(const struct weir_coord_turn *t, cons
             return NULL;
         weir_coord_copy(b->provider, sizeof b->provider, q->provider);
         weir_limiter_init(&b->limiter, limit, burst, period_us, t->now_us, q->strict);
+        b->low = b->low_before = 0;
+        b->round = t->now_us / WEIR_LEASE_RETURN_US;
     } else if (b->limiter.limit != limit || b->limiter.burst != burst || b->limiter.period_us != period_us) {
         uint32_t debt = weir_limiter_debt(&b->limiter, t->now_us);
         weir_limiter_init(&b->limiter, limit, burst, period_us, t->now_us, false);
         weir_limiter_charge(&b->limiter, t->now_us, smaller(debt, limit + burst));
+        b->low = b->low_before = 0;
     }
     b->used = t->s->tokens_requests;
     return b;
@@ -62,6 +65,32 @@ static void forgive(struct weir_limiter *l, uint64_t now_us)
     weir_limiter_charge(l, now_us, most);
 }
 
+/* What is owed is least just before something is taken. A full bucket owes nothing, and what would have come into it is
+ * lost; had tokens that come back unused never been taken, it would have lost as much of them as went below nothing. */
+static void note_low(struct weir_coord_bucket *b, uint64_t now_us)
+{
+    uint32_t debt = weir_limiter_debt(&b->limiter, now_us), owes = debt > 0 ? debt - 1 : 0;
+    uint64_t round = now_us / WEIR_LEASE_RETURN_US;
+    if (round == b->round + 1)
+        b->low_before = b->low;
+    else if (round > b->round)
+        b->low_before = owes; /* it fell all the time */
+    else if (round < b->round)
+        b->low = b->low_before = 0; /* the clock was set back: nothing is known */
+    b->low = round > b->round ? owes : smaller(b->low, owes);
+    b->round = round;
+}
+
+/* Puts tokens back as if they had never been taken. Without this, nodes that take more than they spend and give it back
+ * would keep a full bucket from losing anything, and could save up more than a burst among them. */
+static void hand_back(struct weir_coord_bucket *b, uint64_t now_us, uint32_t unused)
+{
+    uint32_t n = smaller(unused, smaller(b->low, b->low_before));
+    weir_limiter_hand_back(&b->limiter, now_us, n);
+    b->low -= n;
+    b->low_before -= n;
+}
+
 void weir_coord_tokens(const struct weir_coord_turn *t, const struct weir_coord_tokens *q)
 {
     t->s->tokens_requests++;
@@ -75,7 +104,8 @@ void weir_coord_tokens(const struct weir_coord_turn *t, const struct weir_coord_
         }
         struct weir_limiter *l = &b->limiter;
         forgive(l, t->now_us);
-        weir_limiter_hand_back(l, t->now_us, smaller(item->unused, limit + burst));
+        note_low(b, t->now_us);
+        hand_back(b, t->now_us, item->unused);
         weir_limiter_charge(l, t->now_us, smaller(item->spent, limit + burst));
         forgive(l, t->now_us);
         t->reply->tokens.items[i].granted = weir_limiter_grant(l, t->now_us, item->want);

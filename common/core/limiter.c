@@ -137,11 +137,24 @@ struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const
 
 /* -- leases -- */
 
+/* Those that are there already may be older: then all end as early as they do. */
+static void leave_unused(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t expired_us)
+{
+    uint64_t until = expired_us - WEIR_LEASE_LIFE_US + WEIR_LEASE_RETURN_US - WEIR_LEASE_WAY_US;
+    if (l->unused > 0 && l->unused_until_us <= now_us)
+        l->unused = 0;
+    if (tokens == 0 || until <= now_us)
+        return;
+    if (l->unused == 0 || until < l->unused_until_us)
+        l->unused_until_us = until;
+    l->unused = weir_add_u32(l->unused, tokens);
+}
+
 static void expire(struct weir_lease *l, uint64_t now_us)
 {
     for (int i = 0; i < 2; i++)
         if (l->parts[i].expires_us <= now_us) {
-            l->unused = weir_add_u32(l->unused, l->parts[i].tokens);
+            leave_unused(l, now_us, l->parts[i].tokens, l->parts[i].expires_us);
             l->parts[i].tokens = 0;
         }
     if (l->parts[0].tokens == 0) {
@@ -172,7 +185,7 @@ void weir_lease_put_back(struct weir_lease *l, uint64_t now_us)
     if (l->parts[0].tokens > 0)
         l->parts[0].tokens = weir_add_u32(l->parts[0].tokens, 1);
     else /* of the lease that it was of nothing is left, not even how long it lasts */
-        l->unused = weir_add_u32(l->unused, 1);
+        leave_unused(l, now_us, 1, now_us);
 }
 
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)
@@ -197,7 +210,7 @@ void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, 
     if (tokens == 0)
         return;
     if (expires <= now_us) {
-        l->unused = weir_add_u32(l->unused, tokens);
+        leave_unused(l, now_us, tokens, expires);
         return;
     }
     int i = l->parts[0].tokens > 0;
@@ -212,7 +225,7 @@ void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, 
 uint32_t weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain)
 {
     expire(l, now_us);
-    uint32_t n = l->unused;
+    uint32_t n = l->unused > 0 && l->unused_until_us > now_us ? l->unused : 0;
     l->unused = 0;
     if (drain) {
         n = weir_add_u32(n, weir_add_u32(l->parts[0].tokens, l->parts[1].tokens));

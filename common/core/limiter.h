@@ -19,6 +19,11 @@
  * answer has come, so that nobody waits for it. */
 #define WEIR_LEASE_PULL_US UINT64_C(350000)
 #define WEIR_LEASE_LIFE_US UINT64_C(400000)
+/* Unused tokens are back in the bucket within the first, counted from the asking, or never; the second of it is for the
+ * way. The bucket remembers for so long what it would have lost by being full, had they not been taken: that much does
+ * not come back (core/coord_tokens). */
+#define WEIR_LEASE_RETURN_US UINT64_C(1500000)
+#define WEIR_LEASE_WAY_US    UINT64_C(500000)
 
 struct weir_limiter {
     uint32_t limit; /* tokens per period, at least 1 */
@@ -79,7 +84,8 @@ struct weir_lease {
         uint32_t tokens;
         uint64_t expires_us;
     } parts[2];
-    uint32_t unused;   /* expired unspent: to be handed back */
+    uint32_t unused; /* expired unspent: to be handed back, until unused_until_us */
+    uint64_t unused_until_us;
     uint32_t spent;    /* since the last pull */
     uint32_t expected; /* the same of the pull before, falling slowly */
     uint64_t pulled_us;
@@ -96,7 +102,8 @@ void weir_lease_put_back(struct weir_lease *l, uint64_t now_us);
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued);
 /* The answer to a want that was sent at asked_us, however late it comes. */
 void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us);
-/* Tokens to hand back now: what has expired; everything when draining. They are gone from the lease. */
+/* Tokens to hand back now: what has expired; everything when draining. They are gone from the
+ * lease, as are those that it is too late for. */
 uint32_t weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain);
 
 #endif

@@ -5,6 +5,8 @@
 -- ARGV: schema, now in us or '', then of each limit: limit, burst, period us, strict (0, 1), want, unused, spent
 -- Answer: word, now in us, why; OK: granted, remaining, us until the next token, us until it is full, of each limit
 
+local RETURN_US = 1500000
+
 local function int(n)
     return string.format('%.0f', n)
 end
@@ -27,34 +29,57 @@ if (tonumber(redis.call('HGET', KEYS[1], 'schema')) or 0) > tonumber(ARGV[1]) th
     return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}
 end
 
--- What is owed in the bucket as it is stored, in parts of the numbers asked for.
+-- What is owed in the bucket as it is stored, in parts of the numbers asked for, and whether it had the same numbers.
 local function owed(stored, limit, burst, period, strict)
     local was_limit, was_period = tonumber(stored[1]), tonumber(stored[3])
     local tat, part = tonumber(stored[4]), tonumber(stored[5])
     if not (was_limit and was_period and tat and part and stored[2]) then
-        return strict and burst * period or 0
+        return strict and burst * period or 0, false
     end
     local debt = tat < now_us and 0 or (tat - now_us) * was_limit + part
-    if was_limit ~= limit or tonumber(stored[2]) ~= burst or was_period ~= period then
+    local same = was_limit == limit and tonumber(stored[2]) == burst and was_period == period
+    if not same then
         debt = math.min(divide_up(debt, was_period), limit + burst) * period
     end
     -- More is owed only for what was spent longer than a period ago, or because the clock was set back.
-    return math.min(debt, (limit + burst) * period)
+    return math.min(debt, (limit + burst) * period), same
+end
+
+-- The least that was owed in this round and in the one before, in tokens, rounded down: no more comes back of tokens
+-- that were taken in them, since a bucket that was full without them would have lost them.
+local function lows(stored, same, debt, period)
+    local round, was, low, before = divide(now_us, RETURN_US), tonumber(stored[6]), tonumber(stored[7]), tonumber(stored[8])
+    local owes = debt > 0 and divide_up(debt, period) - 1 or 0
+    if not same or not (was and low and before) then
+        low, before = 0, 0
+        was = was or round
+    end
+    if round == was + 1 then
+        before = low
+    elseif round > was then
+        before = owes
+    elseif round < was then
+        low, before = 0, 0
+    end
+    return round, round > was and owes or math.min(low, owes), before
 end
 
 local function serve(key, limit, burst, period, strict, want, unused, spent)
-    local stored = redis.call('HMGET', key, 'limit', 'burst', 'period_us', 'tat_us', 'tat_part')
-    local debt = owed(stored, limit, burst, period, strict)
-    local most = limit + burst
-    debt = math.max(debt - math.min(unused, most) * period, 0)
-    debt = math.min(debt + math.min(spent, most) * period, most * period)
+    local stored = redis.call('HMGET', key, 'limit', 'burst', 'period_us', 'tat_us', 'tat_part', 'round', 'low',
+        'low_before')
+    local debt, same = owed(stored, limit, burst, period, strict)
+    local round, low, before = lows(stored, same, debt, period)
+    local back = math.min(unused, low, before)
+    debt = debt - back * period
+    debt = math.min(debt + math.min(spent, limit + burst) * period, (limit + burst) * period)
 
     local capacity = burst * period
     local granted = math.min(want, debt >= capacity and 0 or divide(capacity - debt, period))
     debt = debt + granted * period
     local full_us = divide_up(debt, limit)
     redis.call('HSET', key, 'limit', int(limit), 'burst', int(burst), 'period_us', int(period), 'tat_us',
-        int(now_us + divide(debt, limit)), 'tat_part', int(debt % limit))
+        int(now_us + divide(debt, limit)), 'tat_part', int(debt % limit), 'round', int(round), 'low', int(low - back),
+        'low_before', int(before - back))
     -- Full for a day: nobody would find a difference, but where a bucket that begins anew begins empty.
     redis.call('PEXPIRE', key, int(divide(full_us, 1000) + 86400000))
     return granted, debt >= capacity and 0 or divide(capacity - debt, period),

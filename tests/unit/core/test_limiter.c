@@ -276,6 +276,28 @@ START_TEST(test_what_comes_too_late_goes_back)
 }
 END_TEST
 
+/* The bucket knows only for so long what it would have lost without them. */
+START_TEST(test_what_is_unused_for_long_is_gone)
+{
+    const uint64_t last = WEIR_LEASE_RETURN_US - WEIR_LEASE_WAY_US;
+    struct weir_lease e = {0};
+    weir_lease_granted(&e, START, 5, START);
+    ck_assert_uint_eq(weir_lease_tokens(&e, START + WEIR_LEASE_LIFE_US), 0);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, START + last, false), 0);
+    /* Younger ones go back as long as the older ones beside them could. */
+    weir_lease_granted(&e, START, 5, START);
+    weir_lease_granted(&e, START + 300000, 2, START + 300000);
+    ck_assert_uint_eq(weir_lease_tokens(&e, START + 300000 + WEIR_LEASE_LIFE_US), 0);
+    struct weir_lease later = e;
+    ck_assert_uint_eq(weir_lease_hand_back(&e, START + last - 1, false), 7);
+    ck_assert_uint_eq(weir_lease_hand_back(&later, START + last, false), 0);
+    /* Never looked at meanwhile: the same. */
+    struct weir_lease unseen = {0};
+    weir_lease_granted(&unseen, START, 5, START);
+    ck_assert_uint_eq(weir_lease_hand_back(&unseen, START + last, true), 0);
+}
+END_TEST
+
 START_TEST(test_the_older_tokens_are_spent_first)
 {
     struct weir_lease e = {0};
@@ -354,5 +376,5 @@ CHECK_MAIN("limiter", NULL, NULL, test_burst_then_rate, test_a_refusal_costs_not
            test_cost, test_strict_starts_empty, test_a_reload_forgets_nothing, test_the_largest_numbers,
            test_grant_and_hand_back, test_the_wait_for_the_nth, test_what_is_shown,
            test_any_minute_admits_at_most_limit_and_burst, test_the_limit_is_used_up, test_a_lease,
-           test_what_comes_too_late_goes_back, test_the_older_tokens_are_spent_first, test_an_idle_lease_stops_asking,
-           test_leases_of_several_nodes)
+           test_what_comes_too_late_goes_back, test_what_is_unused_for_long_is_gone,
+           test_the_older_tokens_are_spent_first, test_an_idle_lease_stops_asking, test_leases_of_several_nodes)

@@ -199,6 +199,8 @@ void show_state(struct weir_textbuf *o, const struct weir_coord_state *s)
                             name, l->burst, name, l->period_us);
         weir_textbuf_printf(o, "limit:%s tat_us %" PRIu64 "\nlimit:%s tat_part %u\n", name, l->tat_us, name,
                             l->tat_part);
+        weir_textbuf_printf(o, "limit:%s round %" PRIu64 "\nlimit:%s low %u\nlimit:%s low_before %u\n", name,
+                            s->buckets[i].round, name, s->buckets[i].low, name, s->buckets[i].low_before);
     }
     sort_lines(o);
 }
