@@ -186,6 +186,25 @@ START_TEST(test_checks_take_out_and_bring_back)
 }
 END_TEST
 
+START_TEST(test_another_node_s_checks_count_as_one_s_own)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        now += opts.check_interval_ms / 2;
+        weir_health_check_heard(p, e[2], "status 500", now, producer);
+    }
+    ck_assert_uint_eq(weir_health_out(p), 1u << e[2]->slot);
+    ck_assert_uint_eq(e[2]->checks[1], 0); /* they are the other node's to count */
+    now += opts.check_interval_ms - 1;     /* for an interval it need not be checked here */
+    ck_assert_uint_eq(check_all(true), 0xf & ~(1u << e[2]->slot));
+    now += 1;
+    struct weir_endpoint *due = weir_health_check_next(p, now);
+    ck_assert_ptr_eq(due, e[2]);
+    weir_health_check_heard(p, e[2], "status 500", now, producer); /* its own check is under way, and says more */
+    weir_health_check_done(p, due, NULL, now, producer);
+    ck_assert_uint_eq(weir_health_out(p), 0);
+}
+END_TEST
+
 START_TEST(test_at_most_half_are_out_and_who_is_spared_is_told_once)
 {
     for (unsigned i = 0; i < ENDPOINTS; i++)
@@ -302,6 +321,6 @@ END_TEST
 
 CHECK_MAIN("health", setup, teardown, test_failures_of_all_workers_count_together, test_an_answer_ends_a_run,
            test_answers_are_folded_in_by_control, test_a_rate_far_below_the_others, test_checks_take_out_and_bring_back,
-           test_at_most_half_are_out_and_who_is_spared_is_told_once, test_the_only_one_is_not_told_of,
-           test_an_open_circuit_pauses_checks_and_a_closed_one_restores, test_endpoints_come_and_go,
-           test_workers_and_control_at_once)
+           test_another_node_s_checks_count_as_one_s_own, test_at_most_half_are_out_and_who_is_spared_is_told_once,
+           test_the_only_one_is_not_told_of, test_an_open_circuit_pauses_checks_and_a_closed_one_restores,
+           test_endpoints_come_and_go, test_workers_and_control_at_once)
