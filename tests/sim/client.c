@@ -87,8 +87,8 @@ static void give(struct sim_world *w, uint32_t i, struct weir_coord_reply *r)
     struct sim_client *c = &w->clients[i];
     if (r->op == WEIR_COORD_MAP && r->word == WEIR_COORD_OK && r->map.epoch > 0)
         sim_check_map(w, r->map.epoch, r->map.leader, r->map.map);
+    sim_plant_reply(w, i, r);
     if (c->is_node) {
-        sim_plant_reply(w, i, r);
         weir_cluster_agent_reply(c->node.agent, local_ms(w, c), r);
     } else {
         weir_coordinator_agent_reply(c->coordinator, local_ms(w, c), r);

@@ -222,7 +222,8 @@ void sim_faults_plan(struct sim_world *w)
         struct planned *p = sim_alloc(sizeof *p);
         uint64_t at = sim_between(w, FAULTS_FROM_US, w->faults_end_us - SIM_S);
         uint64_t left = w->faults_end_us - at;
-        p->kind = (enum fault)sim_chance(w, FAULTS);
+        p->kind =
+            sim_one_in(w, 4) ? (enum fault)sim_between(w, ENDPOINT_FAILS, FAULTS) : (enum fault)sim_chance(w, FAULTS);
         bool nodes_only = p->kind == DRAIN || p->kind == CUT_PEERS || p->kind == CUT_PEERS_ALL || p->kind > LAG;
         p->who = (uint32_t)sim_chance(w, nodes_only ? w->node_count : w->client_count);
         p->other = (uint32_t)sim_chance(w, w->node_count);

@@ -8,7 +8,7 @@
 #include "sim_commit.h"
 
 /* Seeds in which a planted bug must show. */
-#define PLANT_SEEDS 100u
+#define PLANT_SEEDS 300u
 
 struct arguments {
     uint64_t first, count;

@@ -9,7 +9,7 @@ const struct sim_plant sim_plants[] = {
     {"forgets-map", "no-lower-epoch", "node n0 forgets which map it has seen, though its process goes on"},
     {"served-twice", "no-request-lost", "who hands a request over serves it, too"},
     {"owner-only", "no-request-lost", "a node drops requests for shards that it does not take for its own"},
-    {"nobody-dies", "live-owner", "nobody's silence is told to nodes"},
+    {"nobody-dies", "live-owner", "nobody's silence is told to nodes and coordinators"},
     {"tokens-twice", "limit", "a node spends twice what it was granted"},
     {"probes-unasked", "permits", "every request counts as a probe, asked for or not"},
     {"deaf", "converges", "node n0 hears of no change of a circuit"},
@@ -22,18 +22,19 @@ static void swap_owners(struct sim_world *w, struct weir_coord_reply *r)
 {
     struct weir_err err;
     struct weir_shard_map *map;
-    struct weir_textbuf text;
+    struct weir_textbuf *text = &w->planted_text;
     if (r->map.epoch == 0 || weir_shard_map_parse(&map, r->map.map, &err) != 0)
         return;
     for (uint32_t s = 0; s < map->shard_count; s++)
         if (map->owner[s] == 0 || map->owner[s] == map->node_count - 1)
             map->owner[s] = (uint16_t)(map->node_count - 1 - map->owner[s]);
     weir_shard_map_count(map);
-    weir_textbuf_init(&text, WEIR_SHARD_MAP_TEXT_MAX);
-    weir_shard_map_print(&text, map);
-    sim_check_map(w, r->map.epoch, r->map.leader, (struct weir_str){text.ptr, text.len});
-    weir_textbuf_close(&text);
+    weir_textbuf_close(text);
+    weir_textbuf_init(text, WEIR_SHARD_MAP_TEXT_MAX);
+    weir_shard_map_print(text, map);
     weir_shard_map_free(&map);
+    r->map.map = (struct weir_str){text->ptr, text->len};
+    sim_check_map(w, r->map.epoch, r->map.leader, r->map.map);
 }
 
 static void nobody_dies(struct weir_coord_reply *r)
@@ -66,13 +67,13 @@ void sim_plant_start(struct sim_world *w)
         sim_at(w, w->now_us + 20 * SIM_S, forget, 0, 0, NULL);
 }
 
-void sim_plant_reply(struct sim_world *w, uint32_t node, struct weir_coord_reply *r)
+void sim_plant_reply(struct sim_world *w, uint32_t client, struct weir_coord_reply *r)
 {
     if (w->options.plant == NULL || r->word != WEIR_COORD_OK)
         return;
     if (sim_planted(w, "nobody-dies"))
         nobody_dies(r);
-    if (node != 0)
+    if (client != 0)
         return;
     if (sim_planted(w, "other-map") && r->op == WEIR_COORD_MAP)
         swap_owners(w, r);

@@ -187,6 +187,7 @@ struct sim_world {
     uint64_t request_last;
     struct sim_counts counts;
 
+    struct weir_textbuf planted_text; /* of the map that a plant gave last */
     bool broken;
     char invariant[64];
     char why[512];
@@ -284,9 +285,9 @@ struct sim_plant {
 extern const struct sim_plant sim_plants[];
 extern const size_t sim_plant_count;
 void sim_plant_start(struct sim_world *w);
-/* What a node is given in place of the store's answer; may change *r, whose texts then live in the world. */
-void sim_plant_reply(struct sim_world *w, uint32_t node, struct weir_coord_reply *r);
-/* Whether it is given the push at all. */
+/* What a client is given in place of the store's answer; may change *r. */
+void sim_plant_reply(struct sim_world *w, uint32_t client, struct weir_coord_reply *r);
+/* Whether a node is given the push at all. */
 bool sim_plant_push(struct sim_world *w, uint32_t node, const struct weir_coord_push *p);
 
 #endif

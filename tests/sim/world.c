@@ -179,7 +179,7 @@ static void begin(struct sim_world *w)
 {
     make_clients(w);
     w->delay_us = SIM_DELAY_MAX_US;
-    w->limit = sim_one_in(w, 2) ? 600 : 6000; /* far below what comes, and well above */
+    w->limit = sim_one_in(w, 3) ? 600 : 6000; /* far below what comes, and well above */
     w->burst = w->limit / 10;
     w->strict = sim_one_in(w, 4);
     for (uint32_t e = 0; e < SIM_ENDPOINTS; e++)
@@ -228,6 +228,7 @@ void sim_world_close(struct sim_world *w)
     for (uint32_t i = 0; i < w->interned_count; i++)
         free((void *)(uintptr_t)w->interned[i]);
     sim_store_close(w);
+    weir_textbuf_close(&w->planted_text);
     free(w->queue);
     free(w->clients);
     free(w->peers_cut);
