@@ -5,12 +5,14 @@
     cluster.wait_members(3)
 """
 
+import json
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
-from harness import Process, free_port, wait_for
+from harness import Process, free_port, program, wait_for
 from http1 import Client
 
 # Short, so that tests of what follows from a timeout need not wait long.
@@ -18,32 +20,37 @@ FAILOVER_S = 1.5
 
 
 class Redis(Process):
-    """redis-server without persistence, on a loopback port of its own."""
+    """redis-server without persistence, on a port of its own; before: what starts it elsewhere (ip netns exec ...)."""
 
-    def __init__(self, scratch, name="redis", port=None, args=()):
+    def __init__(self, scratch, name="redis", port=None, args=(), host="127.0.0.1", before=()):
+        self.host = host
         self.port = port or free_port()
         self.args = args
-        argv = ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        argv = [*before, "redis-server", "--port", self.port, "--bind", host, "--save", "", "--appendonly", "no"]
         super().__init__(argv + ["--dir", scratch, *args], scratch, name)
         self.or_die(lambda: wait_for(lambda: self.ask("PING") == "+PONG", f"{name} to answer"))
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{self.host}:{self.port}"
 
     def ask(self, *words):
         """The first line of the answer to a command."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
+        with socket.create_connection((self.host, self.port), timeout=5) as s:
             s.sendall(" ".join(words).encode() + b"\r\n")
             return s.makefile().readline().rstrip("\r\n")
 
-    def info(self, section, key):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as s:
-            s.sendall(f"INFO {section}\r\n".encode())
+    def section(self, name):
+        """The lines of a section of INFO, as a dictionary of texts."""
+        with socket.create_connection((self.host, self.port), timeout=5) as s:
+            s.sendall(f"INFO {name}\r\n".encode())
             lines = s.makefile("rb")
             left = int(lines.readline()[1:])
             text = lines.read(left).decode()
-        return next(line.split(":", 1)[1] for line in text.splitlines() if line.startswith(key + ":"))
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    def info(self, section, key):
+        return self.section(section)[key]
 
     def freeze(self):
         self.tell(signal.SIGSTOP)
@@ -153,9 +160,9 @@ class Cluster:
         self.url = self.redis.url if self.redis else None
         self.pool = {"failover_timeout": FAILOVER_S, **pool}
 
-    def start_redis(self, port=None, args=()):
+    def start_redis(self, port=None, args=(), **where):
         name = f"redis{next(self.stage.number)}"
-        redis = Redis(self.stage.scratch, name, port, args)
+        redis = Redis(self.stage.scratch, name, port, args, **where)
         self.stage.running.append(redis.finish)
         return redis
 
@@ -179,6 +186,22 @@ class Cluster:
         started = [self.node(providers, **options) for _ in range(count)]
         self.wait_members(len(self.members))
         return started
+
+    def coordinator(self, lease=1.0):
+        """One more, on the same store; it leads, or stands by."""
+        name = f"c{next(self.stage.number)}"
+        path = Path(self.stage.scratch) / f"{name}.yaml"
+        distributed = {"redis_url": self.url, **self.pool}
+        path.write_text(json.dumps({"distributed_pool": distributed, "coordinator": {"id": name, "lease": lease}}))
+        process = Process([program("weir-coordinator"), "-c", path], self.stage.scratch, name)
+        self.stage.running.append(process.finish)
+        return process
+
+    def wait_map(self, nodes=None):
+        """Until each of them goes by a published map, and they share its shards."""
+        for n in nodes or self.members:
+            wait_for(lambda n=n: n.metric("weir_cluster_map_epoch") > 0, f"{n.name} to take a published map")
+        self.wait_all_owned(nodes)
 
     def wait_members(self, count, nodes=None):
         """Until each of them sees so many that live, and the store."""
