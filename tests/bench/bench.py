@@ -3,6 +3,7 @@
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -11,25 +12,32 @@ import tempfile
 
 import procs
 import report
+import report_cluster
 import report_tls
+import row_away
+import row_cluster_cost
 import row_cpu
 import row_distance
+import row_failover
 import row_handshakes
 import row_latency
 import row_limit
 import row_memory
 import row_pooling
 import row_secure
+import row_share
 import row_storm
 import row_stream
+import row_trip
 import row_turns
 from proxies import Starter
 from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
+CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost")
 ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "turns",
-        "distance")
+        "distance", *CLUSTER_ROWS)
 
 
 def say(text):
@@ -124,6 +132,25 @@ def measure(args, starter, names):
         yield "distance", result, report_tls.distance(result)
 
 
+def measure_cluster(args):
+    """Likewise, of the rows that start whole clusters."""
+    if "trip" in args.only:
+        result = row_trip.run(args.build, 5 if args.quick else 100, say)
+        yield "trip", result, report_cluster.trip(result)
+    if "away" in args.only:
+        result = row_away.run(args.build, 3 if args.quick else 10, say)
+        yield "away", result, report_cluster.away(result)
+    if "failover" in args.only:
+        result = row_failover.run(args.build, 1 if args.quick else 3, say)
+        yield "failover", result, report_cluster.failover(result)
+    if "share" in args.only:
+        result = row_share.run(args.build, 10 if args.quick else 130, say)
+        yield "share", result, report_cluster.share(result)
+    if "cluster_cost" in args.only:
+        result = row_cluster_cost.run(args.build, args.rounds, args.seconds, args.quick, say)
+        yield "cluster_cost", result, report_cluster.cost(result)
+
+
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
@@ -143,7 +170,7 @@ def main():
             names = [name for name in here if name in args.proxies]
             for line in missing:
                 say(line)
-            for key, result, text in measure(args, starter, names):
+            for key, result, text in itertools.chain(measure(args, starter, names), measure_cluster(args)):
                 results[key] = result
                 print(text, flush=True)
     except procs.BenchError as error:
@@ -153,7 +180,7 @@ def main():
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1)
             f.write("\n")
-    found = report.targets(results) + report_tls.targets(results)
+    found = report.targets(results) + report_tls.targets(results) + report_cluster.targets(results)
     if found:
         print(report.target_table(found))
     say(f"\nwritten to {args.json}")

@@ -24,8 +24,8 @@ def summary(values):
 class Wrk(Process):
     """As much load as `clients` connections make, for `seconds`."""
 
-    def __init__(self, port, clients, seconds, path="/", scheme="http"):
-        super().__init__(["wrk", "-t", "1", "-c", str(clients), "-d", f"{seconds}s", "--timeout", "10s",
+    def __init__(self, port, clients, seconds, path="/", scheme="http", more=()):
+        super().__init__(["wrk", "-t", "1", "-c", str(clients), "-d", f"{seconds}s", "--timeout", "10s", *more,
                           f"{scheme}://127.0.0.1:{port}{path}"], Core.load)
         self.seconds = seconds
 
