@@ -61,7 +61,6 @@ static void tell(const struct weir_request *r, const struct weir_peer *p, enum w
     if (why != NULL)
         weir_log_text(&l, "reason", why);
     weir_log_end(&l);
-    weir_node_tell_peer_news(r->worker->node);
 }
 
 static void suspect(const struct weir_request *r, const struct weir_peer *p, const char *why)
@@ -133,8 +132,7 @@ bool weir_hop_acknowledged(struct weir_request *r, const struct weir_head *head)
     uint64_t load = told(head, field_load);
     r->hop.acked = true;
     r->pool_due_ms = WEIR_NEVER;
-    weir_peer_told(p->rt, p->link.endpoints[0].rt, now_ms_of(r), load < UINT32_MAX ? (uint32_t)load : UINT32_MAX,
-                   told(head, field_epoch));
+    weir_peer_told(p->rt, p->link.endpoints[0].rt, now_ms_of(r), load < UINT32_MAX ? (uint32_t)load : UINT32_MAX);
     if (weir_peer_answered(p->rt))
         tell(r, p, WEIR_PEER_NEWS_REACHABLE, NULL);
     weir_request_push_end(r); /* what of the body has waited for this */

@@ -49,14 +49,6 @@ void weir_node_tell_peer_refused(struct weir_node *node, struct weir_log_produce
     weir_log_end(&l);
 }
 
-void weir_node_tell_peer_news(struct weir_node *node)
-{
-    if (node->peer_news_came == NULL || atomic_exchange(&node->peer_news_posted, true))
-        return;
-    node->peer_news.handle = node->peer_news_came;
-    weir_mailbox_post(node->control_mailbox, &node->peer_news);
-}
-
 uint32_t weir_node_load(const struct weir_node *node)
 {
     uint64_t load = 0;

@@ -26,11 +26,6 @@ struct weir_node {
     _Atomic uint64_t handshakes_told_ms[WEIR_TLS_FAIL_COUNT]; /* see weir_node_tell_handshake */
     _Atomic uint64_t cut_told_ms;                             /* see weir_node_tell_cut */
     _Atomic uint64_t peer_refused_told_ms;                    /* see weir_node_tell_peer_refused */
-    /* What control does when a peer could not be reached or is back (weir_peer_take_news); it is to clear
-     * peer_news_posted before it looks. NULL: nobody wants to know. */
-    weir_message_cb peer_news_came;
-    struct weir_message peer_news;
-    _Atomic bool peer_news_posted;
 };
 
 /* A client was cut off for a flood, or for breaking HTTP/2: said at most once a minute. Any worker's thread. */
@@ -45,8 +40,6 @@ void weir_node_tell_handshake(struct weir_node *node, struct weir_log_producer *
  * worker's thread. */
 void weir_node_tell_peer_refused(struct weir_node *node, struct weir_log_producer *log, uint64_t now_ms,
                                  const char *client, const char *reason);
-/* There is something new about a peer: control is told. Any worker's thread. */
-void weir_node_tell_peer_news(struct weir_node *node);
 /* Requests that this node serves now: those that it has handed to peers apart. Any thread. */
 uint32_t weir_node_load(const struct weir_node *node);
 

@@ -62,13 +62,10 @@ static uint32_t sent(const struct weir_endpoint *e)
     return atomic_load_explicit(&e->in_flight, memory_order_relaxed);
 }
 
-void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load,
-                    uint64_t epoch)
+void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load)
 {
     atomic_store_explicit(&p->load_elsewhere, (int64_t)load - sent(e), memory_order_relaxed);
     atomic_store_explicit(&p->load_told_ms, now_ms, memory_order_relaxed);
-    if (epoch > atomic_load_explicit(&p->epoch_heard, memory_order_relaxed))
-        atomic_store_explicit(&p->epoch_heard, epoch, memory_order_relaxed);
 }
 
 uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms)

@@ -2,8 +2,8 @@
  * reached, and how much it has to do. Workers write, control and workers read; all of it is atomic.
  *
  * Suspicion: a peer whose link failed is asked no more for a while (distributed_pool.failover_timeout); after that one
- * request at a time tries it, until it answers. Control is told of both, so that the agent takes its shards for others
- * (weir_peer_news).
+ * request at a time tries it, until it answers. Control takes note of both (weir_peer_take_news), so that the agent
+ * sees other owners for its shards.
  *
  * Load: a peer tells the requests that it serves with each acknowledgement. In between, what this node has sent and got
  * back since is counted on top; and what was told counts half after each second, so that a peer that was busy is asked
@@ -25,7 +25,6 @@ struct weir_peer_state {
     _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
     _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
     _Atomic uint64_t load_told_ms;     /* when that was; 0: never */
-    _Atomic uint64_t epoch_heard;      /* of its shard map, highest so far */
 };
 
 /* NULL: out of memory. One reference, the caller's. */
@@ -42,9 +41,8 @@ bool weir_peer_answered(struct weir_peer_state *p);
 /* Control: what is new since it last asked. */
 enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p);
 
-/* It has told its load and epoch; e: its peer listener, of which tries are counted. */
-void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load,
-                    uint64_t epoch);
+/* It has told its load; e: its peer listener, of which tries are counted. */
+void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load);
 /* Requests that it serves now, as far as can be known here. */
 uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms);
 

@@ -66,7 +66,7 @@ END_TEST
 START_TEST(test_no_hop_within_the_bound)
 {
     for (uint32_t i = 0; i < 4; i++)
-        weir_peer_told(&states[i], &runtimes[i], NOW, 8, 0);
+        weir_peer_told(&states[i], &runtimes[i], NOW, 8);
     ck_assert_ptr_null(weir_place_less_loaded(&view, 1, NOW, 0));
     ck_assert_ptr_null(weir_place_less_loaded(&view, 10, NOW, 0)); /* (24 + 10) / 4 x 1.25, rounded up, is 11 */
     ck_assert_ptr_nonnull(weir_place_less_loaded(&view, 13, NOW, 0));
@@ -83,9 +83,9 @@ END_TEST
 START_TEST(test_the_less_loaded_of_two)
 {
     unsigned times[4] = {0};
-    weir_peer_told(&states[0], &runtimes[0], NOW, 9, 0);
-    weir_peer_told(&states[2], &runtimes[2], NOW, 5, 0);
-    weir_peer_told(&states[3], &runtimes[3], NOW, 1, 0);
+    weir_peer_told(&states[0], &runtimes[0], NOW, 9);
+    weir_peer_told(&states[2], &runtimes[2], NOW, 5);
+    weir_peer_told(&states[3], &runtimes[3], NOW, 1);
     for (uint64_t i = 0; i < 6000; i++) {
         uint64_t random = (i % 3) | (i / 3 % 2) << 32;
         const struct weir_peer *p = weir_place_less_loaded(&view, 100, NOW, random);
@@ -103,7 +103,7 @@ START_TEST(test_nobody_with_more_to_do_is_burdened)
 {
     peers[2].may_take = peers[3].may_take = false;
     view.taking_count = 1;
-    weir_peer_told(&states[0], &runtimes[0], NOW, 2, 0);
+    weir_peer_told(&states[0], &runtimes[0], NOW, 2);
     ck_assert_ptr_null(weir_place_less_loaded(&view, 3, NOW, 7)); /* they would only change places */
     ck_assert_ptr_eq(weir_place_less_loaded(&view, 6, NOW, 7), &peers[0]);
     view.taking_count = 0;
