@@ -224,7 +224,8 @@ int weir_members_take(struct weir_members *m, uint64_t now_ms, const struct weir
             add(&t, &answer->at[i]);
     }
     drop_missing(&t);
-    qsort(m->at, m->count, sizeof *m->at, by_id);
+    if (m->count > 1)
+        qsort(m->at, m->count, sizeof *m->at, by_id);
     judge(&t);
     drop_missing(&t);
     count_silent(m);
