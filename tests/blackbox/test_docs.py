@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from harness import ROOT, program
 
-PAGES = ["README.md", "docs/resilience.md"]
+PAGES = ["README.md", "docs/resilience.md", "docs/cluster.md"]
 SNIPPETS = [
     pytest.param(snippet, id=f"{page}:{i}")
     for page in PAGES
