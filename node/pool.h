@@ -36,7 +36,6 @@ struct weir_pool_conn {
     uint32_t leases;                /* requests that it has carried */
     uint32_t places;                /* while it is being opened: requests that it is expected to carry at once */
     struct weir_list in_open;       /* shared: in its endpoint's `open` */
-    bool *ended;                    /* while its slots are being given out: set when it is closed meanwhile */
     bool parked, shared, draining;
 };
 

@@ -34,7 +34,6 @@ bool weir_pool_slot_dial(struct weir_pool *p, const struct weir_pool_waiter *w, 
     c->opened_ms = 0;
     c->offered = 0;
     c->leases = 0;
-    c->ended = NULL;
     c->parked = c->shared = c->draining = false;
     weir_list_init(&c->in_open);
     c->places = p->connector->places != NULL ? p->connector->places(p->arg, w->wanted, w->target) : 1;

@@ -56,13 +56,20 @@ void weir_pool_shared_leased(struct weir_pool *p, struct weir_pool_conn *c)
         list(p, c);
 }
 
+/* A call of give_out that has not returned. */
+struct weir_pool_giving {
+    struct weir_pool_conn *conn; /* NULL: it was closed meanwhile */
+    struct weir_pool_giving *outer;
+};
+
 void weir_pool_shared_end(struct weir_pool *p, struct weir_pool_conn *c)
 {
     struct weir_provider_local *l = weir_pool_local_of(p, c->endpoint->provider);
     if (l->draining == c)
         l->draining = NULL;
-    if (c->ended != NULL)
-        *c->ended = true;
+    for (struct weir_pool_giving *g = l->giving; g != NULL; g = g->outer)
+        if (g->conn == c)
+            g->conn = NULL;
     if (c->shared)
         weir_list_remove(&c->in_open);
 }
@@ -71,18 +78,17 @@ void weir_pool_shared_end(struct weir_pool *p, struct weir_pool_conn *c)
 static bool give_out(struct weir_pool *p, struct weir_pool_conn *c)
 {
     struct weir_provider_local *l = weir_pool_local_of(p, c->endpoint->provider);
-    bool ended = false;
-    c->ended = &ended;
-    while (!ended && takes_more(p, c)) {
+    struct weir_pool_giving here = {c, l->giving};
+    l->giving = &here;
+    while (here.conn != NULL && takes_more(p, c)) {
         bool used = c->leases > 0 && !p->connector->busy(c) && !p->connector->lively(p->arg, c);
         struct weir_pool_place *place = weir_pool_first(&l->shelf, c->endpoint->slot, used);
         if (place == NULL)
             break;
         weir_pool_wait_grant(p, weir_pool_waiter_of(place), c);
     }
-    if (!ended)
-        c->ended = NULL;
-    return !ended;
+    l->giving = here.outer;
+    return here.conn != NULL;
 }
 
 /* It carries nothing. */
@@ -105,8 +111,9 @@ static void put_away(struct weir_pool *p, struct weir_pool_conn *c)
 
 void weir_pool_shared_offer(struct weir_pool *p, struct weir_pool_conn *c)
 {
-    if (c->ended != NULL)
-        return; /* somebody gives out its slots, further down the stack */
+    for (struct weir_pool_giving *g = weir_pool_local_of(p, c->endpoint->provider)->giving; g != NULL; g = g->outer)
+        if (g->conn == c)
+            return;
     if (keeps_others_waiting(p, c->endpoint->provider))
         drain(p, c);
     if (!give_out(p, c))

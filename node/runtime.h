@@ -85,6 +85,7 @@ struct weir_provider_local {
     struct weir_wrr_item wrr[WEIR_POOL_ENDPOINTS_MAX]; /* by slot */
     struct weir_provider_counters counters;
     struct weir_pool_conn *draining; /* a shared connection that makes room for requests elsewhere; NULL: none */
+    struct weir_pool_giving *giving; /* shared connections whose slots are being given out, down the stack */
     /* What other workers may see. */
     _Atomic uint32_t idle_shown;
     _Atomic uint32_t waiting_shown;
