@@ -42,7 +42,8 @@
 /* A browser that leaves a page resets what it had open: a few dozen streams. An attack resets thousands (rapid reset,
  * CVE-2023-44487). */
 #define WEIR_H2_RESETS_PER_SECOND 100
-/* PING, SETTINGS, PRIORITY_UPDATE, empty DATA and tiny WINDOW_UPDATE frames: clients send a few a second. */
+/* PING, SETTINGS, PRIORITY_UPDATE, empty DATA, and tiny WINDOW_UPDATE frames beyond two for each DATA frame that they
+ * were sent: peers send a few a second. */
 #define WEIR_H2_NOISE_PER_SECOND 500
 /* CONTINUATION frames of one head; 16 KB each. */
 #define WEIR_H2_CONTINUATIONS_MAX 8

@@ -305,6 +305,8 @@ const struct weir_malformed *weir_h2_check_response(struct weir_h2_stream *s, bo
     if (status < 200 && (end || announced))
         return &weir_h1_bad_framing;
     s->no_body = s->head_method || status == 204 || status == 304;
+    if (end && announced && !s->no_body) /* RFC 9113 8.1.1: told before anything of it is passed on */
+        return &weir_h1_bad_framing;
     head->head.version = 20;
     head->head.has_body = status >= 200 && !end && !s->no_body;
     head->head.keep_alive = !s->h->draining;

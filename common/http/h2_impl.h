@@ -21,8 +21,9 @@
 #define WEIR_H2_DRAIN_BYTES_MAX ((uint64_t)65536)
 /* Control frames that wait while the socket is full before nothing more is read. */
 #define WEIR_H2_QUEUE_MAX 64
-/* A WINDOW_UPDATE of less than that is noise. */
+/* A WINDOW_UPDATE of less than that is noise, unless data went out that it may be for; as many are held against it. */
 #define WEIR_H2_WINDOW_UPDATE_MIN 256
+#define WEIR_H2_UPDATES_DUE_MAX   10000u
 /* What a field costs on top of its text (RFC 9113 6.5.2). */
 #define WEIR_H2_FIELD_OVERHEAD 32
 
@@ -85,7 +86,8 @@ struct weir_h2_stream {
     bool deferred : 1; /* nghttp2 waits for nghttp2_session_resume_data */
     bool refused : 1;  /* malformed was told */
     bool drop_body : 1;
-    bool no_body : 1; /* response to HEAD, 204, 304 */
+    bool no_body : 1;  /* response to HEAD, 204, 304 */
+    bool bodiless : 1; /* server: the same of its own response, whose head ends the stream */
     bool head_method : 1;
     bool expect : 1;
     bool continued : 1;
@@ -110,6 +112,7 @@ struct weir_h2 {
     const char *detail; /* why it ends */
     uint64_t meter_second;
     uint32_t resets, noise; /* in that second */
+    uint32_t updates_due;   /* WINDOW_UPDATE frames that data we sent calls for */
     uint32_t held;          /* exchanges that their users have */
     uint32_t live;          /* streams that are not closed */
     int error;

@@ -76,7 +76,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)flags;
     if (h->dead)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (s != NULL && !s->over && s->head != NULL)
+    if (s != NULL && !s->over && !s->refused && s->head != NULL)
         weir_h2_check_field(s, (struct weir_str){(const char *)name, name_len},
                             (struct weir_str){(const char *)value, value_len});
     return 0;
@@ -218,6 +218,18 @@ static void data_frame(struct weir_h2 *h, struct weir_h2_stream *s, const nghttp
         end_of_data(s);
 }
 
+/* One for the stream and one for the connection are due for each frame of data that went out, little as it may have
+ * been: many peers tell what they have taken at once. */
+static void window_update_came(struct weir_h2 *h, uint32_t bytes)
+{
+    if (bytes >= WEIR_H2_WINDOW_UPDATE_MIN)
+        return;
+    if (h->updates_due > 0)
+        h->updates_due--;
+    else
+        weir_h2_count_noise(h);
+}
+
 static void control_frame(struct weir_h2 *h, const nghttp2_frame *frame)
 {
     bool ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
@@ -229,7 +241,7 @@ static void control_frame(struct weir_h2 *h, const nghttp2_frame *frame)
         weir_h2_count_noise(h);
         break;
     case NGHTTP2_PING:
-        if (ack)
+        if (ack && h->ping_sent)
             ping_came_back(h);
         else
             weir_h2_count_noise(h);
@@ -241,8 +253,7 @@ static void control_frame(struct weir_h2 *h, const nghttp2_frame *frame)
         weir_h2_count_reset(h);
         break;
     case NGHTTP2_WINDOW_UPDATE:
-        if (frame->window_update.window_size_increment < WEIR_H2_WINDOW_UPDATE_MIN)
-            weir_h2_count_noise(h);
+        window_update_came(h, (uint32_t)frame->window_update.window_size_increment);
         break;
     default: /* PRIORITY_UPDATE; PRIORITY is skipped before it comes here */
         weir_h2_count_noise(h);
@@ -263,7 +274,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         if (s == NULL)
             return 0;
         s->remote_ended |= end;
-        if (!s->over && s->head != NULL && !s->fail_due)
+        if (!s->over && !s->refused && s->head != NULL && !s->fail_due)
             head_complete(s, end);
     } else {
         control_frame(h, frame);
@@ -307,7 +318,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (s->over || s->fail_due || h->dead)
         return 0;
     /* a response that is all here stays good, whatever becomes of the rest of the request (RFC 9113 8.1) */
-    if (s->remote_ended && (!h->server || s->sent))
+    if (s->remote_ended && (!h->server || s->sent || s->bodiless))
         return 0;
     enum weir_reset_reason reason = reason_of(h, code);
     if (h->receiving)

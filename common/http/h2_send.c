@@ -197,6 +197,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 {
     struct weir_h2 *h = user;
     struct weir_h2_stream *s;
+    if (frame->hd.type == NGHTTP2_DATA && h->updates_due + 2 <= WEIR_H2_UPDATES_DUE_MAX)
+        h->updates_due += 2;
     switch (frame->hd.type) {
     case NGHTTP2_GOAWAY:
         if (frame->goaway.error_code == NGHTTP2_NO_ERROR || h->terminated)
@@ -323,6 +325,7 @@ void weir_h2_submit_response(struct weir_h2_stream *s, const struct weir_head *h
     else if (!bodiless)
         announce(s, &v, head->content_length);
     s->mute |= bodiless;
+    s->bodiless = bodiless;
     if (nghttp2_submit_response(h->session, s->id, v.at, v.count, end || bodiless ? NULL : &provider) != 0)
         no_memory(s);
     nvs_close(h, &v);

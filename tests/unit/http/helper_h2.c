@@ -214,7 +214,8 @@ static void on_malformed(struct weir_codec *c, struct weir_exchange *x, const st
     ck_assert(e->x == x && e->head == after && !e->ended);
     note(e, "malformed %u %s%s\n", (unsigned)why->status, why->code, after ? " after head" : "");
     e->ended = true;
-    h2_send_head(e, why->status, 0, true);
+    if (!e->end->late)
+        h2_send_head(e, why->status, 0, true);
 }
 
 static void on_idle(struct weir_codec *c, bool reusable)

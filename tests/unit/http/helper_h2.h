@@ -41,6 +41,7 @@ struct h2_end {
     unsigned ex_count;
     size_t piped;                             /* of ts->wrote */
     bool server, open, refuse_accept, silent; /* silent: the test answers */
+    bool late;                                /* ... what is malformed, too */
     size_t credit;                            /* granted with each head, and back for each slice */
     unsigned busies, idles, idles_closing, slots_told, closes;
     struct weir_reset closed;

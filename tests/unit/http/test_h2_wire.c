@@ -209,6 +209,47 @@ START_TEST(test_bad_trailers)
 }
 END_TEST
 
+/* A malformed message is told once, however much follows while its user has yet to answer. */
+START_TEST(test_malformed_is_told_once)
+{
+    h2.s.late = true;
+    server();
+    h2_raw_headers(1, END_HEADERS, POST_A);
+    for (int i = 0; i < 3; i++)
+        h2_raw_headers(1, END_HEADERS, "x: y\n");
+    h2_raw_send(&h2.s);
+    h2_expect_log(h2_served(0), "head POST http:/ @a body\nmalformed 400 malformed_framing after head\n");
+    h2_send_head(h2_served(0), 400, 0, true);
+    h2_run();
+    ck_assert(h2.s.open);
+    ck_assert_uint_eq(h2_served(0)->overs, 1);
+}
+END_TEST
+
+/* The stream is over for the peer with such a head; our user ends it when it knows that there is no more. */
+START_TEST(test_end_of_a_bodiless_response_may_come_later)
+{
+    static const struct {
+        const char *lines;
+        unsigned status;
+    } cases[] = {{GET_A, 204}, {GET_A, 304}, {":method: HEAD\n:scheme: http\n:authority: a\n:path: /\n", 200}};
+    h2.s.silent = true;
+    server();
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        h2_raw_headers(2 * i + 1, BOTH, cases[i].lines);
+        h2_raw_send(&h2.s);
+        struct h2_ex *e = h2_served(i);
+        h2_send_head(e, cases[i].status, WEIR_LENGTH_UNKNOWN, false);
+        h2_run();
+        ck_assert_ptr_nonnull(e->x);
+        h2_send_end(e, NULL);
+        h2_run();
+        ck_assert_ptr_null(strstr(e->log, "reset"));
+    }
+    ck_assert_uint_eq(h2.s.idles, 3);
+}
+END_TEST
+
 /* -- floods -- */
 
 static void expect_calmed(int64_t code)
@@ -285,25 +326,49 @@ START_TEST(test_noise)
 {
     const uint8_t zeros[16] = {0}, one[4] = {0, 0, 0, 1};
     const struct {
-        uint8_t type;
+        uint8_t type, flags;
         uint32_t id;
         const uint8_t *p;
         size_t n;
-    } kinds[] = {{NGHTTP2_PING, 0, zeros, 8},
-                 {NGHTTP2_SETTINGS, 0, NULL, 0},
-                 {NGHTTP2_DATA, 1, NULL, 0},
-                 {NGHTTP2_WINDOW_UPDATE, 1, one, 4}};
+    } kinds[] = {{NGHTTP2_PING, 0, 0, zeros, 8},
+                 {NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, zeros, 8}, /* of a question that nobody asked */
+                 {NGHTTP2_SETTINGS, 0, 0, NULL, 0},
+                 {NGHTTP2_DATA, 0, 1, NULL, 0},
+                 {NGHTTP2_WINDOW_UPDATE, 0, 1, one, 4}};
     for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         h2.s.options.noise_per_second_max = 50;
         h2.s.silent = true;
         server();
         h2_raw_headers(1, END_HEADERS, POST_A);
         h2_raw_send(&h2.s);
-        flood(kinds[i].type, 0, kinds[i].id, kinds[i].p, kinds[i].n);
+        flood(kinds[i].type, kinds[i].flags, kinds[i].id, kinds[i].p, kinds[i].n);
         expect_calmed(NGHTTP2_ENHANCE_YOUR_CALM);
         h2_shut();
         h2_begin();
     }
+}
+END_TEST
+
+/* Many peers open both windows again with each frame of data, by what it brought, however little that is. */
+START_TEST(test_small_updates_for_small_data_are_no_noise)
+{
+    const uint8_t two[4] = {0, 0, 0, 2};
+    h2.s.options.noise_per_second_max = 50;
+    h2.s.silent = true;
+    server();
+    h2_raw_headers(1, END_HEADERS, POST_A);
+    h2_raw_send(&h2.s);
+    h2_send_head(h2_served(0), 200, WEIR_LENGTH_UNKNOWN, false);
+    for (int i = 0; i < 200; i++) {
+        h2_send(h2_served(0), "ab");
+        h2_raw(NGHTTP2_WINDOW_UPDATE, 0, 1, two, 4);
+        h2_raw(NGHTTP2_WINDOW_UPDATE, 0, 0, two, 4);
+        h2_raw_send(&h2.s);
+    }
+    ck_assert(h2.s.open && !h2.s.codec->lingering);
+    ck_assert_ptr_nonnull(h2_served(0)->x);
+    flood(NGHTTP2_WINDOW_UPDATE, 0, 1, two, 4);
+    expect_calmed(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 END_TEST
 
@@ -372,5 +437,7 @@ END_TEST
 
 CHECK_MAIN("h2_wire", setup, teardown, test_malformed_requests, test_value_with_newline_and_nul, test_good_requests,
            test_head_limits, test_answered_then_reset, test_length_against_data, test_length_without_data,
-           test_body_too_large, test_bad_trailers, test_too_many_streams, test_rapid_reset, test_made_to_reset,
-           test_noise, test_unread_answers_are_bounded, test_continuation_flood, test_hpack_bomb, test_wrong_preface)
+           test_body_too_large, test_bad_trailers, test_malformed_is_told_once,
+           test_end_of_a_bodiless_response_may_come_later, test_too_many_streams, test_rapid_reset, test_made_to_reset,
+           test_noise, test_small_updates_for_small_data_are_no_noise, test_unread_answers_are_bounded,
+           test_continuation_flood, test_hpack_bomb, test_wrong_preface)
