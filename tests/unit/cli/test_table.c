@@ -64,6 +64,7 @@ START_TEST(test_no_space_at_a_line_s_end)
     ctl_table_end(&t, &out);
     weir_textbuf_char(&out, '\0');
     ck_assert_str_eq(out.ptr, "A     B\nlong\n");
+    weir_textbuf_close(&out);
 }
 END_TEST
 
@@ -76,6 +77,7 @@ START_TEST(test_harmless)
     ctl_paint(&out, &style, CTL_PLAIN, WEIR_STR("\r\t."));
     weir_textbuf_char(&out, '\0');
     ck_assert_str_eq(out.ptr, "x           a?[31mb?c?d??e\303\274\n??.");
+    weir_textbuf_close(&out);
 }
 END_TEST
 
@@ -97,6 +99,7 @@ START_TEST(test_long_cells_are_cut)
     ctl_table_end(&t, &out);
     ck_assert_uint_eq(out.len, 2 + (CTL_CELL_BYTES_MAX - 1) / 2 * 2 + 1);
     ck_assert_int_eq((unsigned char)out.ptr[out.len - 2], 0xbc);
+    weir_textbuf_close(&out);
 }
 END_TEST
 

@@ -30,7 +30,7 @@ static void send_head(struct weir_exchange *x, const struct weir_head *head, boo
 static size_t send_body(struct weir_exchange *x, const void *p, size_t n)
 {
     (void)x;
-    if (got_len + n < sizeof got) {
+    if (n > 0 && got_len + n < sizeof got) {
         memcpy(got + got_len, p, n);
         got_len += n;
     }
