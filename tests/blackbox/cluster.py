@@ -216,6 +216,17 @@ class Cluster:
         for n in nodes or self.members:
             wait_for(lambda n=n: n.metric("weir_cluster_store_contact") == there, f"contact of {n.name} to be {there}")
 
+    def wait_silence(self, nodes=None):
+        """Until each of them has not heard of the others for so long that it would take them for lost if it were sure."""
+        for n in nodes or self.members:
+            wait_for(
+                lambda n=n: all(
+                    p["self"] or p["age_ms"] > 1500 * self.pool["failover_timeout"]
+                    for p in n.get("/api/cluster/nodes").json()["nodes"]
+                ),
+                f"{n.name} to have heard of nobody for a while",
+            )
+
     def owned(self, nodes=None):
         """Of each node, how many shards it serves."""
         return [int(n.metric("weir_cluster_shards_owned")) for n in nodes or self.members]

@@ -22,6 +22,7 @@ def test_behind_a_firewall_that_drops_everything(stage, mock):
     loads = [Tracked(n, clients=2) for n in nodes]
     wall.cut()
     cluster.wait_contact(0)
+    cluster.wait_silence()
     for n, load in zip(nodes, loads):
         n.wait_only_events("store_lost")
         load.more(100)

@@ -24,6 +24,7 @@ class Trial:
             lost = n.wait_only_events("store_lost")
             assert why is None or why in lost[0]["reason"], lost
             assert ask(n, "/health/ready").status == 200
+        self.cluster.wait_silence()
         for load in self.loads:
             load.more(50)
 
