@@ -57,7 +57,8 @@ class Client:
             return await self._answer()
         except ConnectionRefusedError:
             self._drop()
-            self.port = self.load.ports[(self.load.ports.index(self.port) + 1) % len(self.load.ports)]
+            others = self.load.places
+            self.port = others[(others.index(self.port) + 1) % len(others)]
             return "refused"
         except (OSError, asyncio.IncompleteReadError):
             self._drop()
@@ -78,6 +79,7 @@ class Client:
 
 class Load:
     def __init__(self, ports, clients, pace_s, keys, streams=0, shares=None):
+        self.places = ports
         self.ports = [p for p, n in zip(ports, shares or [1] * len(ports)) for _ in range(n)]
         self.clients, self.pace_s, self.keys, self.streams = clients, pace_s, keys, streams
         self.number = itertools.count()
