@@ -123,6 +123,9 @@ static int build_link(struct weir_cluster_view *v, struct weir_peer *p, const st
         link->tls.own = v->shared->tls->peer_client;
     if (fill_runtimes(p, old, worker_count) != 0 || fill_address(v, at) != 0)
         return weir_err_set(err, WEIR_ENOMEM, "out of memory");
+    const struct weir_view_provider *was = old != NULL ? &old->link : NULL;
+    if (was != NULL && was->endpoints != NULL && was->endpoints[0].rt == at->rt)
+        at->settings = was->endpoints[0].settings + !weir_view_connects_alike(link, was);
     link->slots = UINT64_C(1) << at->rt->slot;
     weir_provider_configure(link->rt, config);
     weir_endpoint_configure(at->rt, config);
@@ -228,6 +231,11 @@ void weir_cluster_view_unref(struct weir_cluster_view *v)
 
 void weir_cluster_view_take_effect(const struct weir_cluster_view *v, const struct weir_cluster_view *before)
 {
+    for (uint32_t i = 0; v != NULL && i < v->peer_count; i++) {
+        const struct weir_view_endpoint *link = v->peers[i].rt != NULL ? &v->peers[i].link.endpoints[0] : NULL;
+        if (link != NULL)
+            atomic_store_explicit(&link->rt->settings, link->settings, memory_order_relaxed);
+    }
     for (uint32_t i = 0; before != NULL && i < before->peer_count; i++) {
         const struct weir_peer *old = &before->peers[i];
         const struct weir_peer *now = v != NULL ? weir_cluster_view_peer(v, weir_str_of(old->id)) : NULL;

@@ -59,6 +59,7 @@ struct weir_endpoint {
     _Atomic uint32_t refs;
     _Atomic bool retired; /* no view has it any more: its connections close when they come back */
     _Atomic bool last_connect_failed;
+    _Atomic uint32_t settings; /* in force; connections that were opened under others are not used again */
     _Atomic uint64_t ejections[WEIR_OUTLIER_REASONS];
     _Atomic uint64_t checks[2]; /* active ones that passed, that failed */
     unsigned slot;              /* in its provider, stable while it lives */

@@ -297,6 +297,8 @@ static enum weir_endpoint_counter spent(void *arg, const struct weir_pool_conn *
 {
     struct weir_worker *w = arg;
     const struct weir_upstream *u = WEIR_CONTAINER(c, struct weir_upstream, pooled);
+    if (u->settings != atomic_load_explicit(&c->endpoint->settings, memory_order_relaxed))
+        return WEIR_EC_CLOSED_CONFIG;
     if (u->address == NULL)
         return 0;
     bool moved = atomic_load_explicit(&u->address->gone, memory_order_relaxed) ||

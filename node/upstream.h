@@ -28,6 +28,7 @@ struct weir_upstream {
     const struct weir_view_endpoint *target; /* likewise */
     const struct weir_address *avoid;        /* likewise: dialed last; NULL: none */
     struct weir_address *address;            /* once it is open: one reference; NULL: out of memory, so not tracked */
+    uint32_t settings;                       /* of the view that it was opened under */
     uint64_t dial_us, connect_us;            /* when dialing began; how long it took */
     struct weir_deadline ping;               /* HTTP/2: when silence is broken, or an answer is due */
     uint64_t ping_ms;                        /* likewise: the interval; 0: never */

@@ -380,8 +380,11 @@ struct weir_pool_conn *weir_upstream_begin(void *arg, struct weir_endpoint *e, c
     const struct weir_view_endpoint *t = wanted->endpoint;
     struct weir_upstream *u = malloc(sizeof *u);
     if (u != NULL) {
-        *u = (struct weir_upstream){
-            .worker = w, .target = t, .avoid = wanted->avoid, .close_reason = WEIR_EC_CLOSED_FAILED};
+        *u = (struct weir_upstream){.worker = w,
+                                    .target = t,
+                                    .avoid = wanted->avoid,
+                                    .settings = t->settings,
+                                    .close_reason = WEIR_EC_CLOSED_FAILED};
         u->pooled.endpoint = e; /* the pool's to set, but addresses are noted before it does */
         weir_deadline_init(&u->deadline, deadline_passed);
         weir_deadline_init(&u->ping, weir_upstream_ping_due);

@@ -99,6 +99,18 @@ struct weir_tls_opts weir_view_tls(const struct weir_view_endpoint *e)
                                   .sessions = e->rt->tls_sessions};
 }
 
+static bool same_name(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool weir_view_connects_alike(const struct weir_view_provider *p, const struct weir_view_provider *old)
+{
+    return p->config->http2 == old->config->http2 &&
+           same_name(p->config->http.tls.server_name, old->config->http.tls.server_name) &&
+           weir_tls_config_alike(p->tls.own, old->tls.own);
+}
+
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,
                             unsigned count)
 {
@@ -114,6 +126,7 @@ static int build_endpoint(struct weir_view *v, struct weir_view_provider *p, con
         .config = config, .provider = p, .hash = weir_hash64_str(weir_str_of(config->id), 0)};
     if (old != NULL) {
         e->rt = old->rt;
+        e->settings = old->settings + !weir_view_connects_alike(p, before);
         weir_endpoint_ref(e->rt);
     } else {
         e->rt = weir_endpoint_new(p->rt, config->id);
@@ -213,6 +226,7 @@ static void endpoint_takes_effect(const struct weir_view_endpoint *e, const stru
 {
     const struct weir_config_breaker *b = &e->provider->config->http.circuit_breaker;
     weir_endpoint_configure(e->rt, e->provider->config);
+    atomic_store_explicit(&e->rt->settings, e->settings, memory_order_relaxed);
     if (old_provider != NULL && old == NULL)
         atomic_store(&e->rt->up_since_ms, weir_clock_us() / 1000);
     weir_addresses_configure(&e->rt->addresses, b->failure_threshold, b->recovery_timeout_ms);

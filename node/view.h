@@ -25,6 +25,7 @@ struct weir_view_endpoint {
     struct weir_address **records; /* likewise, in the same order: one reference to each */
     unsigned address_count;        /* at most WEIR_ADDRESSES_MAX */
     uint64_t hash;                 /* of its id, alike on every node */
+    uint32_t settings;             /* another number once connections are made differently; rt->settings in time */
 };
 
 struct weir_view_provider {
@@ -78,6 +79,8 @@ static inline struct weir_address_list weir_view_records(const struct weir_view_
 /* How TLS with it begins, but for its pool and counters: whom the peer must prove to be, and what it is shown. A
  * provider's client certificate is not shown where a redirect leads. */
 struct weir_tls_opts weir_view_tls(const struct weir_view_endpoint *e);
+/* Whether connections that were opened as `old` says may serve who asks by p: TLS and HTTP version are the same. */
+bool weir_view_connects_alike(const struct weir_view_provider *p, const struct weir_view_provider *old);
 /* Before it is published only: replaces one endpoint's addresses; those it had keep their records. WEIR_ENOMEM leaves
  * the old ones. */
 int weir_view_set_addresses(struct weir_view *v, struct weir_view_endpoint *e, const struct weir_addr *addresses,

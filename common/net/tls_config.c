@@ -324,6 +324,7 @@ static struct weir_tls_config *new_config(bool server, enum weir_tls_version lea
     atomic_init(&c->refs, 1);
     c->id = atomic_fetch_add(&ids, 1) + 1;
     c->server = server;
+    c->least = least;
     mbedtls_ssl_config_init(&c->ssl);
     mbedtls_ssl_ticket_init(&c->tickets);
     if (mbedtls_ssl_config_defaults(&c->ssl, server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
@@ -449,4 +450,28 @@ const struct weir_tls_certificate *weir_tls_config_certificate(const struct weir
 bool weir_tls_config_verifies(const struct weir_tls_config *c)
 {
     return c->verify;
+}
+
+static bool same_chain(const mbedtls_x509_crt *a, const mbedtls_x509_crt *b)
+{
+    for (; a != NULL && b != NULL; a = a->next, b = b->next) {
+        if (a->raw.len != b->raw.len || memcmp(a->raw.p, b->raw.p, a->raw.len) != 0)
+            return false;
+    }
+    return a == NULL && b == NULL;
+}
+
+bool weir_tls_config_alike(const struct weir_tls_config *a, const struct weir_tls_config *b)
+{
+    if (a == b)
+        return true;
+    if (a == NULL || b == NULL || a->server || b->server || a->verify != b->verify || a->least != b->least ||
+        a->own_count != b->own_count || (a->roots == NULL) != (b->roots == NULL))
+        return false;
+    for (size_t i = 0; i < WEIR_TLS_ALPN_MAX; i++) {
+        if ((a->alpn[i] == NULL) != (b->alpn[i] == NULL) || (a->alpn[i] != NULL && strcmp(a->alpn[i], b->alpn[i]) != 0))
+            return false;
+    }
+    return (a->roots == NULL || same_chain(&a->roots->crt, &b->roots->crt)) &&
+           (a->own_count == 0 || same_chain(&a->own[0].crt, &b->own[0].crt));
 }

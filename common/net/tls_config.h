@@ -85,5 +85,8 @@ struct weir_tls_certificate {
 size_t weir_tls_config_certificates(const struct weir_tls_config *c);
 const struct weir_tls_certificate *weir_tls_config_certificate(const struct weir_tls_config *c, size_t i);
 bool weir_tls_config_verifies(const struct weir_tls_config *c);
+/* Both are NULL, or clients of the same contents: authorities, checks, own certificate, versions, protocols. What was
+ * opened under one is as good as what the other would open. */
+bool weir_tls_config_alike(const struct weir_tls_config *a, const struct weir_tls_config *b);
 
 #endif

@@ -38,6 +38,7 @@ struct weir_tls_config {
     uint64_t id; /* of this process's configurations: never used twice */
     bool server, verify;
     enum weir_tls_client_certs client_certs;
+    enum weir_tls_version least;
     mbedtls_ssl_config ssl;
     struct weir_tls_roots *roots;
     mbedtls_ssl_ticket_context tickets;

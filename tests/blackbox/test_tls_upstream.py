@@ -4,6 +4,7 @@ import ssl
 
 import pytest
 from harness import wait_for
+from http2 import Upstream2
 
 ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -203,3 +204,23 @@ def test_checks_shake_hands(stage, pki):
     for _ in range(4):
         assert node.get("/").text == "ok"
     assert "expired" in node.wait_events("endpoint_unhealthy")[0]["reason"]
+
+
+@pytest.mark.parametrize("version", ["http/1.1", "h2"])
+def test_a_reload_leaves_no_connection_of_other_settings(stage, pki, version):
+    """What was opened without a check, or under other authorities, serves nobody who wants another one."""
+    if version == "h2":
+        upstream = Upstream2(lambda s: s.answer(), tls=context(pki))
+        stage.running.append(upstream.close)
+    else:
+        upstream = stage.upstream(ANSWER, tls=context(pki))
+    node = node_for(stage, pki, upstream)
+    assert node.get("/").text == "ok"
+    config = node.config_path.read_text()
+    node.reload(config + "\n# nothing new\n")
+    node.wait_events("reload")
+    assert node.get("/").text == "ok"
+    assert handshakes(node, "full") + handshakes(node, "resumed") == 1
+    node.reload(config.replace("ca.pem", "other-ca.pem"))
+    node.wait_events("reload", 2)
+    assert node.get("/").status == 502 and handshakes(node, "untrusted") >= 1

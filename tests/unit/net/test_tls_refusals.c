@@ -333,6 +333,42 @@ START_TEST(test_files_that_do_not_serve)
 }
 END_TEST
 
+START_TEST(test_configurations_that_are_alike)
+{
+    static const char *const h2[] = {"h2"};
+    struct weir_err err;
+    struct weir_tls_roots *ca = NULL, *ca_again = NULL, *other = NULL;
+    ck_assert_int_eq(weir_tls_roots_load(&ca, pki("ca", "pem"), &err), 0);
+    ck_assert_int_eq(weir_tls_roots_load(&ca_again, pki("ca", "pem"), &err), 0);
+    ck_assert_int_eq(weir_tls_roots_load(&other, pki("other-ca", "pem"), &err), 0);
+    const struct weir_tls_pair own = {pki("client", "pem"), pki("client", "key")};
+    const struct weir_tls_client_opts opts[] = {
+        {.roots = ca, .verify = true},
+        {.roots = other, .verify = true},
+        {.verify = false},
+        {.roots = ca, .verify = true, .min_version = WEIR_TLS_1_3},
+        {.roots = ca, .verify = true, .own = own},
+        {.roots = ca, .verify = true, .alpn = h2, .alpn_count = 1},
+        {.roots = ca_again, .verify = true},
+    };
+    struct weir_tls_config *c[sizeof opts / sizeof opts[0]];
+    size_t n = sizeof opts / sizeof opts[0];
+    for (size_t i = 0; i < n; i++)
+        ck_assert_int_eq(weir_tls_config_client(&c[i], &opts[i], &err), 0);
+    ck_assert(weir_tls_config_alike(c[0], c[n - 1]));
+    for (size_t i = 0; i < n - 1; i++) {
+        ck_assert(!weir_tls_config_alike(c[i], NULL));
+        for (size_t k = 0; k < n - 1; k++)
+            ck_assert(weir_tls_config_alike(c[i], c[k]) == (i == k));
+    }
+    for (size_t i = 0; i < n; i++)
+        weir_tls_config_unref(&c[i]);
+    weir_tls_roots_unref(&ca);
+    weir_tls_roots_unref(&ca_again);
+    weir_tls_roots_unref(&other);
+}
+END_TEST
+
 START_TEST(test_expiry_is_told)
 {
     struct weir_tls_config *c = server_config("expired", false);
@@ -361,6 +397,7 @@ int main(void)
                                   test_what_is_not_tls,
                                   test_a_server_that_is_not_tls,
                                   test_files_that_do_not_serve,
+                                  test_configurations_that_are_alike,
                                   test_expiry_is_told};
     pki_open();
     int rv = check_run("tls refusals", setup, teardown, tests, sizeof tests / sizeof tests[0]);

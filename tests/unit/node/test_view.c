@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,32 @@ START_TEST(test_a_reload_keeps_runtimes_and_addresses)
     ck_assert(weir_addr_eq(&view->providers[0].endpoints[0].addresses[0], &addr));
     ck_assert_uint_eq(provider->total_max, 7);
     ck_assert(!endpoint->retired);
+}
+END_TEST
+
+static bool settings_change(const char *more)
+{
+    char yaml[512];
+    uint32_t before = view->providers[0].endpoints[1].settings;
+    snprintf(yaml, sizeof yaml,
+             "providers:\n  a: {endpoints: [{url: 'http://127.0.0.1:1'}, {url: 'http://name.test:2'}]%s}\n", more);
+    publish(yaml);
+    const struct weir_view_endpoint *e = &view->providers[0].endpoints[1];
+    ck_assert_uint_eq(atomic_load(&e->rt->settings), e->settings);
+    return e->settings != before;
+}
+
+/* Connections that were opened otherwise are known by the number. */
+START_TEST(test_a_change_of_how_to_connect_is_numbered)
+{
+    ck_assert(!settings_change(""));
+    ck_assert(!settings_change(", timeout: {read: 7}"));
+    ck_assert(settings_change(", http2: on"));
+    ck_assert(!settings_change(", http2: on"));
+    ck_assert(settings_change(", http2: on, tls: {server_name: a.test}"));
+    ck_assert(!settings_change(", http2: on, tls: {server_name: a.test}"));
+    ck_assert(settings_change(", http2: on, tls: {server_name: b.test}"));
+    ck_assert(settings_change(""));
 }
 END_TEST
 
@@ -192,6 +219,6 @@ START_TEST(test_workers_let_views_go_while_control_publishes)
 END_TEST
 
 CHECK_MAIN("view", setup, teardown, test_literal_addresses_are_known_at_once, test_what_the_sockets_are_told,
-           test_a_reload_keeps_runtimes_and_addresses, test_what_is_left_out_is_retired_and_its_slot_used_again,
-           test_a_provider_that_leaves_is_retired, test_a_hold_keeps_its_view_until_the_last_user,
-           test_workers_let_views_go_while_control_publishes)
+           test_a_reload_keeps_runtimes_and_addresses, test_a_change_of_how_to_connect_is_numbered,
+           test_what_is_left_out_is_retired_and_its_slot_used_again, test_a_provider_that_leaves_is_retired,
+           test_a_hold_keeps_its_view_until_the_last_user, test_workers_let_views_go_while_control_publishes)
