@@ -161,9 +161,9 @@ struct weir_limiter_values weir_cluster_limit_show(const struct weir_cluster_lim
 
 /* -- the store -- */
 
-/* Part of the burst that one node may have at hand: others want some of it too, and get what is unused a lease later.
- */
-#define BURST_PARTS 4u
+/* Part of the burst that one node may have at hand: others want some of it too, and what goes back unused is lost where
+ * the store's bucket would have been full without it. */
+#define BURST_PARTS 8u
 
 /* More than what waits and what is expected to come, while the store has enough for all: who finds no token waits for
  * the next question, and shall not have to, unless the limit is used up. Those that wait now are taken for the first of
@@ -174,7 +174,7 @@ static uint32_t reserve(const struct weir_cluster_limit *l, uint32_t queued)
     if (l->store.per_minute > 0)
         return 0;
     if (queued == 0 && l->spent_alone == 0)
-        return l->lease.spent > 0 ? lately / 2 + 1 : 0;
+        return l->lease.spent > 0 ? lately / 4 + 1 : 0;
     uint64_t flow = (uint64_t)l->config.limit * WEIR_LEASE_PULL_US / WEIR_LIMITER_MINUTE_US;
     uint64_t least = flow + l->config.burst / BURST_PARTS + 1;
     return lately > least ? lately : (uint32_t)least;
@@ -183,6 +183,8 @@ static uint32_t reserve(const struct weir_cluster_limit *l, uint32_t queued)
 bool weir_cluster_limit_wish(struct weir_cluster_limit *l, uint64_t now_us, uint32_t queued, bool drain,
                              struct weir_coord_tokens_item *out)
 {
+    if (queued == 0 && l->lease.spent == 0)
+        l->lease.expected = 0; /* a lease was not touched: the next one can wait until somebody comes */
     struct weir_coord_tokens_item item = {
         .limit = l->config.limit,
         .burst = l->config.burst,

@@ -10,8 +10,8 @@ enum { NODES = 4 };
 #define START   UINT64_C(1000000000)
 #define SECOND  UINT64_C(1000000)
 #define STEP_US UINT64_C(10000)
-/* Of 600 and 60: a lease's worth of the limit, a quarter of the burst, and one. */
-#define RESERVE 19u
+/* Of 600 and 60: a lease's worth of the limit, an eighth of the burst, and one. */
+#define RESERVE 11u
 
 static struct weir_cluster_limit_config config;
 static struct weir_cluster_limit nodes[NODES];
@@ -72,9 +72,9 @@ START_TEST(test_asks_once_and_spends_without_asking)
     ck_assert(!pull(0, 5)); /* too soon */
     ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), WEIR_LEASE_PULL_US);
     now += WEIR_LEASE_PULL_US;
-    ck_assert(pull(0, 0)); /* as many as it spent are expected again, and half as many more */
-    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 24 + 13);
-    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 60 - 24 + 3 - 37);
+    ck_assert(pull(0, 0)); /* as many as it spent are expected again, and a quarter more */
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 16 + 5);
+    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 60 - 16 + 3 - 21);
 }
 END_TEST
 
