@@ -196,19 +196,32 @@ static void look_at_progress(struct weir_client *c, uint64_t now_ms)
     }
 }
 
+/* A request may be under way already: it is served, and those behind it know that they were not (RFC 9113 6.8). */
+static void leave(struct weir_client *c, uint64_t now_ms)
+{
+    c->leaving = true;
+    c->acked_ms = now_ms;
+    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + config_of(c)->header_timeout_ms);
+    c->conn.codec->ops->drain(c->conn.codec);
+}
+
 static void look_at_idle(struct weir_client *c, uint64_t now_ms)
 {
     if (c->conn.codec != NULL && owed(c) > 0) {
         look_at_progress(c, now_ms); /* before it has taken the end of an answer it is not idle */
         return;
     }
-    uint64_t due_ms = c->acked_ms + config_of(c)->idle_timeout_ms;
+    const struct weir_config_server *s = config_of(c);
+    uint64_t due_ms = c->acked_ms + (c->leaving ? s->header_timeout_ms : s->idle_timeout_ms);
     if (due_ms > now_ms) {
         weir_reactor_deadline(&c->worker->reactor, &c->deadline, due_ms);
         return;
     }
-    weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_IDLE, 1);
-    weir_client_end(c, false);
+    weir_node_add(c->worker->counters, WEIR_NC_TIMEOUT_IDLE, !c->leaving);
+    if (c->http2 && !c->leaving)
+        leave(c, now_ms);
+    else
+        weir_client_end(c, false);
 }
 
 static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)

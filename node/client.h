@@ -27,7 +27,8 @@ struct weir_client {
     bool limited; /* server.max_connections counts it */
     bool secure;  /* over TLS */
     bool http2;
-    bool reset; /* to be ended by a reset */
+    bool leaving; /* HTTP/2, idle for too long: it is told, and ends when it has heard that */
+    bool reset;   /* to be ended by a reset */
     bool
         end_is_all; /* nothing but the connection's end tells it that the answer is whole (HTTP/1.0 without a length) */
     /* The clocks of a client that has a request, or has yet to take the end of an answer: when it last acknowledged

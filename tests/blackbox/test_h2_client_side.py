@@ -236,6 +236,17 @@ def test_a_drain_lets_streams_end(mock, start):
     assert node.wait() == 0
 
 
+def test_who_is_idle_for_too_long_is_told(stage, start):
+    """By GOAWAY before the end: a request that is under way then is known not to have been looked at (RFC 9113 6.8)."""
+    node, connect = start(echo(stage), {"idle_timeout": 0.3})
+    with connect() as c:
+        assert c.get("/").status == 200
+        c.until(lambda: c.goaway is not None)
+        with pytest.raises((Closed, ConnectionError)):
+            c.until(lambda: False)
+    assert node.metric("weir_downstream_timeouts_total", clock="idle") == 1
+
+
 def test_without_http2_the_preface_is_refused(stage):
     node = stage.node(echo(stage), server={"http2": {"enabled": False}})
     with node.client() as c:
