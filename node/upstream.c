@@ -41,9 +41,22 @@ static void count_streams(struct weir_upstream *u, uint32_t now)
     u->streams_counted = now;
 }
 
+/* The peer's verdict on our certificate may come as late as in place of its first bytes (TLS 1.3). */
+static void judge_handshake(struct weir_upstream *u)
+{
+    struct weir_err err;
+    enum weir_tls_fail fail = weir_tls_failed(u->conn.stream);
+    if (fail == WEIR_TLS_FAIL_NONE && u->conn.codec->bytes_in == 0)
+        return;
+    if (fail != WEIR_TLS_FAIL_NONE)
+        (void)weir_tls_read_error(u->conn.stream, &err);
+    weir_upstream_note_handshake(u, fail, fail != WEIR_TLS_FAIL_NONE ? err.msg : NULL);
+}
+
 static void codec_idle(struct weir_codec *c, bool reusable)
 {
     struct weir_upstream *u = c->owner;
+    judge_handshake(u);
     if (u->pooled.parked)
         return;
     if (reusable)
@@ -56,6 +69,7 @@ static void codec_closed(struct weir_codec *c, const struct weir_reset *why)
 {
     (void)why;
     struct weir_upstream *u = c->owner;
+    judge_handshake(u);
     weir_pool_discard(&u->worker->pool, &u->pooled, u->pooled.parked ? WEIR_EC_CLOSED_IDLE_PEER : u->close_reason);
 }
 
@@ -70,6 +84,7 @@ static void note_places(const struct weir_upstream *u, const struct weir_codec *
 static void codec_slots(struct weir_codec *c)
 {
     struct weir_upstream *u = c->owner;
+    judge_handshake(u);
     count_streams(u, c->exchanges_open);
     note_places(u, c);
     if (c->exchanges_max == 0 && !u->going_away)

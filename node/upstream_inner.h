@@ -14,6 +14,9 @@ struct weir_pool_conn *weir_upstream_begin(void *arg, struct weir_endpoint *e, c
 uint32_t weir_upstream_places(void *arg, const struct weir_endpoint *e, const void *target);
 /* It is not to be opened any more: counts, and tells the pool, which closes it. */
 void weir_upstream_open_failed(struct weir_upstream *u, const struct weir_err *why);
+/* How its handshake ended, `fail` NONE: well. Says so when handshakes with the endpoint begin to fail, fail for another
+ * reason, or work again. */
+void weir_upstream_note_handshake(struct weir_upstream *u, enum weir_tls_fail fail, const char *reason);
 /* Calls off what is under way. Legal on one that is open. */
 void weir_upstream_stop_opening(struct weir_upstream *u);
 

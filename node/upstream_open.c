@@ -129,12 +129,12 @@ static void opened(struct weir_upstream *u, struct weir_stream *s, bool http2)
     weir_pool_opened(&u->worker->pool, &u->pooled);
 }
 
-/* Said when handshakes begin to fail, when they fail for another reason, and when they work again. */
-static void note_handshake(struct weir_upstream *u, enum weir_tls_fail fail, const char *reason)
+void weir_upstream_note_handshake(struct weir_upstream *u, enum weir_tls_fail fail, const char *reason)
 {
     struct weir_endpoint *e = u->pooled.endpoint;
     struct weir_log_line l;
-    if (atomic_exchange_explicit(&e->tls_failing, fail, memory_order_relaxed) == fail)
+    if (atomic_load_explicit(&e->tls_failing, memory_order_relaxed) == fail ||
+        atomic_exchange_explicit(&e->tls_failing, fail, memory_order_relaxed) == fail)
         return;
     if (fail == WEIR_TLS_FAIL_NONE) {
         weir_log_begin(&l, u->worker->log, WEIR_LOG_INFO, "tls_works", "TLS handshakes with an endpoint succeed again");
@@ -155,7 +155,7 @@ static void handshake_done(struct weir_stream *s, int code, const struct weir_er
     struct weir_tls_info info;
     if (code != 0) {
         struct weir_err why = *err;
-        note_handshake(u, weir_tls_failed(s), err->msg);
+        weir_upstream_note_handshake(u, weir_tls_failed(s), err->msg);
         weir_err_wrap(&why, "connect to %s", e->id);
         struct weir_address *a = weir_upstream_address(u, u->target);
         if (a != NULL)
@@ -167,7 +167,6 @@ static void handshake_done(struct weir_stream *s, int code, const struct weir_er
     if (weir_tls_info(s, &info))
         weir_latency_observe(&e->local[u->worker->index].counters, WEIR_LATENCY_TLS, info.handshake_us,
                              weir_worker_now_us(u->worker));
-    note_handshake(u, WEIR_TLS_FAIL_NONE, NULL);
     u->handshake = NULL;
     opened(u, s, weir_tls_agreed(s, "h2"));
 }

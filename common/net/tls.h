@@ -60,7 +60,7 @@ enum weir_tls_fail { WEIR_TLS_FAIL_NONE, WEIR_TLS_FAIL_MAP(WEIR_TLS_FAIL_ENUM) W
 const char *weir_tls_fail_text(enum weir_tls_fail why);
 
 /* Relaxed; added to by the reactor's thread of each connection. A connection closed by its owner before its handshake
- * ended is in none of them. */
+ * ended is in none of them; one that the peer refuses after it (see weir_tls_failed) is in two. */
 struct weir_tls_stats {
     _Atomic uint64_t full, resumed;
     _Atomic uint64_t failed[WEIR_TLS_FAIL_COUNT];
@@ -93,7 +93,7 @@ bool weir_tls_info(const struct weir_stream *s, struct weir_tls_info *info);
 /* Whether both ends agreed on `protocol` (ALPN, RFC 7301). */
 bool weir_tls_agreed(const struct weir_stream *s, const char *protocol);
 /* Why the handshake failed, or the peer refused after it (TLS 1.3: a server judges the client's certificate when the
- * client is done). Legal until close. NONE for other streams. */
+ * client is done, and nothing but its alert comes). Legal until close. NONE for other streams. */
 enum weir_tls_fail weir_tls_failed(const struct weir_stream *s);
 /* The sentence for a read or write that failed with WEIR_TLS_BROKEN or WEIR_TLS_TRUNCATED; returns its code. */
 int weir_tls_read_error(const struct weir_stream *s, struct weir_err *err);

@@ -99,6 +99,7 @@ struct weir_tls {
     bool ended;    /* orderly */
     bool job_runs; /* the pool has a step of the handshake: hands off ssl, in, hs */
     bool resumed, notified;
+    bool heard; /* data of the peer's owner has come */
     mbedtls_ssl_context ssl;
 };
 

@@ -160,12 +160,27 @@ static ssize_t end_of(const struct weir_tls *t)
     }
 }
 
+/* A server of TLS 1.3 judges us when our handshake is done: what breaks the connection before anything has come is its
+ * verdict. (mbedTLS's own servers send that alert under a key that makes it unreadable.) */
+static void note_refusal(struct weir_tls *t)
+{
+    struct weir_err err;
+    if (t->heard || t->config->server)
+        return;
+    t->why = (uint8_t)weir_tls_explain(t, t->ssl_error, 0, t->alert, &err);
+    if (t->stats != NULL)
+        atomic_fetch_add_explicit(&t->stats->failed[t->why], 1, memory_order_relaxed);
+}
+
 static ssize_t fail_open(struct weir_tls *t, int ret)
 {
     t->ssl_error = ret;
     if (ret == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
         t->alert = t->ssl.MBEDTLS_PRIVATE(in_msg)[1];
-    return end_of(t);
+    ssize_t end = end_of(t);
+    if (end == WEIR_TLS_BROKEN)
+        note_refusal(t);
+    return end;
 }
 
 /* Out of input. The buffer goes, so an idle connection has none; mbedTLS keeps the part of a record that came. */
@@ -188,6 +203,7 @@ static ssize_t read_record(struct weir_tls *t, void *buf, size_t len)
         t->dry = false;
         int ret = mbedtls_ssl_read(&t->ssl, buf, len);
         if (ret > 0 || (ret == 0 && mbedtls_ssl_get_bytes_avail(&t->ssl) > 0)) {
+            t->heard = true;
             weir_tls_sync(t);
             if ((t->base.source.ready & WEIR_READY_IN) ==
                 0) /* nobody may ask again: the reader knows that it has all */

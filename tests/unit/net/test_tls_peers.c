@@ -249,6 +249,7 @@ START_TEST(test_a_late_refusal_has_a_sentence)
     ck_assert_int_eq(f.e.end, WEIR_TLS_BROKEN);
     ck_assert_int_eq(weir_tls_read_error(f.e.s, &err), WEIR_ETLS);
     ck_assert_str_eq(err.msg, "tls with good.test: the peer refused: certificate required (alert 116)");
+    ck_assert_uint_eq(weir_tls_failed(f.e.s), WEIR_TLS_FAIL_ALERT);
     weir_tls_config_unref(&c);
 }
 END_TEST

@@ -174,6 +174,7 @@ START_TEST(test_a_late_refusal_breaks_the_connection)
     RUN_UNTIL(&f.r, f.c.ended);
     ck_assert_int_eq(f.c.end, WEIR_TLS_BROKEN);
     ck_assert_int_eq(weir_tls_read_error(f.c.s, &err), WEIR_ETLS);
+    ck_assert_uint_eq(weir_tls_failed(f.c.s), WEIR_TLS_FAIL_PROTOCOL); /* what came cannot be read */
 }
 END_TEST
 
