@@ -1,25 +1,48 @@
 #include "node/certificates.h"
 
+#include <string.h>
+
+/* What may have a certificate, before the providers: server, peers, store. */
+#define CONFIGS_FIRST 3u
+
 struct walk {
-    const struct weir_tls_setup *setup;
-    size_t provider; /* the next, after the server */
-    const struct weir_tls_config *config;
-    size_t next;
-    bool begun;
+    const struct weir_tls_setup *setup; /* NULL: there is none */
+    size_t config, next;
 };
 
-/* The next own certificate of the setup, NULL: that was all. Providers show one to their endpoints. */
+static const struct weir_tls_config *config_at(const struct weir_tls_setup *t, size_t i)
+{
+    const struct weir_tls_config *const first[CONFIGS_FIRST] = {t->server, t->peer_client, t->store};
+    return i < CONFIGS_FIRST ? first[i] : t->providers[i - CONFIGS_FIRST].own;
+}
+
+static const struct weir_tls_certificate *next_in_turn(struct walk *w)
+{
+    size_t count = w->setup != NULL ? CONFIGS_FIRST + w->setup->provider_count : 0;
+    for (; w->config < count; w->config++, w->next = 0) {
+        const struct weir_tls_config *c = config_at(w->setup, w->config);
+        if (c != NULL && w->next < weir_tls_config_certificates(c))
+            return weir_tls_config_certificate(c, w->next++);
+    }
+    return NULL;
+}
+
+static bool came_before(const struct walk *now, const struct weir_tls_certificate *c)
+{
+    struct walk w = {.setup = now->setup};
+    for (const struct weir_tls_certificate *at; (at = next_in_turn(&w)) != c;)
+        if (strcmp(at->file, c->file) == 0)
+            return true;
+    return false;
+}
+
+/* The next own certificate of the setup, NULL: that was all. A file that several show is told once. */
 static const struct weir_tls_certificate *next_certificate(struct walk *w)
 {
-    for (;;) {
-        if (w->config != NULL && w->next < weir_tls_config_certificates(w->config))
-            return weir_tls_config_certificate(w->config, w->next++);
-        if (w->setup == NULL || (w->begun && w->provider == w->setup->provider_count))
-            return NULL;
-        w->config = w->begun ? w->setup->providers[w->provider++].own : w->setup->server;
-        w->begun = true;
-        w->next = 0;
-    }
+    const struct weir_tls_certificate *c = next_in_turn(w);
+    while (c != NULL && came_before(w, c))
+        c = next_in_turn(w);
+    return c;
 }
 
 static void tell(struct weir_log_producer *log, const struct weir_tls_certificate *c, int64_t left_s)

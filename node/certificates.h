@@ -1,5 +1,5 @@
-/* The node's own certificates, and when they expire: for metrics, and for warnings ahead of time. Of control's thread.
- */
+/* The node's own certificates, those that clients, peers, the store and providers are shown, and when they expire: for
+ * metrics, and for warnings ahead of time. Of control's thread. */
 #ifndef WEIR_NODE_CERTIFICATES_H
 #define WEIR_NODE_CERTIFICATES_H
 

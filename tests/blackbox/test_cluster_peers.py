@@ -504,5 +504,7 @@ def test_links_over_tls_in_both_directions(stage, mock, pki):
     key = c.key_of(c.nodes[1])
     assert c.served_by(c.nodes[0], key) == "n1"
     assert c.nodes[0].metric("weir_peer_fallbacks_total") == 0
+    # Its expiry would part the cluster: so it is watched like those that clients see.
+    assert c.nodes[0].metric("weir_tls_certificate_not_after_seconds", file=str(pki / "peer.pem")) > 0
     with Client(c.peer_ports[1]) as plain, pytest.raises((Closed, OSError)):
         plain.get("/x")

@@ -231,3 +231,10 @@ def test_a_reload_leaves_no_connection_of_other_settings(stage, pki, version):
     node.reload(config.replace("ca.pem", "other-ca.pem"))
     node.wait_events("reload", 2)
     assert node.get("/").status == 502 and handshakes(node, "untrusted") >= 1
+
+
+def test_a_certificate_that_several_show_is_told_once(stage, pki):
+    own = {"cert_file": str(pki / "client.pem"), "key_file": str(pki / "client.key")}
+    node = stage.node({name: {"base_url": "https://127.0.0.1:1", "tls": own} for name in ("a", "b")})
+    lines = node.get("/metrics/prometheus").text.splitlines()
+    assert sum(line.startswith("weir_tls_certificate_not_after_seconds{") for line in lines) == 1
