@@ -2,6 +2,8 @@
 
 import json
 import signal
+import threading
+import time
 
 import pytest
 from h2.errors import ErrorCodes
@@ -309,6 +311,43 @@ def test_floods_are_cut_off(stage, start, kind):
         wait_for(lambda: node.metric("weir_downstream_http2_cut_total") == 3, "the floods to be counted")
         assert node.wait_only_events("client_cut_off")[0]["client"] == "127.0.0.1"
         assert sanitized() or node.resident_bytes() - before < 32 << 20
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_others_are_served_during_floods(stage, start, kind):
+    """Two clients flood, and come again as often as they are cut off."""
+    node, connect = start(echo(stage))
+    stop = threading.Event()
+
+    def flood():
+        while not stop.is_set():
+            try:
+                with connect() as c:
+                    FLOODS[kind](c)
+            except OSError:
+                pass
+
+    threads = [threading.Thread(target=flood) for _ in range(2)]
+    took = []
+    with node.client() as other:
+        assert other.get("/").status == 200
+        before = node.resident_bytes()
+        for t in threads:
+            t.start()
+        try:
+            wait_for(lambda: node.metric("weir_downstream_http2_cut_total") >= 2, "the floods to begin")
+            for _ in range(30):
+                began = time.monotonic()
+                assert other.get("/").status == 200
+                took.append(time.monotonic() - began)
+            wait_for(lambda: node.metric("weir_downstream_http2_cut_total") >= 6, "the floods to go on")
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
+        assert sanitized() or node.resident_bytes() - before < 32 << 20
+    took.sort()
+    assert took[len(took) // 2] < 1 and took[-1] < 5, took[-3:]
 
 
 def test_a_head_that_never_ends(stage, start):
