@@ -25,8 +25,8 @@ STEPS = [
     ("A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its\n"
      "   circuit opens on all nodes, and five seconds later one request at a time sees whether it is well:", [
         ("curl -fsS -X POST 'http://{control}/plan?status=500'", None),
-        ("for i in $(seq 30); do curl -sS -o /dev/null -w '%{{http_code}} ' {url}/v1/models -H \"x-session-id: $i\"; done",
-         r"^(200 ){{30}}$"),
+        ("for i in $(seq 60); do curl -sS -o /dev/null -w '%{{http_code}} ' {url}/v1/models -H \"x-session-id: $i\"; done",
+         r"^(200 ){{60}}$"),
         ("{weirctl} breakers", r"\bopen\b|half-open"),
         ("curl -fsS -X POST 'http://{control}/plan'     # well again", None),
     ]),

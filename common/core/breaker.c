@@ -228,7 +228,7 @@ static void hear_witness(struct weir_breaker_state *s, const struct weir_breaker
 {
     uint64_t all = r->recent_ok + r->recent_fail;
     uint64_t ppm = p->rate_ppm != 0 ? p->rate_ppm : WEIR_BREAKER_PPM / 2;
-    bool well = r->recent_ok >= WEIR_BREAKER_WITNESS_OK && r->recent_fail * WEIR_BREAKER_PPM < ppm * all;
+    bool well = r->run == 0 && r->recent_ok >= WEIR_BREAKER_WITNESS_OK && r->recent_fail * WEIR_BREAKER_PPM < ppm * all;
     int slot = s->witnesses[0].at_ms <= s->witnesses[1].at_ms ? 0 : 1;
     for (int i = 0; i < 2; i++)
         if (s->witnesses[i].node == r->node)

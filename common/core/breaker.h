@@ -16,7 +16,9 @@
  * - A cooldown (Retry-After) is no failure and no phase: nobody asks the endpoint before its deadline, which only moves
  *   back, never forward, and holds whatever the generation.
  * - One node's broken network shall not open the circuit for all: it stays closed while another node has lately
- *   reported that it is served well. The failing node then keeps its own circuit open (breaker_view does). */
+ *   reported that it is served well. The failing node then keeps its own circuit open (breaker_view does). A node whose
+ *   latest outcomes are failures does not speak for the endpoint, however well it was served before: one that has just
+ *   died has been well for everybody a moment ago. */
 #ifndef WEIR_CORE_BREAKER_H
 #define WEIR_CORE_BREAKER_H
 

@@ -218,7 +218,8 @@ end
 
 local function hear_witness(s, p, r)
     local rate = p.rate_ppm ~= 0 and p.rate_ppm or PPM / 2
-    local well = r.recent_ok >= WITNESS_OK and r.recent_fail * PPM < rate * (r.recent_ok + r.recent_fail)
+    local well = r.run == 0 and r.recent_ok >= WITNESS_OK and
+        r.recent_fail * PPM < rate * (r.recent_ok + r.recent_fail)
     local slot = s.witnesses[1][2] <= s.witnesses[2][2] and 1 or 2
     for i = 1, 2 do
         if s.witnesses[i][1] == r.node then

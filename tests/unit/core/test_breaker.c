@@ -364,6 +364,8 @@ START_TEST(test_who_is_no_witness)
     apply((struct weir_breaker_report){.gen = 1, .node = 3, .ok = 1, .recent_ok = 9, .recent_fail = 9});
     apply((struct weir_breaker_report){.gen = 1, .node = 4, .ok = 1, .recent_ok = 9});
     apply((struct weir_breaker_report){.gen = 1, .node = 4, .fail = 1, .run = 1, .recent_ok = 9, .recent_fail = 10});
+    apply((struct weir_breaker_report){.gen = 1, .node = 5, .ok = 9, .recent_ok = 99});
+    apply((struct weir_breaker_report){.gen = 1, .node = 5, .ok = 9, .fail = 1, .run = 1, .recent_ok = 99});
     apply(bad); /* its own word does not save it either */
     is(WEIR_BREAKER_OPEN, 2);
 }
