@@ -129,6 +129,7 @@ void weir_cluster_tokens(struct weir_cluster *c, const struct weir_cluster_actio
     const struct weir_cluster_limit_answer answer = {.ok = a->tokens.word == WEIR_COORD_OK,
                                                      .asked = a->tokens.asked,
                                                      .asked_us = a->tokens.asked_ms * 1000,
+                                                     .store_us = a->tokens.store_us,
                                                      .granted = a->tokens.granted,
                                                      .remaining = a->tokens.remaining,
                                                      .wait_us = a->tokens.wait_us,

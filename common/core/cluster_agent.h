@@ -104,6 +104,7 @@ struct weir_cluster_action {
             enum weir_coord_word
                 word;          /* not OK: whether hand-back and charge arrived is not known, nothing is granted */
             uint64_t asked_ms; /* on the agent's clock; what is granted lives from there */
+            uint64_t store_us; /* the store's clock when it was granted */
             struct weir_coord_tokens_item asked;
             uint32_t granted, remaining;
             uint64_t wait_us, full_us;

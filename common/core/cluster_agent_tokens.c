@@ -80,11 +80,12 @@ void agent_tokens_reply(struct weir_cluster_agent *a, const struct weir_coord_re
         batch->request = 0;
         bool ok = r->word == WEIR_COORD_OK;
         for (uint32_t i = 0; i < batch->count; i++) {
-            struct weir_cluster_action action = {.what = WEIR_CLUSTER_TOKENS, .store_ms = r->now_us / 1000};
+            struct weir_cluster_action action = {.what = WEIR_CLUSTER_TOKENS};
             bool there = ok && i < r->tokens.count;
             action.tokens.provider = batch->providers[i];
             action.tokens.word = ok && !there ? WEIR_COORD_AWAY : r->word;
             action.tokens.asked_ms = r->sent_ms;
+            action.tokens.store_us = r->now_us;
             action.tokens.asked = batch->items[i];
             if (there) {
                 uint32_t granted = r->tokens.items[i].granted;

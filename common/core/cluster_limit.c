@@ -190,9 +190,11 @@ bool weir_cluster_limit_wish(struct weir_cluster_limit *l, uint64_t now_us, uint
         .burst = l->config.burst,
         .strict = l->config.strict,
         .want = drain && queued == 0 ? 0 : weir_lease_want(&l->lease, now_us, weir_add_u32(queued, reserve(l, queued))),
-        .unused = weir_lease_hand_back(&l->lease, now_us, drain),
         .spent = l->spent_alone,
     };
+    struct weir_lease_unused back = weir_lease_hand_back(&l->lease, now_us, drain);
+    item.unused = back.tokens;
+    item.unused_since_us = back.since_us;
     if (item.want == 0 && item.unused == 0 && item.spent == 0)
         return false;
     l->spent_alone = 0;
@@ -203,7 +205,7 @@ bool weir_cluster_limit_wish(struct weir_cluster_limit *l, uint64_t now_us, uint
 bool weir_cluster_limit_owes(const struct weir_cluster_limit *l, uint64_t now_us)
 {
     struct weir_lease copy = l->lease;
-    return l->spent_alone > 0 || weir_lease_hand_back(&copy, now_us, false) > 0;
+    return l->spent_alone > 0 || weir_lease_hand_back(&copy, now_us, false).tokens > 0;
 }
 
 /* A bucket that cannot give what is asked for gives this node some part of what comes into it: how much is known by
@@ -230,7 +232,7 @@ void weir_cluster_limit_answered(struct weir_cluster_limit *l, uint64_t now_us,
         l->spent_alone = weir_add_u32(l->spent_alone, a->asked.spent);
         return;
     }
-    weir_lease_granted(&l->lease, now_us, a->granted, a->asked_us);
+    weir_lease_granted(&l->lease, now_us, a->granted, a->asked_us, a->store_us);
     if (a->asked.want > 0)
         follow_flow(l, a, now_us);
     l->store.remaining = a->remaining;

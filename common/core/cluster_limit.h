@@ -86,6 +86,7 @@ struct weir_cluster_limit_answer {
     bool ok; /* else whether the wish was heard is not known, and nothing more is set */
     struct weir_coord_tokens_item asked;
     uint64_t asked_us;
+    uint64_t store_us; /* the store's clock when it granted */
     uint32_t granted, remaining;
     uint64_t wait_us, full_us;
 };

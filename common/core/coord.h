@@ -136,11 +136,12 @@ struct weir_coord_tokens {
     uint32_t count;
     struct weir_coord_tokens_item {
         const char *provider;
-        uint32_t limit, burst; /* per minute */
-        bool strict;           /* a bucket that begins anew begins empty */
-        uint32_t want;         /* asked for; all that is there of it is granted */
-        uint32_t unused;       /* granted before, to be put back */
-        uint32_t spent;        /* without having been asked for, while the store was away */
+        uint32_t limit, burst;    /* per minute */
+        bool strict;              /* a bucket that begins anew begins empty */
+        uint32_t want;            /* asked for; all that is there of it is granted */
+        uint32_t unused;          /* granted before, to be put back */
+        uint64_t unused_since_us; /* now_us of the answer that granted the first of them; 0: none are */
+        uint32_t spent;           /* without having been asked for, while the store was away */
     } items[WEIR_COORD_BATCH];
 };
 

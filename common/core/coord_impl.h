@@ -19,13 +19,20 @@ struct weir_coord_circuit_record {
     struct weir_breaker_state breaker;
 };
 
+/* A bucket's memory of what it has owed since it granted something: entries begin at least so far apart, so that those
+ * of the last WEIR_LEASE_RETURN_US are few. */
+#define WEIR_COORD_LOWS    16u
+#define WEIR_COORD_LOWS_US UINT64_C(100000)
+
 struct weir_coord_bucket {
     char provider[WEIR_PROVIDER_NAME_MAX + 1];
     uint64_t used; /* when, counted in requests: the lowest is forgotten first */
     struct weir_limiter limiter;
-    uint64_t round; /* of WEIR_LEASE_RETURN_US, when it was last asked */
-    uint32_t low; /* the least that it has owed in that round, in tokens, rounded down; no more can come back of what */
-    uint32_t low_before; /* ... was granted in it. And in the round before that one */
+    uint32_t low_count;
+    struct weir_coord_low {
+        uint64_t at_us;      /* of a grant */
+        uint32_t low;        /* the least that it has owed from right after that on: whole tokens */
+    } lows[WEIR_COORD_LOWS]; /* oldest first, so none is below the one before it */
 };
 
 struct weir_coord_state {

@@ -1,4 +1,6 @@
 /* The rate limits that all nodes share: core/limiter, one bucket for each provider. */
+#include <assert.h>
+
 #include "core/coord_impl.h"
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -43,13 +45,12 @@ static struct weir_coord_bucket *bucket_of(const struct weir_coord_turn *t, cons
             return NULL;
         weir_coord_copy(b->provider, sizeof b->provider, q->provider);
         weir_limiter_init(&b->limiter, limit, burst, period_us, t->now_us, q->strict);
-        b->low = b->low_before = 0;
-        b->round = t->now_us / WEIR_LEASE_RETURN_US;
+        b->low_count = 0;
     } else if (b->limiter.limit != limit || b->limiter.burst != burst || b->limiter.period_us != period_us) {
         uint32_t debt = weir_limiter_debt(&b->limiter, t->now_us);
         weir_limiter_init(&b->limiter, limit, burst, period_us, t->now_us, false);
         weir_limiter_charge(&b->limiter, t->now_us, smaller(debt, limit + burst));
-        b->low = b->low_before = 0;
+        b->low_count = 0;
     }
     b->used = t->s->tokens_requests;
     return b;
@@ -65,30 +66,49 @@ static void forgive(struct weir_limiter *l, uint64_t now_us)
     weir_limiter_charge(l, now_us, most);
 }
 
-/* What is owed is least just before something is taken. A full bucket owes nothing, and what would have come into it is
- * lost; had tokens that come back unused never been taken, it would have lost as much of them as went below nothing. */
-static void note_low(struct weir_coord_bucket *b, uint64_t now_us)
+/* What comes back is put back as if it had never been taken. A full bucket loses what would come into it; had these
+ * tokens stayed in it, it would have been full sooner, and lost as many of them as the debt since their grant went
+ * below their number. The least debt since then is therefore what can come back. Without this, nodes that take more
+ * than they spend and give it back would keep a full bucket from losing anything, and could save up more than a burst
+ * among them.
+ *
+ * A debt only falls between two requests: its least is what each of them finds. */
+static void note_debt(struct weir_coord_bucket *b, uint64_t now_us)
 {
-    uint32_t debt = weir_limiter_debt(&b->limiter, now_us), owes = debt > 0 ? debt - 1 : 0;
-    uint64_t round = now_us / WEIR_LEASE_RETURN_US;
-    if (round == b->round + 1)
-        b->low_before = b->low;
-    else if (round > b->round)
-        b->low_before = owes; /* it fell all the time */
-    else if (round < b->round)
-        b->low = b->low_before = 0; /* the clock was set back: nothing is known */
-    b->low = round > b->round ? owes : smaller(b->low, owes);
-    b->round = round;
+    uint32_t count = b->low_count, owes = weir_limiter_missing(&b->limiter, now_us);
+    if (count > 0 && b->lows[count - 1].at_us > now_us)
+        owes = 0; /* the clock was set back: nothing is known until it is there again */
+    b->low_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct weir_coord_low e = b->lows[i];
+        if (e.at_us + WEIR_LEASE_RETURN_US < now_us || e.at_us > now_us + WEIR_LEASE_RETURN_US)
+            continue; /* what was granted then is too old by now, or by a clock set back of a time to come */
+        b->lows[b->low_count++] = (struct weir_coord_low){e.at_us, smaller(e.low, owes)};
+    }
 }
 
-/* Puts tokens back as if they had never been taken. Without this, nodes that take more than they spend and give it back
- * would keep a full bucket from losing anything, and could save up more than a burst among them. */
-static void hand_back(struct weir_coord_bucket *b, uint64_t now_us, uint32_t unused)
+static void note_grant(struct weir_coord_bucket *b, uint64_t now_us)
 {
-    uint32_t n = smaller(unused, smaller(b->low, b->low_before));
+    static_assert(WEIR_LEASE_RETURN_US / WEIR_COORD_LOWS_US < WEIR_COORD_LOWS, "those that note_debt leaves, and one");
+    if (b->low_count > 0 && now_us < b->lows[b->low_count - 1].at_us + WEIR_COORD_LOWS_US)
+        return;
+    assert(b->low_count < WEIR_COORD_LOWS);
+    b->lows[b->low_count++] = (struct weir_coord_low){now_us, weir_limiter_missing(&b->limiter, now_us)};
+}
+
+/* By the last entry that saw all of the time since; without one nothing is known, and nothing comes back. With these
+ * tokens in it, the bucket would have owed less from then on, and maybe less than ever before. */
+static void hand_back(struct weir_coord_bucket *b, uint64_t now_us, uint32_t unused, uint64_t since_us)
+{
+    uint32_t after = 0;
+    while (after < b->low_count && b->lows[after].at_us <= since_us)
+        after++;
+    if (after == 0 || since_us > now_us)
+        return;
+    uint32_t n = smaller(unused, b->lows[after - 1].low), left = b->lows[after - 1].low - n;
     weir_limiter_hand_back(&b->limiter, now_us, n);
-    b->low -= n;
-    b->low_before -= n;
+    for (uint32_t i = 0; i < b->low_count; i++)
+        b->lows[i].low = i < after ? smaller(b->lows[i].low, left) : b->lows[i].low - n;
 }
 
 void weir_coord_tokens(const struct weir_coord_turn *t, const struct weir_coord_tokens *q)
@@ -104,11 +124,13 @@ void weir_coord_tokens(const struct weir_coord_turn *t, const struct weir_coord_
         }
         struct weir_limiter *l = &b->limiter;
         forgive(l, t->now_us);
-        note_low(b, t->now_us);
-        hand_back(b, t->now_us, item->unused);
+        note_debt(b, t->now_us);
+        hand_back(b, t->now_us, item->unused, item->unused_since_us);
         weir_limiter_charge(l, t->now_us, smaller(item->spent, limit + burst));
         forgive(l, t->now_us);
         t->reply->tokens.items[i].granted = weir_limiter_grant(l, t->now_us, item->want);
+        if (t->reply->tokens.items[i].granted > 0)
+            note_grant(b, t->now_us);
         t->reply->tokens.items[i].remaining = weir_limiter_tokens(l, t->now_us);
         t->reply->tokens.items[i].wait_us = weir_limiter_wait_us(l, t->now_us, 1);
         t->reply->tokens.items[i].full_us = weir_limiter_look(l, t->now_us, 1).full_us;

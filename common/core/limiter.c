@@ -60,6 +60,12 @@ uint32_t weir_limiter_debt(const struct weir_limiter *l, uint64_t now_us)
     return tokens <= UINT32_MAX ? (uint32_t)tokens : UINT32_MAX;
 }
 
+uint32_t weir_limiter_missing(const struct weir_limiter *l, uint64_t now_us)
+{
+    uint64_t tokens = owed(l, now_us) / l->period_us;
+    return tokens <= UINT32_MAX ? (uint32_t)tokens : UINT32_MAX;
+}
+
 struct weir_limiter_answer weir_limiter_look(const struct weir_limiter *l, uint64_t now_us, uint32_t cost)
 {
     uint64_t debt = owed(l, now_us);
@@ -137,16 +143,21 @@ struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const
 
 /* -- leases -- */
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Those that are there already may be older: then all end as early as they do. */
-static void leave_unused(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t expired_us)
+static void leave_unused(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t expired_us, uint64_t since_us)
 {
     uint64_t until = expired_us - WEIR_LEASE_LIFE_US + WEIR_LEASE_RETURN_US - WEIR_LEASE_WAY_US;
     if (l->unused > 0 && l->unused_until_us <= now_us)
         l->unused = 0;
     if (tokens == 0 || until <= now_us)
         return;
-    if (l->unused == 0 || until < l->unused_until_us)
-        l->unused_until_us = until;
+    l->unused_until_us = l->unused > 0 ? earlier(l->unused_until_us, until) : until;
+    l->unused_since_us = l->unused > 0 ? earlier(l->unused_since_us, since_us) : since_us;
     l->unused = weir_add_u32(l->unused, tokens);
 }
 
@@ -154,7 +165,7 @@ static void expire(struct weir_lease *l, uint64_t now_us)
 {
     for (int i = 0; i < 2; i++)
         if (l->parts[i].expires_us <= now_us) {
-            leave_unused(l, now_us, l->parts[i].tokens, l->parts[i].expires_us);
+            leave_unused(l, now_us, l->parts[i].tokens, l->parts[i].expires_us, l->parts[i].since_us);
             l->parts[i].tokens = 0;
         }
     if (l->parts[0].tokens == 0) {
@@ -174,6 +185,7 @@ bool weir_lease_take(struct weir_lease *l, uint64_t now_us)
     if (weir_lease_tokens(l, now_us) == 0)
         return false;
     l->parts[0].tokens--;
+    l->taken_since_us = l->parts[0].since_us;
     l->spent = weir_add_u32(l->spent, 1);
     return true;
 }
@@ -182,10 +194,12 @@ void weir_lease_put_back(struct weir_lease *l, uint64_t now_us)
 {
     expire(l, now_us);
     l->spent -= l->spent > 0;
-    if (l->parts[0].tokens > 0)
+    if (l->parts[0].tokens > 0) {
         l->parts[0].tokens = weir_add_u32(l->parts[0].tokens, 1);
-    else /* of the lease that it was of nothing is left, not even how long it lasts */
-        leave_unused(l, now_us, 1, now_us);
+        l->parts[0].since_us = earlier(l->parts[0].since_us, l->taken_since_us);
+    } else { /* of the lease that it was of nothing is left, not even how long it lasts */
+        leave_unused(l, now_us, 1, now_us, l->taken_since_us);
+    }
 }
 
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)
@@ -203,33 +217,45 @@ uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued)
     return need;
 }
 
-void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us)
+void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us, uint64_t since_us)
 {
     uint64_t expires = asked_us + WEIR_LEASE_LIFE_US;
     expire(l, now_us);
     if (tokens == 0)
         return;
     if (expires <= now_us) {
-        leave_unused(l, now_us, tokens, expires);
+        leave_unused(l, now_us, tokens, expires, since_us);
         return;
     }
     int i = l->parts[0].tokens > 0;
     /* No room for a third: it ends with the second, early rather than late, as the bound is on how long tokens live. */
-    if (l->parts[i].tokens == 0 || expires < l->parts[i].expires_us)
-        l->parts[i].expires_us = expires;
+    bool first = l->parts[i].tokens == 0;
+    l->parts[i].expires_us = first ? expires : earlier(l->parts[i].expires_us, expires);
+    l->parts[i].since_us = first ? since_us : earlier(l->parts[i].since_us, since_us);
     l->parts[i].tokens = weir_add_u32(l->parts[i].tokens, tokens);
-    if (i == 1 && l->parts[1].expires_us < l->parts[0].expires_us)
-        l->parts[0].expires_us = l->parts[1].expires_us;
+    if (i == 1)
+        l->parts[0].expires_us = earlier(l->parts[0].expires_us, l->parts[1].expires_us);
 }
 
-uint32_t weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain)
+/* One pile on another. */
+static void gather(struct weir_lease_unused *to, uint32_t tokens, uint64_t since_us)
 {
+    if (tokens == 0)
+        return;
+    to->since_us = to->tokens > 0 ? earlier(to->since_us, since_us) : since_us;
+    to->tokens = weir_add_u32(to->tokens, tokens);
+}
+
+struct weir_lease_unused weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain)
+{
+    struct weir_lease_unused out = {0};
     expire(l, now_us);
-    uint32_t n = l->unused > 0 && l->unused_until_us > now_us ? l->unused : 0;
+    if (l->unused_until_us > now_us)
+        gather(&out, l->unused, l->unused_since_us);
     l->unused = 0;
-    if (drain) {
-        n = weir_add_u32(n, weir_add_u32(l->parts[0].tokens, l->parts[1].tokens));
-        l->parts[0].tokens = l->parts[1].tokens = 0;
+    for (int i = 0; drain && i < 2; i++) {
+        gather(&out, l->parts[i].tokens, l->parts[i].since_us);
+        l->parts[i].tokens = 0;
     }
-    return n;
+    return out;
 }

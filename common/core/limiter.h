@@ -20,8 +20,8 @@
 #define WEIR_LEASE_PULL_US UINT64_C(350000)
 #define WEIR_LEASE_LIFE_US UINT64_C(400000)
 /* Unused tokens are back in the bucket within the first, counted from the asking, or never; the second of it is for the
- * way. The bucket remembers for so long what it would have lost by being full, had they not been taken: that much does
- * not come back (core/coord_tokens). */
+ * way. The bucket remembers for so long how much of them it would have lost by being full, had they not been taken:
+ * that much does not come back (core/coord_tokens). */
 #define WEIR_LEASE_RETURN_US UINT64_C(1500000)
 #define WEIR_LEASE_WAY_US    UINT64_C(500000)
 
@@ -55,6 +55,8 @@ uint32_t weir_limiter_tokens(const struct weir_limiter *l, uint64_t now_us);
 /* Tokens missing in the bucket, a part of one as a whole: what a full bucket of other numbers has to be charged with to
  * go on from here. */
 uint32_t weir_limiter_debt(const struct weir_limiter *l, uint64_t now_us);
+/* The same, but a part of one does not count: so many can come back. */
+uint32_t weir_limiter_missing(const struct weir_limiter *l, uint64_t now_us);
 /* Until the nth token from now on is there (1: the next), if each before it is taken as it comes; 0: it is there. */
 uint64_t weir_limiter_wait_us(const struct weir_limiter *l, uint64_t now_us, uint32_t nth);
 /* Takes what is there of `want`, maybe 0. */
@@ -76,18 +78,24 @@ struct weir_limiter_values {
 };
 struct weir_limiter_values weir_limiter_show(const struct weir_limiter *l, const struct weir_limiter_answer *a);
 
-/* -- leases: tokens that have been granted and may be spent here until they expire; all zero is none -- */
+/* -- leases: tokens that have been granted and may be spent here until they expire; all zero is none --
+ *
+ * With them is kept when they were granted, by the limiter's clock: it wants to know when they come back. Of tokens
+ * that are mixed, the earliest time counts. */
 
 struct weir_lease {
     /* Two, as a new one may come before the old one is over; [0] ends first. */
     struct {
         uint32_t tokens;
         uint64_t expires_us;
+        uint64_t since_us; /* granted */
     } parts[2];
     uint32_t unused; /* expired unspent: to be handed back, until unused_until_us */
     uint64_t unused_until_us;
-    uint32_t spent;    /* since the last pull */
-    uint32_t expected; /* the same of the pull before, falling slowly */
+    uint64_t unused_since_us;
+    uint64_t taken_since_us; /* that of the token that was spent last */
+    uint32_t spent;          /* since the last pull */
+    uint32_t expected;       /* the same of the pull before, falling slowly */
     uint64_t pulled_us;
     bool pulled; /* ever */
 };
@@ -100,10 +108,16 @@ void weir_lease_put_back(struct weir_lease *l, uint64_t now_us);
 /* How many to ask the limiter for now, for so many requests that wait; 0: none are needed, or it is too soon. A number
  * counts as asked for. What is here does not count: it will be over before the next asking. */
 uint32_t weir_lease_want(struct weir_lease *l, uint64_t now_us, uint32_t queued);
-/* The answer to a want that was sent at asked_us, however late it comes. */
-void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us);
+/* The answer to a want that was sent at asked_us, however late it comes, and was given at since_us of the limiter's
+ * clock. */
+void weir_lease_granted(struct weir_lease *l, uint64_t now_us, uint32_t tokens, uint64_t asked_us, uint64_t since_us);
+
+struct weir_lease_unused {
+    uint32_t tokens;
+    uint64_t since_us; /* the first of them were granted; 0: there are none */
+};
 /* Tokens to hand back now: what has expired; everything when draining. They are gone from the
  * lease, as are those that it is too late for. */
-uint32_t weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain);
+struct weir_lease_unused weir_lease_hand_back(struct weir_lease *l, uint64_t now_us, bool drain);
 
 #endif

@@ -184,6 +184,7 @@ static void add_tokens(struct writer *w, const struct weir_coord_tokens *q)
                                     t->strict,
                                     t->want,
                                     t->unused,
+                                    t->unused_since_us,
                                     t->spent};
         add_key(w, "limit:", t->provider);
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)

@@ -169,6 +169,7 @@ static void answered(struct sim_world *w, uint32_t i, const struct weir_cluster_
         .ok = a->tokens.word == WEIR_COORD_OK,
         .asked = a->tokens.asked,
         .asked_us = a->tokens.asked_ms * 1000,
+        .store_us = a->tokens.store_us,
         .granted = a->tokens.granted,
         .remaining = a->tokens.remaining,
         .wait_us = a->tokens.wait_us,

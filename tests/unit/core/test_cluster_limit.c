@@ -1,10 +1,11 @@
-/* Nodes that spend one limit, over a bucket that stands for the store, with the clock in the test's hand. */
+/* Nodes that spend one limit out of the bucket of a store, each with a clock of its own in the test's hand. */
 #include "core/cluster_limit.h"
 
 #include <string.h>
 
 #include "check_main.h"
 #include "core/rng.h"
+#include "helper/core_coord.h"
 
 enum { NODES = 4 };
 #define START   UINT64_C(1000000000)
@@ -15,13 +16,30 @@ enum { NODES = 4 };
 
 static struct weir_cluster_limit_config config;
 static struct weir_cluster_limit nodes[NODES];
-static struct weir_limiter store;
-static uint64_t now, pulls[NODES];
+static struct coord_fixture store;
+static uint64_t now, store_began_us, pulls[NODES];
 
 static void setup(void)
 {
     config = (struct weir_cluster_limit_config){.limit = 600, .burst = 60, .share_ppm = 800000};
     now = START;
+    coord_setup(&store);
+    store_began_us = store.now_us;
+}
+
+static void teardown(void)
+{
+    coord_teardown(&store);
+}
+
+static uint64_t store_us(void)
+{
+    return store_began_us + now - START;
+}
+
+static uint32_t in_store(void)
+{
+    return weir_limiter_tokens(&store.state->buckets[0].limiter, store_us());
 }
 
 static void open_all(void)
@@ -31,8 +49,6 @@ static void open_all(void)
         weir_cluster_limit_lease(&nodes[i]);
         pulls[i] = 0;
     }
-    weir_limiter_init(&store, config.limit, config.burst,
-                      WEIR_LIMITER_MINUTE_US + (config.strict ? WEIR_LEASE_LIFE_US : 0), now, config.strict);
 }
 
 /* Carries out what a node wishes, if it wishes anything; the answer takes no time. */
@@ -42,13 +58,15 @@ static bool pull(unsigned node, uint32_t queued)
     if (!weir_cluster_limit_wish(&nodes[node], now, queued, false, &a.asked))
         return false;
     pulls[node]++;
-    weir_limiter_hand_back(&store, now, a.asked.unused);
-    weir_limiter_charge(&store, now, a.asked.spent);
-    a.granted = weir_limiter_grant(&store, now, a.asked.want);
-    struct weir_limiter_answer seen = weir_limiter_look(&store, now, 1);
-    a.remaining = seen.remaining;
-    a.wait_us = seen.wait_us;
-    a.full_us = seen.full_us;
+    struct weir_coord_request q = {.op = WEIR_COORD_TOKENS, .tokens = {.count = 1, .items = {a.asked}}};
+    q.tokens.items[0].provider = "p";
+    store.now_us = store_us();
+    ck_assert_int_eq(coord_do(&store, &q), WEIR_COORD_OK);
+    a.store_us = store.reply.now_us;
+    a.granted = store.reply.tokens.items[0].granted;
+    a.remaining = store.reply.tokens.items[0].remaining;
+    a.wait_us = store.reply.tokens.items[0].wait_us;
+    a.full_us = store.reply.tokens.items[0].full_us;
     weir_cluster_limit_answered(&nodes[node], now, &a);
     return true;
 }
@@ -74,7 +92,7 @@ START_TEST(test_asks_once_and_spends_without_asking)
     now += WEIR_LEASE_PULL_US;
     ck_assert(pull(0, 0)); /* as many as it spent are expected again, and a quarter more */
     ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 16 + 5);
-    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 60 - 16 + 3 - 21);
+    ck_assert_uint_eq(in_store(), 60 - 16 + 3 - 21);
 }
 END_TEST
 
@@ -82,13 +100,13 @@ START_TEST(test_what_expires_goes_back)
 {
     open_all();
     pull(0, 2);
-    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 60 - 2 - RESERVE);
+    ck_assert_uint_eq(in_store(), 60 - 2 - RESERVE);
     ck_assert(!weir_cluster_limit_owes(&nodes[0], now));
     now += WEIR_LEASE_LIFE_US;
     ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 0);
     ck_assert(weir_cluster_limit_owes(&nodes[0], now));
     ck_assert(pull(0, 0));
-    ck_assert_uint_eq(weir_limiter_tokens(&store, now), 60);
+    ck_assert_uint_eq(in_store(), 60);
     ck_assert(!weir_cluster_limit_owes(&nodes[0], now));
 }
 END_TEST
@@ -146,7 +164,7 @@ START_TEST(test_away_it_keeps_a_share_and_is_charged_for_it)
     ck_assert(weir_cluster_limit_owes(&nodes[0], now));
     ck_assert(pull(0, 0));
     ck_assert_uint_eq(nodes[0].spent_alone, 0);
-    ck_assert_uint_le(weir_limiter_tokens(&store, now), 60 - 3 - RESERVE + 5 - 12);
+    ck_assert_uint_le(in_store(), 60 - 3 - RESERVE + 5 - 12);
 }
 END_TEST
 
@@ -203,12 +221,28 @@ START_TEST(test_the_wait_follows_what_the_store_says)
     for (unsigned i = 0; i < 20; i++) {
         now += WEIR_LEASE_PULL_US;
         pull(1, 100);
-        weir_limiter_hand_back(&store, now, 1);
+        weir_limiter_hand_back(&store.state->buckets[0].limiter, store_us(), 1);
         pull(0, 50);
         while (spend(0) || spend(1))
             ;
     }
     ck_assert_uint_gt(weir_cluster_limit_wait_us(&nodes[0], now, 50), 2 * 50 * SECOND / 10);
+}
+END_TEST
+
+/* A node leases more than a burst needs, and some of what may follow; all of that is soon back. */
+START_TEST(test_a_burst_costs_no_more_than_it_spends)
+{
+    config.limit = 60;
+    config.burst = 100;
+    open_all();
+    ck_assert(pull(0, 40));
+    for (unsigned i = 0; i < 40; i++)
+        ck_assert(spend(0));
+    for (uint64_t over = now + 2 * SECOND; now < over; now += STEP_US)
+        pull(0, 0);
+    ck_assert_uint_ge(in_store(), 100 - 40 + 1); /* two have come since, and a part of one is no token */
+    ck_assert_uint_le(in_store(), 100 - 40 + 2);
 }
 END_TEST
 
@@ -286,9 +320,9 @@ START_TEST(test_strict_never_goes_above)
 }
 END_TEST
 
-CHECK_MAIN("cluster_limit", setup, NULL, test_asks_once_and_spends_without_asking, test_what_expires_goes_back,
+CHECK_MAIN("cluster_limit", setup, teardown, test_asks_once_and_spends_without_asking, test_what_expires_goes_back,
            test_what_was_not_used_is_spent_later_or_goes_back, test_draining_hands_back_all,
            test_away_it_keeps_a_share_and_is_charged_for_it, test_a_charge_without_an_answer_is_made_again,
            test_closed_it_waits_a_moment_and_then_refuses, test_the_wait_follows_what_the_store_says,
-           test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
+           test_a_burst_costs_no_more_than_it_spends, test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
            test_one_that_dies_takes_no_more_than_its_leases, test_strict_never_goes_above)

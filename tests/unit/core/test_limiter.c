@@ -250,18 +250,18 @@ START_TEST(test_a_lease)
     ck_assert(!weir_lease_take(&e, now));
     ck_assert_uint_eq(weir_lease_want(&e, now, 4), 4);
     ck_assert_uint_eq(weir_lease_want(&e, now + WEIR_LEASE_PULL_US - 1, 9), 0);
-    weir_lease_granted(&e, now + 1000, 3, now);
+    weir_lease_granted(&e, now + 1000, 3, now, now);
     for (int i = 0; i < 2; i++)
         ck_assert(weir_lease_take(&e, now + 1000));
     ck_assert_uint_eq(weir_lease_tokens(&e, now + WEIR_LEASE_LIFE_US - 1), 1);
-    ck_assert_uint_eq(weir_lease_hand_back(&e, now + WEIR_LEASE_LIFE_US - 1, false), 0);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, now + WEIR_LEASE_LIFE_US - 1, false).tokens, 0);
     ck_assert_uint_eq(weir_lease_tokens(&e, now + WEIR_LEASE_LIFE_US), 0);
-    ck_assert_uint_eq(weir_lease_hand_back(&e, now + WEIR_LEASE_LIFE_US, false), 1);
-    ck_assert_uint_eq(weir_lease_hand_back(&e, now + WEIR_LEASE_LIFE_US, false), 0);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, now + WEIR_LEASE_LIFE_US, false).tokens, 1);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, now + WEIR_LEASE_LIFE_US, false).tokens, 0);
     now += WEIR_LEASE_PULL_US;
     ck_assert_uint_eq(weir_lease_want(&e, now, 1), 3); /* what waits, and what was spent last time */
-    weir_lease_granted(&e, now, 3, now);
-    ck_assert_uint_eq(weir_lease_hand_back(&e, now, true), 3);
+    weir_lease_granted(&e, now, 3, now, now);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, now, true).tokens, 3);
     ck_assert_uint_eq(weir_lease_tokens(&e, now), 0);
 }
 END_TEST
@@ -270,9 +270,9 @@ START_TEST(test_what_comes_too_late_goes_back)
 {
     struct weir_lease e = {0};
     ck_assert_uint_eq(weir_lease_want(&e, START, 5), 5);
-    weir_lease_granted(&e, START + WEIR_LEASE_LIFE_US, 5, START);
+    weir_lease_granted(&e, START + WEIR_LEASE_LIFE_US, 5, START, START);
     ck_assert(!weir_lease_take(&e, START + WEIR_LEASE_LIFE_US));
-    ck_assert_uint_eq(weir_lease_hand_back(&e, START + WEIR_LEASE_LIFE_US, false), 5);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, START + WEIR_LEASE_LIFE_US, false).tokens, 5);
 }
 END_TEST
 
@@ -281,35 +281,65 @@ START_TEST(test_what_is_unused_for_long_is_gone)
 {
     const uint64_t last = WEIR_LEASE_RETURN_US - WEIR_LEASE_WAY_US;
     struct weir_lease e = {0};
-    weir_lease_granted(&e, START, 5, START);
+    weir_lease_granted(&e, START, 5, START, START);
     ck_assert_uint_eq(weir_lease_tokens(&e, START + WEIR_LEASE_LIFE_US), 0);
-    ck_assert_uint_eq(weir_lease_hand_back(&e, START + last, false), 0);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, START + last, false).tokens, 0);
     /* Younger ones go back as long as the older ones beside them could. */
-    weir_lease_granted(&e, START, 5, START);
-    weir_lease_granted(&e, START + 300000, 2, START + 300000);
+    weir_lease_granted(&e, START, 5, START, START);
+    weir_lease_granted(&e, START + 300000, 2, START + 300000, START + 300000);
     ck_assert_uint_eq(weir_lease_tokens(&e, START + 300000 + WEIR_LEASE_LIFE_US), 0);
     struct weir_lease later = e;
-    ck_assert_uint_eq(weir_lease_hand_back(&e, START + last - 1, false), 7);
-    ck_assert_uint_eq(weir_lease_hand_back(&later, START + last, false), 0);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, START + last - 1, false).tokens, 7);
+    ck_assert_uint_eq(weir_lease_hand_back(&later, START + last, false).tokens, 0);
     /* Never looked at meanwhile: the same. */
     struct weir_lease unseen = {0};
-    weir_lease_granted(&unseen, START, 5, START);
-    ck_assert_uint_eq(weir_lease_hand_back(&unseen, START + last, true), 0);
+    weir_lease_granted(&unseen, START, 5, START, START);
+    ck_assert_uint_eq(weir_lease_hand_back(&unseen, START + last, true).tokens, 0);
 }
 END_TEST
 
 START_TEST(test_the_older_tokens_are_spent_first)
 {
     struct weir_lease e = {0};
-    weir_lease_granted(&e, START, 2, START);
-    weir_lease_granted(&e, START + 100000, 2, START + 100000);
-    weir_lease_granted(&e, START + 200000, 2, START + 200000); /* ends with the second */
+    weir_lease_granted(&e, START, 2, START, START);
+    weir_lease_granted(&e, START + 100000, 2, START + 100000, START + 100000);
+    weir_lease_granted(&e, START + 200000, 2, START + 200000, START + 200000); /* ends with the second */
     ck_assert_uint_eq(weir_lease_tokens(&e, START + 200000), 6);
     ck_assert(weir_lease_take(&e, START + 200000));
     ck_assert_uint_eq(weir_lease_tokens(&e, START + WEIR_LEASE_LIFE_US), 4);
     ck_assert_uint_eq(weir_lease_tokens(&e, START + 100000 + WEIR_LEASE_LIFE_US - 1), 4);
     ck_assert_uint_eq(weir_lease_tokens(&e, START + 100000 + WEIR_LEASE_LIFE_US), 0);
-    ck_assert_uint_eq(weir_lease_hand_back(&e, START + 100000 + WEIR_LEASE_LIFE_US, false), 5);
+    ck_assert_uint_eq(weir_lease_hand_back(&e, START + 100000 + WEIR_LEASE_LIFE_US, false).tokens, 5);
+}
+END_TEST
+
+/* On another clock, and the earliest of those that come back. */
+START_TEST(test_when_they_were_granted_comes_back_with_them)
+{
+    struct weir_lease e = {0};
+    struct weir_lease_unused back = weir_lease_hand_back(&e, START, true);
+    ck_assert(back.tokens == 0 && back.since_us == 0);
+    weir_lease_granted(&e, START, 2, START, 70);
+    weir_lease_granted(&e, START + 300000, 5, START + 300000, 90);
+    weir_lease_granted(&e, START + 310000, 1, START + 310000, 80); /* one with the second */
+    struct weir_lease drained = e, dry = e;
+    back = weir_lease_hand_back(&e, START + WEIR_LEASE_LIFE_US, false);
+    ck_assert(back.tokens == 2 && back.since_us == 70);
+    back = weir_lease_hand_back(&e, START + 300000 + WEIR_LEASE_LIFE_US, false);
+    ck_assert(back.tokens == 6 && back.since_us == 80);
+    back = weir_lease_hand_back(&drained, START + 310000, true);
+    ck_assert(back.tokens == 8 && back.since_us == 70);
+    /* A token of a lease that is over was not used: it makes those beside it as old. */
+    for (int i = 0; i < 2; i++)
+        ck_assert(weir_lease_take(&dry, START + 310000));
+    weir_lease_put_back(&dry, START + WEIR_LEASE_LIFE_US);
+    back = weir_lease_hand_back(&dry, START + WEIR_LEASE_LIFE_US, true);
+    ck_assert(back.tokens == 7 && back.since_us == 70);
+    weir_lease_granted(&dry, START, 1, START, 60);
+    ck_assert(weir_lease_take(&dry, START));
+    weir_lease_put_back(&dry, START);
+    back = weir_lease_hand_back(&dry, START, false);
+    ck_assert(back.tokens == 1 && back.since_us == 60);
 }
 END_TEST
 
@@ -318,7 +348,7 @@ START_TEST(test_an_idle_lease_stops_asking)
     struct weir_lease e = {0};
     uint64_t now = START;
     unsigned asked = 0;
-    weir_lease_granted(&e, now, 100, now);
+    weir_lease_granted(&e, now, 100, now, now);
     for (int i = 0; i < 100; i++)
         ck_assert(weir_lease_take(&e, now));
     for (int i = 0; i < 40; i++, now += WEIR_LEASE_PULL_US)
@@ -349,7 +379,7 @@ START_TEST(test_leases_of_several_nodes)
             unsigned load = (slice / 500 + n) % 3;
             queued[n] += load == 0 ? 0 : weir_rng_next(&rng) % 100 < (load == 1 ? 40 : 100);
             if (answer[n].tokens > 0 && answer[n].due_us <= now) {
-                weir_lease_granted(&e[n], now, answer[n].tokens, answer[n].asked_us);
+                weir_lease_granted(&e[n], now, answer[n].tokens, answer[n].asked_us, answer[n].asked_us);
                 answer[n].tokens = 0;
             }
             while (queued[n] > 0 && weir_lease_take(&e[n], now)) {
@@ -358,7 +388,7 @@ START_TEST(test_leases_of_several_nodes)
             }
             if (queued[n] > 200)
                 queued[n] = 200; /* the rest gave up waiting */
-            weir_limiter_hand_back(&l, now, weir_lease_hand_back(&e[n], now, false));
+            weir_limiter_hand_back(&l, now, weir_lease_hand_back(&e[n], now, false).tokens);
             uint32_t want = weir_lease_want(&e[n], now, queued[n]);
             if (want == 0)
                 continue;
@@ -377,4 +407,5 @@ CHECK_MAIN("limiter", NULL, NULL, test_burst_then_rate, test_a_refusal_costs_not
            test_grant_and_hand_back, test_the_wait_for_the_nth, test_what_is_shown,
            test_any_minute_admits_at_most_limit_and_burst, test_the_limit_is_used_up, test_a_lease,
            test_what_comes_too_late_goes_back, test_what_is_unused_for_long_is_gone,
-           test_the_older_tokens_are_spent_first, test_an_idle_lease_stops_asking, test_leases_of_several_nodes)
+           test_the_older_tokens_are_spent_first, test_when_they_were_granted_comes_back_with_them,
+           test_an_idle_lease_stops_asking, test_leases_of_several_nodes)

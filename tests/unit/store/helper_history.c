@@ -152,7 +152,18 @@ static void report(struct history *h, const struct weir_coord_state *s, struct w
         report_item(h, s, &q->report.items[i]);
 }
 
-static void tokens(struct history *h, struct weir_coord_request *q)
+/* Of an entry of the bucket, or any. */
+static uint64_t granted_us(struct history *h, const struct weir_coord_state *s, const char *provider)
+{
+    for (uint32_t i = 0; i < s->bucket_count && !one_in(h, 4); i++) {
+        const struct weir_coord_bucket *b = &s->buckets[i];
+        if (strcmp(b->provider, provider) == 0 && b->low_count > 0)
+            return b->lows[below(h, b->low_count)].at_us + (one_in(h, 2) ? 0 : below(h, TICK_US));
+    }
+    return h->now_us + 2 * TICK_US - below(h, 8 * TICK_US);
+}
+
+static void tokens(struct history *h, const struct weir_coord_state *s, struct weir_coord_request *q)
 {
     static const uint32_t limits[] = {600, 600, 600, 7, 1, WEIR_COORD_LIMIT_MAX, UINT32_MAX};
     q->op = WEIR_COORD_TOKENS;
@@ -161,13 +172,15 @@ static void tokens(struct history *h, struct weir_coord_request *q)
         /* Numbers that stay for a while, so that there are histories within them. */
         uint64_t era = h->now_us / (120 * SECOND_US);
         uint32_t limit = one_in(h, 50) ? PICK(h, limits) : limits[era % (sizeof limits / sizeof limits[0])];
-        q->tokens.items[i] = (struct weir_coord_tokens_item){.provider = PICK(h, providers),
-                                                             .limit = limit,
-                                                             .burst = era % 3 == 0 ? limit : limit / 10 + 1,
-                                                             .strict = one_in(h, 50) || era % 2 == 0,
-                                                             .want = amount(h, 40),
-                                                             .unused = one_in(h, 3) ? amount(h, 20) : 0,
-                                                             .spent = one_in(h, 6) ? amount(h, 30) : 0};
+        struct weir_coord_tokens_item *item = &q->tokens.items[i];
+        *item = (struct weir_coord_tokens_item){.provider = PICK(h, providers),
+                                                .limit = limit,
+                                                .burst = era % 3 == 0 ? limit : limit / 10 + 1,
+                                                .strict = one_in(h, 50) || era % 2 == 0,
+                                                .want = amount(h, 40),
+                                                .unused = one_in(h, 2) ? amount(h, 20) : 0,
+                                                .spent = one_in(h, 6) ? amount(h, 30) : 0};
+        item->unused_since_us = granted_us(h, s, item->provider);
     }
 }
 
@@ -211,7 +224,7 @@ void history_next(struct history *h, const struct weir_coord_state *s, struct we
     case 7:
     case 8:
     case 9:
-        tokens(h, q);
+        tokens(h, s, q);
         break;
     case 10:
     case 11:

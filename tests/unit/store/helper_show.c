@@ -199,8 +199,11 @@ void show_state(struct weir_textbuf *o, const struct weir_coord_state *s)
                             name, l->burst, name, l->period_us);
         weir_textbuf_printf(o, "limit:%s tat_us %" PRIu64 "\nlimit:%s tat_part %u\n", name, l->tat_us, name,
                             l->tat_part);
-        weir_textbuf_printf(o, "limit:%s round %" PRIu64 "\nlimit:%s low %u\nlimit:%s low_before %u\n", name,
-                            s->buckets[i].round, name, s->buckets[i].low, name, s->buckets[i].low_before);
+        weir_textbuf_printf(o, "limit:%s lows ", name);
+        for (uint32_t n = 0; n < s->buckets[i].low_count; n++)
+            weir_textbuf_printf(o, "%s%u@%" PRIu64, n > 0 ? "," : "", s->buckets[i].lows[n].low,
+                                s->buckets[i].lows[n].at_us);
+        weir_textbuf_str(o, "\n");
     }
     sort_lines(o);
 }
