@@ -10,12 +10,13 @@ static bool may_send(const struct weir_cluster_agent *a)
 
 /* -- reports -- */
 
-static struct agent_report_batch *free_batch(struct weir_cluster_agent *a)
+/* The index of a free one; AGENT_BATCHES: as many are under way as may be, the next waits for an answer. */
+static uint32_t free_batch(const struct weir_cluster_agent *a)
 {
-    for (uint32_t i = 0; i < AGENT_BATCHES; i++)
-        if (a->reports[i].request == 0)
-            return &a->reports[i];
-    return NULL;
+    uint32_t i = 0;
+    while (i < AGENT_BATCHES && a->reports[i].request != 0)
+        i++;
+    return i;
 }
 
 static void no_later(uint64_t *due_ms, uint64_t at_ms)
@@ -57,11 +58,12 @@ static uint32_t pull(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cl
 /* One request; false: there was nothing to say, or no room. *full: there may be more. */
 static bool send_batch(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_haste least, bool *full)
 {
-    struct agent_report_batch *batch = free_batch(a);
+    uint32_t free_one = free_batch(a);
     struct weir_coord_request request = {.op = WEIR_COORD_REPORT, .report.by = a->self.id};
-    *full = batch == NULL;
-    if (batch == NULL)
+    *full = free_one == AGENT_BATCHES;
+    if (free_one == AGENT_BATCHES)
         return false;
+    struct agent_report_batch *batch = &a->reports[free_one];
     if (pull(a, now_ms, least, &request.report) == 0)
         return false;
     *full = request.report.count == WEIR_COORD_BATCH;
@@ -90,7 +92,7 @@ void agent_circuits_tick(struct weir_cluster_agent *a, uint64_t now_ms)
     enum weir_cluster_haste least = a->calm_due_ms <= now_ms   ? WEIR_CLUSTER_CALM
                                     : a->soon_due_ms <= now_ms ? WEIR_CLUSTER_SOON
                                                                : WEIR_CLUSTER_URGENT;
-    if (least == WEIR_CLUSTER_URGENT && a->urgent_due_ms > now_ms)
+    if ((least == WEIR_CLUSTER_URGENT && a->urgent_due_ms > now_ms) || free_batch(a) == AGENT_BATCHES)
         return;
     while (send_batch(a, now_ms, least, &more) && more)
         ;
@@ -105,7 +107,7 @@ void agent_circuits_tick(struct weir_cluster_agent *a, uint64_t now_ms)
 uint64_t agent_circuits_deadline(const struct weir_cluster_agent *a)
 {
     uint64_t first = a->calm_due_ms;
-    if (!may_send(a))
+    if (!may_send(a) || free_batch(a) == AGENT_BATCHES)
         return AGENT_NEVER;
     no_later(&first, a->soon_due_ms);
     no_later(&first, a->urgent_due_ms);

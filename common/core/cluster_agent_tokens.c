@@ -11,21 +11,23 @@ void weir_cluster_agent_thirsty(struct weir_cluster_agent *a, uint64_t now_ms)
     weir_cluster_agent_tick(a, now_ms);
 }
 
-static struct agent_token_batch *free_batch(struct weir_cluster_agent *a)
+/* The index of a free one; AGENT_BATCHES: as many are under way as may be, the next waits for an answer. */
+static uint32_t free_batch(const struct weir_cluster_agent *a)
 {
-    for (uint32_t i = 0; i < AGENT_BATCHES; i++)
-        if (a->tokens[i].request == 0)
-            return &a->tokens[i];
-    return NULL;
+    uint32_t i = 0;
+    while (i < AGENT_BATCHES && a->tokens[i].request != 0)
+        i++;
+    return i;
 }
 
 /* Returns how many limits took part. */
 static uint32_t ask(struct weir_cluster_agent *a, uint64_t now_ms)
 {
-    struct agent_token_batch *batch = free_batch(a);
+    uint32_t free_one = free_batch(a);
     struct weir_coord_request request = {.op = WEIR_COORD_TOKENS};
-    if (batch == NULL)
+    if (free_one == AGENT_BATCHES)
         return 0;
+    struct agent_token_batch *batch = &a->tokens[free_one];
     uint32_t n = a->ports.take_tokens(a->ports.arg, now_ms, request.tokens.items, WEIR_COORD_BATCH);
     assert(n <= WEIR_COORD_BATCH);
     request.tokens.count = batch->count = n;
@@ -49,9 +51,14 @@ static uint32_t ask_all(struct weir_cluster_agent *a, uint64_t now_ms)
     return all;
 }
 
+static bool may_ask(const struct weir_cluster_agent *a)
+{
+    return a->link && a->contact && a->leaving < AGENT_LEAVES && free_batch(a) < AGENT_BATCHES;
+}
+
 void agent_tokens_tick(struct weir_cluster_agent *a, uint64_t now_ms)
 {
-    if (!a->link || !a->contact || a->leaving >= AGENT_LEAVES || a->tokens_due_ms > now_ms)
+    if (!may_ask(a) || a->tokens_due_ms > now_ms)
         return;
     a->tokens_due_ms = AGENT_NEVER;
     if (ask_all(a, now_ms) == 0)
@@ -62,7 +69,7 @@ void agent_tokens_tick(struct weir_cluster_agent *a, uint64_t now_ms)
 
 uint64_t agent_tokens_deadline(const struct weir_cluster_agent *a)
 {
-    return a->link && a->contact && a->leaving < AGENT_LEAVES ? a->tokens_due_ms : AGENT_NEVER;
+    return may_ask(a) ? a->tokens_due_ms : AGENT_NEVER;
 }
 
 void agent_tokens_return(struct weir_cluster_agent *a, uint64_t now_ms)

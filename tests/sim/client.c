@@ -56,7 +56,7 @@ void sim_client_retick(struct sim_world *w, uint32_t i)
     struct sim_client *c = &w->clients[i];
     if (!c->up)
         return;
-    uint64_t due_ms = deadline_ms(c);
+    uint64_t due_ms = sim_planted(w, "restless") ? 0 : deadline_ms(c);
     if (due_ms == UINT64_MAX) {
         c->tick_mark++;
         c->tick_at_us = SIM_NEVER;

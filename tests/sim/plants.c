@@ -13,6 +13,7 @@ const struct sim_plant sim_plants[] = {
     {"tokens-twice", "limit", "a node spends twice what it was granted"},
     {"probes-unasked", "permits", "every request counts as a probe, asked for or not"},
     {"deaf", "converges", "node n0 hears of no change of a circuit"},
+    {"restless", "time-passes", "every agent wants to be woken at once, whatever there is to do"},
     {"map-unread", "converges", "node n0 is not told that there is a new map"},
 };
 const size_t sim_plant_count = sizeof sim_plants / sizeof sim_plants[0];

@@ -8,6 +8,8 @@
 #define SECONDS_USUAL 45u
 /* Without faults, at the end: for the cluster to come back. */
 #define QUIET_TAIL_S 20u
+/* Events at one moment: an agent whose deadline is due and who does nothing about it would come back for ever. */
+#define AT_ONCE_MAX 100000u
 
 void *sim_alloc(size_t size)
 {
@@ -204,8 +206,12 @@ bool sim_world_run(struct sim_world *w, const struct sim_options *o)
     w->end_us = w->now_us + (o->seconds > 0 ? o->seconds : SECONDS_USUAL) * SIM_S;
     w->faults_end_us = w->end_us > QUIET_TAIL_S * SIM_S ? w->end_us - QUIET_TAIL_S * SIM_S : 0;
     begin(w);
+    uint32_t at_once = 0;
     while (!w->broken && w->queue_count > 0 && w->queue[0].at_us <= w->end_us) {
         struct sim_event e = pop(w);
+        at_once = e.at_us > w->now_us ? 0 : at_once + 1;
+        if (at_once > AT_ONCE_MAX)
+            sim_break(w, "time-passes", "events without end at one moment, the last of client %u", e.who);
         w->now_us = e.at_us;
         w->counts.events++;
         e.run(w, e.who, e.mark, e.data);

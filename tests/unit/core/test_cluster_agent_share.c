@@ -184,6 +184,22 @@ START_TEST(test_a_storm_of_reports_is_bounded)
 }
 END_TEST
 
+/* What finds no room waits for an answer, and nobody is woken for it in vain: agent_run checks that. */
+START_TEST(test_a_store_that_is_slow_to_answer_reports)
+{
+    agent_serve(10 * BEAT);
+    for (int i = 0; i < 8; i++) {
+        owe("e", WEIR_CLUSTER_URGENT);
+        agent_run(25);
+    }
+    ck_assert_uint_eq(agent_open(WEIR_COORD_REPORT), 4);
+    ck_assert_uint_gt(weir_cluster_agent_deadline_ms(f.agent), f.now_ms);
+    agent_answer(WEIR_COORD_REPORT);
+    ck_assert_uint_eq(agent_open(WEIR_COORD_REPORT), 4);
+    ck_assert_uint_eq(f.report_count, 0);
+}
+END_TEST
+
 START_TEST(test_answers_are_learned)
 {
     agent_serve(10 * BEAT);
@@ -331,6 +347,7 @@ END_TEST
 
 CHECK_MAIN("cluster_agent_share", join, agent_teardown, test_map_is_taken, test_a_pushed_map_is_asked_for_at_once,
            test_never_back, test_a_broken_map_is_refused, test_successors_stand_in, test_failover_off,
-           test_urgent_at_once_calm_in_a_second, test_a_storm_of_reports_is_bounded, test_answers_are_learned,
-           test_pushed_and_read_again, test_answers_of_a_store_that_is_gone_are_dropped, test_others_checks_and_events,
-           test_tokens, test_tokens_that_may_have_arrived, test_many_limits, test_tokens_go_back_before_leaving)
+           test_urgent_at_once_calm_in_a_second, test_a_storm_of_reports_is_bounded,
+           test_a_store_that_is_slow_to_answer_reports, test_answers_are_learned, test_pushed_and_read_again,
+           test_answers_of_a_store_that_is_gone_are_dropped, test_others_checks_and_events, test_tokens,
+           test_tokens_that_may_have_arrived, test_many_limits, test_tokens_go_back_before_leaving)
