@@ -1,7 +1,8 @@
-/* weir-coordinator: reads its flags and the configuration, and runs. */
+/* weir-coordinator: reads its flags and the configuration, and runs; or judges the forecast on a file. */
 #include <signal.h>
 #include <stdio.h>
 
+#include "coordinator/backtest.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/options.h"
 #include "net/config_file.h"
@@ -26,6 +27,8 @@ int main(int argc, char **argv)
     int code = weir_coordinator_options_parse(&options, argc, argv);
     if (code >= 0)
         return code;
+    if (options.backtest.path != NULL)
+        return weir_backtest_main(&options.backtest);
     struct weir_config_problems problems = {0};
     struct weir_coordinator_opts opts = {.config_path = options.config_file, .warnings = &problems};
     code = load(options.config_file, &opts.config, &problems);
