@@ -86,7 +86,7 @@ static void add_node(struct ctl_table *t, const json_t *n)
         ctl_table_cell(t, CTL_PLAIN, "%.1f ms", lag_us / 1000);
     else
         ctl_table_cell(t, CTL_PLAIN, "-");
-    if (!alive && ctl_number(n, "age_ms", &age_ms)) /* of the living it is as old as the last change */
+    if (!alive && ctl_number(n, "age_ms", &age_ms)) /* of the living it is no news */
         ctl_table_cell(t, CTL_PLAIN, "%s", ctl_duration(age, age_ms / 1000));
     else
         ctl_table_cell(t, CTL_PLAIN, "%s", "");

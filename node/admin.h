@@ -55,6 +55,7 @@ struct weir_admin_call {
     unsigned status;
     const char *content_type;
     struct weir_textbuf text;
+    struct weir_list waiting;             /* control's: in its list of lookers */
     struct weir_event_follower *follower; /* the answer goes on behind the text; the request's reference */
 };
 

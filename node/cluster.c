@@ -120,11 +120,13 @@ void weir_cluster_settle(struct weir_cluster *c)
 static void later(struct weir_deadline *d, uint64_t ms)
 {
     struct weir_cluster *c = WEIR_CONTAINER(d, struct weir_cluster, later);
-    bool changed = c->sight_changed, drained = c->has_drained, left = c->has_left;
+    bool changed = c->sight_changed, looked = c->has_looked, drained = c->has_drained, left = c->has_left;
     (void)ms;
-    c->sight_changed = c->has_drained = c->has_left = false;
+    c->sight_changed = c->has_looked = c->has_drained = c->has_left = false;
     if (changed)
         c->events->changed(c->owner);
+    if (looked)
+        c->events->looked(c->owner);
     if (drained)
         c->events->drained(c->owner);
     if (left)
@@ -159,6 +161,8 @@ static void store_replied(void *cluster, const struct weir_coord_reply *r)
     count_answer(c, r);
     weir_cluster_agent_reply(c->agent, now_ms(c), r);
     weir_cluster_settle(c);
+    if (r->op == WEIR_COORD_MEMBERS)
+        soon(c, &c->has_looked);
 }
 
 static void store_pushed(void *cluster, const struct weir_coord_push *p)
@@ -354,6 +358,13 @@ void weir_cluster_follow(struct weir_cluster *c, struct weir_view *view)
         weir_log_end(&l);
     }
     weir_cluster_settle(c);
+}
+
+bool weir_cluster_look(struct weir_cluster *c)
+{
+    bool asked = weir_cluster_agent_look(c->agent, now_ms(c));
+    weir_cluster_settle(c);
+    return asked;
 }
 
 /* -- leaving -- */

@@ -26,7 +26,9 @@ struct weir_cluster_events {
     void (*drained)(void *owner);
     /* After weir_cluster_leave: the store has been told, or cannot be. */
     void (*left)(void *owner);
-    /* An event of a member, a JSON object; its own come back to it too. */
+    /* After weir_cluster_look: the store has answered, or does not. Comes at other times, too. */
+    void (*looked)(void *owner);
+    /* An event of a member, a JSON object; its own come back to it too. May come a second time. */
     void (*heard)(void *owner, struct weir_str event);
 };
 
@@ -69,6 +71,9 @@ void weir_cluster_checked(struct weir_cluster *c, const char *endpoint, const ch
 void weir_cluster_warn_of_what_stays(struct weir_log_producer *log, const struct weir_config *was,
                                      const struct weir_config *is);
 
+/* Somebody looks at what the members do. True: the store is asked for it, and `looked` follows; false: what is known is
+ * hardly a second old, or there is nobody to ask. */
+bool weir_cluster_look(struct weir_cluster *c);
 /* For pages and metrics: fills the snapshot's gauges and *out, in the arena. Errors: WEIR_ENOMEM. */
 int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct weir_arena *a);
 

@@ -52,7 +52,7 @@ struct weir_cluster {
     uint64_t contact_since_unix_ms;
     uint64_t load_due_ms;
     /* What happened inside the agent, for `later`. */
-    bool sight_changed, has_drained, has_left;
+    bool sight_changed, has_looked, has_drained, has_left;
     /* Calls of the store. */
     uint64_t sent_us[WEIR_STORE_CALLS_MAX]; /* by id, modulo */
     uint64_t answers[WEIR_CLUSTER_OUTCOMES], answer_us, answer_us_max;

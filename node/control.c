@@ -18,6 +18,8 @@
  * has left. */
 #define DRAIN_SHARDS_MS 2000u
 #define LEAVE_MS        1000u
+/* How long a page waits for what the store says of the members, before it shows what was known. */
+#define LOOK_MS 500u
 
 static struct weir_control *control_of(void *receiver)
 {
@@ -103,6 +105,62 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     weir_control_reload(handle->data);
 }
 
+/* -- questions -- */
+
+static int take_snapshot(struct weir_control *c, struct weir_snapshot *s, struct weir_arena *a, bool ends)
+{
+    int rv = weir_take_snapshot(s, a, &c->node, c->view, c->reactor.lag_us_max, ends);
+    if (ends)
+        c->reactor.lag_us_max = 0;
+    weir_alerting_to_gauges(&c->alerting, s->gauges);
+    return rv == 0 && c->cluster != NULL ? weir_cluster_show(c->cluster, s, a) : rv;
+}
+
+static int take_alerts_snapshot(void *owner, struct weir_snapshot *s, struct weir_arena *a)
+{
+    return take_snapshot(owner, s, a, false);
+}
+
+static void answer(struct weir_control *c, struct weir_admin_call *call)
+{
+    struct weir_arena arena = {0};
+    struct weir_snapshot s;
+    bool scrape = call->page == WEIR_ADMIN_METRICS || call->page == WEIR_ADMIN_PROMETHEUS;
+    if (take_snapshot(c, &s, &arena, scrape) == 0)
+        weir_admin_render(call, &(struct weir_admin_sources){&s, &c->node, c->view, &c->alerting, &c->events});
+    else
+        call->text.failed = true;
+    weir_arena_reset(&arena);
+    weir_admin_return(call);
+}
+
+static void answer_lookers(struct weir_control *c)
+{
+    struct weir_list *l;
+    weir_deadline_clear(&c->look_end);
+    while ((l = weir_list_pop_front(&c->lookers)) != NULL)
+        answer(c, WEIR_CONTAINER(l, struct weir_admin_call, waiting));
+}
+
+static void look_ends(struct weir_deadline *d, uint64_t now_ms)
+{
+    (void)now_ms;
+    answer_lookers(WEIR_CONTAINER(d, struct weir_control, look_end));
+}
+
+static void admin_call(struct weir_message *m, void *receiver)
+{
+    struct weir_control *c = control_of(receiver);
+    struct weir_admin_call *call = (struct weir_admin_call *)m;
+    if (call->page != WEIR_ADMIN_CLUSTER_NODES || c->cluster == NULL || !weir_cluster_look(c->cluster)) {
+        answer(c, call);
+        return;
+    }
+    if (weir_list_empty(&c->lookers))
+        weir_reactor_deadline(&c->reactor, &c->look_end, c->reactor.now_ms + LOOK_MS);
+    weir_list_push_back(&c->lookers, &call->waiting);
+}
+
 /* -- the cluster -- */
 
 static void cluster_changed(void *owner)
@@ -124,6 +182,11 @@ static void cluster_left(void *owner)
     stop_workers(owner);
 }
 
+static void cluster_looked(void *owner)
+{
+    answer_lookers(owner);
+}
+
 static void cluster_heard(void *owner, struct weir_str event)
 {
     struct weir_control *c = owner;
@@ -132,7 +195,11 @@ static void cluster_heard(void *owner, struct weir_str event)
 
 static int join_cluster(struct weir_control *c, struct weir_shared_config *shared, struct weir_err *err)
 {
-    static const struct weir_cluster_events events = {cluster_changed, cluster_drained, cluster_left, cluster_heard};
+    static const struct weir_cluster_events events = {.changed = cluster_changed,
+                                                      .drained = cluster_drained,
+                                                      .left = cluster_left,
+                                                      .looked = cluster_looked,
+                                                      .heard = cluster_heard};
     const struct weir_cluster_opts opts = {
         .reactor = &c->reactor, .node = &c->node, .log = c->log, .shared = shared, .events = &events, .owner = c};
     int rv = shared->config->distributed_pool.enabled ? weir_cluster_open(&c->cluster, &opts, err) : 0;
@@ -140,36 +207,7 @@ static int join_cluster(struct weir_control *c, struct weir_shared_config *share
     return rv;
 }
 
-/* -- questions -- */
-
-static int take_snapshot(struct weir_control *c, struct weir_snapshot *s, struct weir_arena *a, bool ends)
-{
-    int rv = weir_take_snapshot(s, a, &c->node, c->view, c->reactor.lag_us_max, ends);
-    if (ends)
-        c->reactor.lag_us_max = 0;
-    weir_alerting_to_gauges(&c->alerting, s->gauges);
-    return rv == 0 && c->cluster != NULL ? weir_cluster_show(c->cluster, s, a) : rv;
-}
-
-static int take_alerts_snapshot(void *owner, struct weir_snapshot *s, struct weir_arena *a)
-{
-    return take_snapshot(owner, s, a, false);
-}
-
-static void admin_call(struct weir_message *m, void *receiver)
-{
-    struct weir_control *c = control_of(receiver);
-    struct weir_admin_call *call = (struct weir_admin_call *)m;
-    struct weir_arena arena = {0};
-    struct weir_snapshot s;
-    bool scrape = call->page == WEIR_ADMIN_METRICS || call->page == WEIR_ADMIN_PROMETHEUS;
-    if (take_snapshot(c, &s, &arena, scrape) == 0)
-        weir_admin_render(call, &(struct weir_admin_sources){&s, &c->node, c->view, &c->alerting, &c->events});
-    else
-        call->text.failed = true;
-    weir_arena_reset(&arena);
-    weir_admin_return(call);
-}
+/* -- from time to time -- */
 
 static void refresh(struct weir_deadline *d, uint64_t now_ms)
 {
@@ -291,6 +329,7 @@ static void close_control(struct weir_control *c)
     uv_close((uv_handle_t *)&c->terminate, NULL);
     uv_close((uv_handle_t *)&c->interrupt, NULL);
     uv_close((uv_handle_t *)&c->hangup, NULL);
+    answer_lookers(c);
     weir_alerting_close(&c->alerting);
     weir_event_feed_close(&c->events);
     weir_resolve_close(&c->resolve);
@@ -299,6 +338,7 @@ static void close_control(struct weir_control *c)
     weir_deadline_drop(&c->reactor.wheel, &c->monitor);
     weir_deadline_drop(&c->reactor.wheel, &c->drain_begin);
     weir_deadline_drop(&c->reactor.wheel, &c->leave_end);
+    weir_deadline_drop(&c->reactor.wheel, &c->look_end);
     weir_cluster_close(&c->cluster);
     weir_crypto_pool_free(&c->node.crypto); /* posts what it had begun, which is then handled once more */
     weir_mailbox_drain(&c->reactor.mailbox);
@@ -375,6 +415,8 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
     weir_deadline_init(&c->monitor, run_monitor);
     weir_deadline_init(&c->drain_begin, begin_drain);
     weir_deadline_init(&c->leave_end, leave_ends);
+    weir_deadline_init(&c->look_end, look_ends);
+    weir_list_init(&c->lookers);
     c->alerting = (struct weir_alerting){.reactor = &c->reactor,
                                          .log = c->log,
                                          .counters = &c->node.control_counters,

@@ -22,7 +22,9 @@ struct weir_control {
     struct weir_alerting alerting;
     struct weir_event_feed events;
     struct weir_cluster *cluster; /* NULL: the node is by itself */
-    uint64_t drain_from_ms;       /* not before: server.drain_delay */
+    struct weir_list lookers;     /* weir_admin_call.waiting: for what the members do */
+    struct weir_deadline look_end;
+    uint64_t drain_from_ms; /* not before: server.drain_delay */
     struct weir_deadline leave_end;
     uv_signal_t terminate, interrupt, hangup;
     unsigned drained;       /* workers that have told at least once that nothing is left */

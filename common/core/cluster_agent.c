@@ -58,7 +58,7 @@ int weir_cluster_agent_new(struct weir_cluster_agent **out, const struct weir_cl
     a->beat_due_ms = now_ms;
     a->soon_due_ms = a->calm_due_ms = a->urgent_due_ms = a->tokens_due_ms = AGENT_NEVER;
     int code = set(a, c, err);
-    if (code == 0 && !agent_sight_make(a))
+    if (code == 0 && !agent_sight_make(a, &(bool){false}))
         code = weir_err_set(err, WEIR_ENOMEM, "the cluster's agent: out of memory");
     if (code != 0) {
         weir_cluster_agent_free(&a);

@@ -76,7 +76,7 @@ const char *weir_cluster_note_text(enum weir_cluster_note n);
 
 enum weir_cluster_do {
     WEIR_CLUSTER_SEND,    /* request: to the store */
-    WEIR_CLUSTER_SIGHT,   /* weir_cluster_agent_sight() shows something else now */
+    WEIR_CLUSTER_SIGHT,   /* weir_cluster_agent_sight() shows something else now, loads and ages apart */
     WEIR_CLUSTER_LEARN,   /* circuit: weir_breaker_view_learn(sight, store_ms) */
     WEIR_CLUSTER_GRANTED, /* granted: of a report's answer; after LEARN of the same circuit */
     WEIR_CLUSTER_ALONE,   /* circuits and limits go on alone: weir_breaker_view_alone for every circuit */
@@ -155,6 +155,10 @@ void weir_cluster_agent_push(struct weir_cluster_agent *a, uint64_t now_ms, cons
 void weir_cluster_agent_contact(struct weir_cluster_agent *a, uint64_t now_ms, bool up, const char *why);
 /* A peer has answered, or could not be reached or did not acknowledge in time. */
 void weir_cluster_agent_peer(struct weir_cluster_agent *a, uint64_t now_ms, const char *id, bool reachable);
+/* Somebody looks at the members' loads: the store is asked for them, at most once a second (of more than 250 members,
+ * less often). True: the answer to MEMBERS is on its way, and the sight has it with that reply; false: it is no older
+ * than that, or cannot be had. */
+bool weir_cluster_agent_look(struct weir_cluster_agent *a, uint64_t now_ms);
 /* For the next beat. */
 void weir_cluster_agent_load(struct weir_cluster_agent *a, const struct weir_coord_load *load);
 /* Some circuit owes a report: once per change of the highest haste is enough. */

@@ -28,6 +28,8 @@
 /* While some are silent they are asked for again and again: one may have come back as another fell silent, and the
  * count of them would not show it. With each beat while there are few of them; a thousand cost as much to each. */
 #define AGENT_SILENT_MS_PER_MEMBER 10u
+/* For somebody who looks at their loads they are asked for no more often: a load is told with a beat. */
+#define AGENT_LOOK_MS 1000u
 /* Batches of one kind under way at a time; what is beyond waits for an answer. */
 #define AGENT_BATCHES 4u
 #define AGENT_NEVER   UINT64_MAX
@@ -107,7 +109,7 @@ struct weir_cluster_agent {
     uint64_t leave_request;
 
     struct weir_cluster_sight sight;
-    bool sight_stale;
+    bool sight_stale, sight_told; /* told: once at least */
 };
 
 /* -- cluster_agent.c -- */
@@ -136,8 +138,8 @@ void agent_map_tick(struct weir_cluster_agent *a, uint64_t now_ms);
 /* The store had a map of this epoch and leader then. */
 void agent_map_seen(struct weir_cluster_agent *a, uint64_t epoch, const char *leader, uint64_t store_us);
 void agent_map_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r);
-/* False: out of memory, the sight is as it was. */
-bool agent_sight_make(struct weir_cluster_agent *a);
+/* False: out of memory, the sight is as it was. changed: by more than loads and ages. */
+bool agent_sight_make(struct weir_cluster_agent *a, bool *changed);
 /* Makes the sight anew if something has changed, and says so. */
 void agent_sight_settle(struct weir_cluster_agent *a);
 

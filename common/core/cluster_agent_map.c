@@ -212,7 +212,17 @@ static bool make_sight(const struct weir_cluster_agent *a, struct weir_cluster_s
     return true;
 }
 
-bool agent_sight_make(struct weir_cluster_agent *a)
+/* Only what others do and when they were seen is taken over: whoever follows the sight need not hear of it, and what
+ * they follow stays as they have it. */
+static void refresh(struct weir_cluster_sight *old, struct weir_cluster_sight *s)
+{
+    struct weir_cluster_peer *peers = old->peers;
+    old->peers = s->peers;
+    s->peers = peers;
+    weir_cluster_sight_close(s);
+}
+
+bool agent_sight_make(struct weir_cluster_agent *a, bool *changed)
 {
     struct weir_cluster_sight s = {.contact = a->contact,
                                    .incarnation = a->incarnation,
@@ -225,16 +235,24 @@ bool agent_sight_make(struct weir_cluster_agent *a)
         weir_cluster_sight_close(&s);
         return false;
     }
-    weir_cluster_sight_close(&a->sight);
-    a->sight = s;
+    *changed = !weir_cluster_sight_same(&a->sight, &s);
+    if (*changed) {
+        weir_cluster_sight_close(&a->sight);
+        a->sight = s;
+    } else {
+        refresh(&a->sight, &s);
+    }
     return true;
 }
 
 void agent_sight_settle(struct weir_cluster_agent *a)
 {
+    bool changed;
     /* Out of memory: again with the next event, until then as it was last. */
-    if (!a->sight_stale || !agent_sight_make(a))
+    if (!a->sight_stale || !agent_sight_make(a, &changed))
         return;
     a->sight_stale = false;
-    agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_SIGHT});
+    if (changed || !a->sight_told)
+        agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_SIGHT});
+    a->sight_told = true;
 }

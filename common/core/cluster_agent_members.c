@@ -141,6 +141,17 @@ static void send_members(struct weir_cluster_agent *a, uint64_t now_ms)
     a->members_request = agent_send(a, now_ms, &request) ? request.id : 0;
 }
 
+bool weir_cluster_agent_look(struct weir_cluster_agent *a, uint64_t now_ms)
+{
+    if (!may_ask(a))
+        return false;
+    if (a->members_request == 0 && now_ms >= a->members_asked_ms + AGENT_LOOK_MS) {
+        a->members_wanted = true;
+        weir_cluster_agent_tick(a, now_ms);
+    }
+    return a->members_request != 0;
+}
+
 void agent_beat_tick(struct weir_cluster_agent *a, uint64_t now_ms)
 {
     forget_suspicions(a, now_ms);
@@ -185,7 +196,7 @@ static void take_clock(struct weir_cluster_agent *a, uint64_t now_ms, const stru
 {
     (void)weir_members_clock(&a->members, r->sent_ms, now_ms, r->now_us);
     int64_t moved = a->members.clock_offset_ms - a->sight.store_offset_ms;
-    a->sight_stale = a->sight_stale || moved > 1000 || moved < -1000;
+    a->sight_stale = a->sight_stale || moved > WEIR_CLUSTER_OFFSET_SLACK_MS || moved < -WEIR_CLUSTER_OFFSET_SLACK_MS;
 }
 
 void agent_beat_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)

@@ -35,6 +35,25 @@ int weir_cluster_sight_copy(struct weir_cluster_sight *to, const struct weir_clu
     return 0;
 }
 
+static bool same_peer(const struct weir_cluster_peer *a, const struct weir_cluster_peer *b)
+{
+    return strcmp(a->id, b->id) == 0 && strcmp(a->advertise, b->advertise) == 0 &&
+           strcmp(a->version, b->version) == 0 && a->instance == b->instance && a->state == b->state &&
+           a->weight == b->weight && a->alive == b->alive && a->suspect == b->suspect;
+}
+
+bool weir_cluster_sight_same(const struct weir_cluster_sight *a, const struct weir_cluster_sight *b)
+{
+    int64_t moved = a->store_offset_ms - b->store_offset_ms;
+    bool same = a->contact == b->contact && a->incarnation == b->incarnation && a->self == b->self &&
+                a->peer_count == b->peer_count && a->epoch == b->epoch && strcmp(a->leader, b->leader) == 0 &&
+                a->shard_count == b->shard_count && strcmp(a->secret, b->secret) == 0 &&
+                moved <= WEIR_CLUSTER_OFFSET_SLACK_MS && moved >= -WEIR_CLUSTER_OFFSET_SLACK_MS;
+    for (uint32_t i = 0; same && i < a->peer_count; i++)
+        same = same_peer(&a->peers[i], &b->peers[i]);
+    return same && (a->shard_count == 0 || memcmp(a->owner, b->owner, a->shard_count * sizeof *a->owner) == 0);
+}
+
 int weir_cluster_sight_find(const struct weir_cluster_sight *s, const char *id)
 {
     uint32_t low = 0, high = s->peer_count;

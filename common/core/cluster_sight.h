@@ -13,6 +13,9 @@
 #include "core/coord.h"
 #include "core/err.h"
 
+/* The store's clock is known to so much: answers take their time. */
+#define WEIR_CLUSTER_OFFSET_SLACK_MS 1000
+
 struct weir_cluster_peer {
     char id[WEIR_NODE_ID_MAX + 1];
     char advertise[WEIR_ADVERTISE_MAX + 1]; /* host:port of its peer listener */
@@ -24,7 +27,7 @@ struct weir_cluster_peer {
     bool alive;                  /* beats reach the store; a draining node lives too */
     bool suspect;                /* this node could not reach it a moment ago: it is no effective owner here */
     uint64_t seen_ms;            /* when it was last known to have beaten, on the clock of the agent's `now_ms` */
-    struct weir_coord_load load; /* as it was when the members were last asked for, which is not often */
+    struct weir_coord_load load; /* as it was when the members were last asked for: not often, unless somebody looks */
 };
 
 struct weir_cluster_sight {
@@ -51,6 +54,9 @@ void weir_cluster_sight_close(struct weir_cluster_sight *s);
  */
 WEIR_MUST_USE int weir_cluster_sight_copy(struct weir_cluster_sight *to, const struct weir_cluster_sight *from,
                                           struct weir_err *err);
+/* Whether both lead to the same decisions: all is equal but loads, when members were seen and which epochs they have
+ * told, and a difference of the clocks' offsets that has no meaning. */
+bool weir_cluster_sight_same(const struct weir_cluster_sight *a, const struct weir_cluster_sight *b);
 /* The index of a member, or -1. */
 int weir_cluster_sight_find(const struct weir_cluster_sight *s, const char *id);
 

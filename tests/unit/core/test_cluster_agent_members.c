@@ -163,7 +163,7 @@ START_TEST(test_contact_lost_and_back)
     weir_cluster_agent_contact(f.agent, f.now_ms, true, NULL);
     f.members[0].age_ms = f.members[2].age_ms = 20 * BEAT; /* nobody could beat */
     agent_serve(FAILOVER - 1);
-    ck_assert_str_eq(agent_log(), "store_back sight sight");
+    ck_assert_str_eq(agent_log(), "store_back sight");
     ck_assert_uint_eq(sight()->alive_count, 3);
     f.members[0].age_ms = 0;
     agent_serve(BEAT);
@@ -203,7 +203,7 @@ START_TEST(test_contents_lost)
     f.store.members_version = 1;
     f.member_count = 0;
     agent_serve(BEAT);
-    ck_assert_str_eq(agent_log(), "store_anew alone sight sight");
+    ck_assert_str_eq(agent_log(), "store_anew alone sight");
     ck_assert_uint_eq(sight()->alive_count, 3);
     three();
     agent_serve(5 * BEAT);
@@ -347,9 +347,73 @@ START_TEST(test_a_copy_of_the_sight)
 }
 END_TEST
 
+/* -- looking at the members -- */
+
+static uint64_t asked(void)
+{
+    return weir_cluster_agent_counts(f.agent)->requests[WEIR_COORD_MEMBERS];
+}
+
+static void look_on(void)
+{
+    three();
+    agent_join();
+    agent_serve(100 * BEAT);
+}
+
+START_TEST(test_loads_are_as_new_as_the_look)
+{
+    look_on();
+    f.members[0].load.in_flight = 7;
+    f.members[0].age_ms = 250;
+    ck_assert(weir_cluster_agent_look(f.agent, f.now_ms));
+    agent_answer(WEIR_COORD_MEMBERS);
+    ck_assert_uint_eq(sight()->peers[0].load.in_flight, 7);
+    ck_assert_uint_eq(sight()->peers[0].seen_ms, f.now_ms - 250);
+    ck_assert_str_eq(agent_log(), ""); /* which is no other sight: nobody needs to follow it */
+}
+END_TEST
+
+START_TEST(test_whoever_looks_often_asks_once_a_second)
+{
+    look_on();
+    uint64_t before = asked();
+    for (int i = 0; i < 500; i++) {
+        (void)weir_cluster_agent_look(f.agent, f.now_ms);
+        agent_serve(10);
+    }
+    ck_assert_uint_eq(asked(), before + 5);
+    agent_serve(100 * BEAT);
+    ck_assert_uint_eq(asked(), before + 5);
+}
+END_TEST
+
+START_TEST(test_several_wait_for_one_answer)
+{
+    look_on();
+    ck_assert(weir_cluster_agent_look(f.agent, f.now_ms));
+    agent_run(300);
+    ck_assert(weir_cluster_agent_look(f.agent, f.now_ms));
+    ck_assert_uint_eq(agent_open(WEIR_COORD_MEMBERS), 1);
+    agent_answer(WEIR_COORD_MEMBERS);
+    ck_assert(!weir_cluster_agent_look(f.agent, f.now_ms));
+}
+END_TEST
+
+START_TEST(test_nobody_waits_while_the_store_is_away)
+{
+    look_on();
+    weir_cluster_agent_contact(f.agent, f.now_ms, false, "gone");
+    ck_assert(!weir_cluster_agent_look(f.agent, f.now_ms));
+    ck_assert_uint_eq(agent_open(WEIR_COORD_MEMBERS), 0);
+}
+END_TEST
+
 CHECK_MAIN("cluster_agent_members", agent_setup, agent_teardown, test_alone_before_anybody_answers, test_joins,
            test_a_map_is_known_before_it_joins, test_an_idle_node_asks_for_nothing_but_beats, test_refused,
            test_lost_and_back, test_the_first_of_the_living_tells_all, test_suspect, test_contact_lost_and_back,
            test_a_frozen_store, test_contents_lost, test_the_stores_clock_jumps, test_pushes_do_not_flood,
            test_drain_and_leave, test_drained_when_the_map_says_so, test_a_drain_ends_without_a_coordinator,
-           test_leaving_while_the_store_is_away, test_reload, test_a_copy_of_the_sight)
+           test_leaving_while_the_store_is_away, test_reload, test_a_copy_of_the_sight,
+           test_loads_are_as_new_as_the_look, test_whoever_looks_often_asks_once_a_second,
+           test_several_wait_for_one_answer, test_nobody_waits_while_the_store_is_away)
