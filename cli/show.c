@@ -109,9 +109,9 @@ static enum ctl_tone tone_of_event(const char *name)
     static const struct {
         const char *part;
         enum ctl_tone tone;
-    } parts[] = {{"lost", CTL_BAD},    {"opened", CTL_BAD}, {"refused", CTL_BAD},  {"away", CTL_BAD},
-                 {"drain", CTL_WARN},  {"left", CTL_WARN},  {"suspect", CTL_WARN}, {"back", CTL_GOOD},
-                 {"closed", CTL_GOOD}, {"joined", CTL_GOOD}};
+    } parts[] = {{"lost", CTL_BAD},   {"opened", CTL_BAD},  {"refused", CTL_BAD},  {"away", CTL_BAD},
+                 {"drain", CTL_WARN}, {"left", CTL_WARN},   {"suspect", CTL_WARN}, {"cooling", CTL_WARN},
+                 {"back", CTL_GOOD},  {"closed", CTL_GOOD}, {"joined", CTL_GOOD}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (strstr(name, parts[i].part) != NULL)
             return parts[i].tone;

@@ -57,6 +57,7 @@ uint32_t weir_cluster_take_reports(void *cluster, uint64_t now_ms, enum weir_clu
     uint32_t n = 0;
     while (n < max && (e = next_endpoint(&w)) != NULL) {
         items[n].endpoint = e->id;
+        items[n].quiet = !atomic_load_explicit(&e->circuit.monitored, memory_order_relaxed);
         n += weir_circuit_take_report(e, now_ms, least, &items[n].report, &items[n].policy);
     }
     return n;

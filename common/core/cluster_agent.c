@@ -119,15 +119,6 @@ void agent_note(struct weir_cluster_agent *a, enum weir_cluster_note kind, const
     agent_act(a, &action);
 }
 
-void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_note kind, const char *node)
-{
-    char text[WEIR_COORD_EVENT_MAX];
-    /* Ids have nothing in them that JSON would have escaped. */
-    int n = snprintf(text, sizeof text, "{\"event\":\"%s\",\"node\":\"%s\",\"by\":\"%s\"}",
-                     weir_cluster_note_text(kind), node, a->self.id);
-    weir_cluster_agent_tell(a, now_ms, (struct weir_str){text, (size_t)n});
-}
-
 /* -- events -- */
 
 void weir_cluster_agent_tick(struct weir_cluster_agent *a, uint64_t now_ms)
@@ -177,7 +168,7 @@ void weir_cluster_agent_reply(struct weir_cluster_agent *a, uint64_t now_ms, con
         agent_map_reply(a, now_ms, r);
         break;
     case WEIR_COORD_REPORT:
-        agent_report_reply(a, r);
+        agent_report_reply(a, now_ms, r);
         break;
     case WEIR_COORD_CIRCUITS:
         agent_circuits_reply(a, r);
@@ -187,6 +178,9 @@ void weir_cluster_agent_reply(struct weir_cluster_agent *a, uint64_t now_ms, con
         break;
     case WEIR_COORD_LEAVE:
         agent_leave_reply(a, r);
+        break;
+    case WEIR_COORD_EVENTS:
+        agent_events_reply(a, r);
         break;
     default:
         break; /* what was told to all */
@@ -238,14 +232,6 @@ void weir_cluster_agent_checked(struct weir_cluster_agent *a, uint64_t now_ms, c
 {
     struct weir_coord_request request = {.op = WEIR_COORD_CHECKED};
     request.checked = (struct weir_coord_checked){endpoint, a->self.id, passed, why};
-    if (a->contact)
-        (void)agent_send(a, now_ms, &request);
-}
-
-void weir_cluster_agent_tell(struct weir_cluster_agent *a, uint64_t now_ms, struct weir_str event)
-{
-    struct weir_coord_request request = {.op = WEIR_COORD_EVENT, .event = event};
-    assert(event.len < WEIR_COORD_EVENT_MAX);
     if (a->contact)
         (void)agent_send(a, now_ms, &request);
 }

@@ -9,7 +9,8 @@
  * - Map: the published one with the highest (epoch, leader) ever seen; while none was, each node computes the same one
  *   from the members that it sees. Peers that cannot be reached are passed over at once, here only.
  * - Circuits: reports go out in batches, urgent ones at once; what others' reports changed comes back by push and, were
- *   that lost, by the beat's version.
+ *   that lost, by the beat's version. A change is told as an event by the node whose report led to it.
+ * - Events: as they are pushed, and the last ones from the store once this node has joined, or is back.
  * - Limits: one request for tokens of all providers, at most each WEIR_LEASE_PULL_US.
  * - Leaving: drain, until no shard is this node's any more; then leave.
  * - The store away: ALONE, and everything goes on with what is known.
@@ -82,7 +83,8 @@ enum weir_cluster_do {
     WEIR_CLUSTER_ALONE,   /* circuits and limits go on alone: weir_breaker_view_alone for every circuit */
     WEIR_CLUSTER_TOKENS,  /* tokens: the answer for one provider */
     WEIR_CLUSTER_CHECKED, /* checked: another node's active check of an endpoint */
-    WEIR_CLUSTER_HEARD,   /* event: of another member, or of this one (a JSON object): for whoever listens */
+    WEIR_CLUSTER_HEARD,   /* event: of another member, or of this one (a JSON object): for whoever listens. May have
+                             been heard before */
     WEIR_CLUSTER_NOTE,    /* note: for the log, once per change */
 };
 

@@ -70,8 +70,10 @@ static bool send_batch(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_
     if (least == WEIR_CLUSTER_URGENT) /* goes along for nothing */
         (void)pull(a, now_ms, WEIR_CLUSTER_SOON, &request.report);
     batch->count = request.report.count;
-    for (uint32_t i = 0; i < batch->count; i++)
+    for (uint32_t i = 0; i < batch->count; i++) {
         (void)snprintf(batch->endpoints[i], sizeof batch->endpoints[i], "%s", request.report.items[i].endpoint);
+        batch->quiet[i] = request.report.items[i].quiet;
+    }
     a->reported_ms = now_ms;
     a->urgent_from_ms = not_before(a->urgent_from_ms, now_ms) + AGENT_URGENT_MS;
     batch->request = agent_send(a, now_ms, &request) ? request.id : 0;
@@ -124,7 +126,7 @@ static void learn(struct weir_cluster_agent *a, const char *endpoint, const char
     agent_act(a, &action);
 }
 
-void agent_report_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r)
+void agent_report_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)
 {
     for (uint32_t b = 0; b < AGENT_BATCHES; b++) {
         struct agent_report_batch *batch = &a->reports[b];
@@ -140,6 +142,8 @@ void agent_report_reply(struct weir_cluster_agent *a, const struct weir_coord_re
             action.granted.endpoint = batch->endpoints[i];
             action.granted.reply = &r->report.items[i].reply;
             agent_act(a, &action);
+            if (!batch->quiet[i])
+                agent_tell_circuit(a, now_ms, batch->endpoints[i], &r->report.items[i].reply);
         }
         return;
     }

@@ -39,6 +39,7 @@ struct agent_report_batch {
     uint64_t request; /* 0: free */
     uint32_t count;
     char endpoints[WEIR_COORD_BATCH][WEIR_ENDPOINT_ID_MAX + 1];
+    bool quiet[WEIR_COORD_BATCH];
 };
 struct agent_token_batch {
     uint64_t request; /* 0: free */
@@ -102,6 +103,10 @@ struct weir_cluster_agent {
     uint64_t tokens_due_ms, tokens_asked_ms;
     struct agent_token_batch tokens[AGENT_BATCHES];
 
+    /* Events. */
+    bool events_wanted;
+    uint64_t events_request;
+
     /* Leaving. */
     enum agent_leaving leaving;
     uint64_t drain_from_ms, drain_until_ms;
@@ -118,8 +123,6 @@ struct weir_cluster_agent {
 bool agent_send(struct weir_cluster_agent *a, uint64_t now_ms, struct weir_coord_request *request);
 void agent_act(struct weir_cluster_agent *a, const struct weir_cluster_action *action);
 void agent_note(struct weir_cluster_agent *a, enum weir_cluster_note kind, const char *node, const char *why);
-/* Sends an event of this node's for all: {"event":NAME,"node":NODE,"by":SELF}. */
-void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_note kind, const char *node);
 
 /* -- cluster_agent_members.c: beats, who is there, who lives -- */
 
@@ -150,7 +153,7 @@ uint64_t agent_circuits_deadline(const struct weir_cluster_agent *a);
 /* The store's version then. False: it has gone back, so the store is not the one that it was. */
 bool agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version, uint64_t store_us);
 void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms); /* contact is there, or there again */
-void agent_report_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
+void agent_report_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r);
 void agent_circuits_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
 void agent_circuit_push(struct weir_cluster_agent *a, const struct weir_coord_push *p);
 
@@ -160,6 +163,18 @@ void agent_tokens_tick(struct weir_cluster_agent *a, uint64_t now_ms);
 uint64_t agent_tokens_deadline(const struct weir_cluster_agent *a);
 void agent_tokens_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
 void agent_tokens_return(struct weir_cluster_agent *a, uint64_t now_ms); /* the last time, before leaving */
+
+/* -- cluster_agent_events.c -- */
+
+/* Sends an event of this node's for all: {"event":NAME,"node":NODE,"by":SELF}. */
+void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_note kind, const char *node);
+/* Likewise, for each change that a report of this node's has brought about in the shared circuit:
+ * {"event":NAME,"endpoint":ENDPOINT,"reason":REASON,"node":SELF}. */
+void agent_tell_circuit(struct weir_cluster_agent *a, uint64_t now_ms, const char *endpoint,
+                        const struct weir_breaker_reply *changes);
+/* Asks for the last events, if they are wanted: once for each time that contact begins, as a member. */
+void agent_events_ask(struct weir_cluster_agent *a, uint64_t now_ms);
+void agent_events_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
 
 /* -- cluster_agent_leave.c -- */
 

@@ -85,7 +85,7 @@ void agent_contact_lost(struct weir_cluster_agent *a, uint64_t now_ms, const cha
 
 static void contact_begins(struct weir_cluster_agent *a, uint64_t now_ms)
 {
-    a->contact = a->members_wanted = a->sight_stale = true;
+    a->contact = a->members_wanted = a->events_wanted = a->sight_stale = true;
     a->members_due_ms = a->tokens_due_ms = now_ms;
     weir_members_unsure(&a->members, now_ms);
     agent_circuits_begin(a, now_ms);
@@ -231,6 +231,7 @@ void agent_beat_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struc
     if (a->leaving == AGENT_DRAINS && a->drain_told_ms == 0)
         a->drain_told_ms = r->sent_ms >= a->drain_from_ms ? now_ms : 0;
     agent_maybe_join(a, now_ms);
+    agent_events_ask(a, now_ms);
 }
 
 /* -- the others -- */

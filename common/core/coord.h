@@ -129,6 +129,7 @@ struct weir_coord_report {
         const char *endpoint;
         struct weir_breaker_policy policy; /* the reporter's: configurations may differ for a moment */
         struct weir_breaker_report report; /* .node: the reporter's number, see weir_coord_node_number */
+        bool quiet; /* for the reporter: what comes of it is no event for the others. The store does not look at it */
     } items[WEIR_COORD_BATCH];
 };
 

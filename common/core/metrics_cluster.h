@@ -23,6 +23,7 @@
     X(STORE_TOKENS, "weir_cluster_store_requests_total", "op=\"tokens\"", COUNTER, COUNT, WEIR_HELP_STORE)           \
     X(STORE_CHECKED, "weir_cluster_store_requests_total", "op=\"checked\"", COUNTER, COUNT, WEIR_HELP_STORE)         \
     X(STORE_EVENT, "weir_cluster_store_requests_total", "op=\"event\"", COUNTER, COUNT, WEIR_HELP_STORE)             \
+    X(STORE_EVENTS, "weir_cluster_store_requests_total", "op=\"events\"", COUNTER, COUNT, WEIR_HELP_STORE)           \
     X(STORE_OK, "weir_cluster_store_answers_total", "outcome=\"ok\"", COUNTER, COUNT, WEIR_HELP_STORE_ANSWERS)       \
     X(STORE_AWAY, "weir_cluster_store_answers_total", "outcome=\"away\"", COUNTER, COUNT, WEIR_HELP_STORE_ANSWERS)   \
     X(STORE_REFUSED, "weir_cluster_store_answers_total", "outcome=\"refused\"", COUNTER, COUNT,                      \

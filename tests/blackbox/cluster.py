@@ -249,6 +249,12 @@ class Cluster:
         return node.stop()
 
 
+def told(node, name=None):
+    """The cluster's events as that node shows them, all or those of a name."""
+    events = node.get("/api/cluster/events?n=1000", accept="application/json").json()["events"]
+    return [e for e in events if name is None or e["event"] == name]
+
+
 def ask(node, target="/echo", **options):
     with Client(node.port) as c:
         return c.get(target, **options)

@@ -2,7 +2,7 @@
 
 import threading
 
-from cluster import Cluster, ask
+from cluster import Cluster, ask, told
 from harness import wait_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -151,6 +151,61 @@ def test_a_single_request_finds_out(stage):
         n.wait_events("circuit_closed")
 
 
+def of_circuits(node):
+    return [e["event"] for e in told(node) if e["event"].startswith("circuit_")]
+
+
+def test_each_change_is_one_event_of_the_cluster(stage):
+    endpoint = Endpoint(stage)
+    cluster, nodes = cluster_of(stage, endpoint, recovery_s=1)
+    a, b, c = nodes
+    endpoint.sick = True
+    fail(a, 5)
+    for n in nodes:
+        wait_for(lambda n=n: told(n, "circuit_opened"), f"{n.name} to hear that the circuit is open")
+        ask(n)
+    (event,) = told(c, "circuit_opened")
+    assert (event["endpoint"], event["reason"], event["node"]) == (endpoint.url, "consecutive_failures", a.id)
+    endpoint.sick = False
+
+    def is_closed():
+        ask(b)
+        return told(b, "circuit_closed")
+
+    wait_for(is_closed, "the circuit to close")
+    wanted = ["circuit_opened", "circuit_half_open", "circuit_closed"]
+    for n in nodes:
+        wait_for(lambda n=n: "circuit_closed" in of_circuits(n), f"{n.name} to hear that it is closed")
+        # Every node has asked while it was sick, and a probe may have come too early.
+        assert of_circuits(n) == of_circuits(a) and of_circuits(n)[:1] + of_circuits(n)[-2:] == wanted
+        changes = sum(len(n.events(name)) for name in wanted)
+        assert len(of_circuits(n)) == changes, (of_circuits(n), changes)
+
+
+def test_failures_are_no_events(stage):
+    endpoint = Endpoint(stage)
+    cluster, (a, b) = cluster_of(stage, endpoint, count=2)
+    for _ in range(10):
+        fail(a, 4)
+        assert ask(a).status == 200
+    fail(a, 5)
+    wait_for(lambda: of_circuits(b), "the event")
+    assert of_circuits(b) == of_circuits(a) == ["circuit_opened"]
+
+
+def test_a_circuit_that_is_not_monitored_is_no_event(stage):
+    endpoint = Endpoint(stage)
+    cluster = Cluster(stage, connection_affinity="round_robin")
+    quiet = {"circuit_breaker": {"failure_threshold": 5, "recovery_timeout": LONG_S, "monitoring_enabled": False}}
+    a, b = cluster.nodes(2, {"p": {"base_url": endpoint.url}}, http_client=quiet)
+    wait_for(lambda: circuit(a)["shared"] and circuit(b)["shared"], "the circuit to be shared")
+    fail(a, 5)
+    wait_for(lambda: circuit(b)["state"] == "open", "the circuit to open")
+    cluster.leave(cluster.node({"p": {"base_url": endpoint.url}}, name="n3", http_client=quiet))
+    wait_for(lambda: len(told(b, "node_joined")) == 3, "a later event")
+    assert of_circuits(b) == []
+
+
 def test_a_restarted_node_does_not_reset_it(stage):
     endpoint = Endpoint(stage)
     cluster, (a, b, c) = cluster_of(stage, endpoint)
@@ -168,6 +223,10 @@ def test_a_cooldown_is_for_all(stage):
     assert ask(a).status == 429
     b.wait_only_events("circuit_cooling")
     assert is_open(ask(b))
+    for n in (a, b):
+        wait_for(lambda n=n: told(n, "circuit_cooling"), f"{n.name} to hear the event")
+        (event,) = told(n, "circuit_cooling")
+        assert (event["reason"], event["node"]) == ("retry_after", a.id)
 
 
 def test_the_store_goes_and_each_decides_alone(stage):

@@ -151,6 +151,57 @@ def test_events_are_followed(stage, cluster, mock):
     assert a.wait() == 0
 
 
+def test_a_node_that_has_been_restarted_shows_what_was_before(cluster, mock):
+    a, b = cluster.nodes(2, providers(mock))
+
+    def ids(node):
+        return [e["id"] for e in shown("events", "-n", "1000", node=node)["events"]]
+
+    wait_for(lambda: len(ids(a)) >= 2, "both to be told of")
+    cluster.leave(b)
+    again = cluster.node(providers(mock), name="n2")
+    cluster.wait_members(2)
+    wait_for(lambda: len(ids(again)) >= 3 and ids(again) == ids(a), "the same events on both")
+    assert ids(a)[0] == 1 and len(set(ids(a))) == len(ids(a))
+    # And what it has missed while the store was away from it alone.
+    wire = cluster.wire()
+    cut_off = cluster.node(providers(mock), name="n3")
+    wait_for(lambda: ids(cut_off) == ids(a), "the same events on the third")
+    wire.cut()
+    cluster.wait_contact(0, [cut_off])
+    cluster.kill(again)
+    wait_for(lambda: "n2" in [e["node"] for e in shown("events", node=a)["events"] if e["event"] == "node_lost"], "the loss")
+    wire.mend()
+    wait_for(lambda: ids(cut_off) == ids(a), "what it has missed")
+
+
+def test_loads_are_those_of_now(stage, mock):
+    cluster = Cluster(stage, connection_affinity="round_robin")
+    a, b, c = cluster.nodes(3, providers(mock))
+    mock.plan(gate="g")
+
+    def in_flight(node):
+        return {row["id"]: row["load"]["in_flight"] for row in shown("nodes", node=node)["nodes"]}[b.id]
+
+    assert in_flight(a) == 0
+    with b.client() as client:
+        client.ask("GET", "/v1/models")
+        mock.wait_waiting("g")
+        wait_for(lambda: in_flight(a) == 1, "the request on the other node's page")
+        assert in_flight(c) == 1  # the first page that it is asked for
+        mock.steps("g", "all")
+        assert client.response().status == 200
+    wait_for(lambda: in_flight(a) == 0, "it to be gone")
+
+
+def test_loads_while_the_store_does_not_answer(cluster, mock):
+    a, b = cluster.nodes(2, providers(mock))
+    cluster.redis.freeze()
+    while a.metric("weir_cluster_store_contact") == 1:
+        assert len(shown("nodes", node=a)["nodes"]) == 2
+    assert len(shown("nodes", node=a)["nodes"]) == 2
+
+
 def test_a_node_that_is_alone(stage, mock):
     node = stage.node({"mock": {"base_url": mock.url, **LIMITED}})
     state = shown("status", node=node)

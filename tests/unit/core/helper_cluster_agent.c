@@ -196,6 +196,8 @@ void agent_answer(enum weir_coord_op op)
         r.circuits.version = f.store.circuits_version;
     } else if (op == WEIR_COORD_REPORT) {
         r.report.count = to.report.count;
+    } else if (op == WEIR_COORD_EVENTS) {
+        r.events = (struct weir_coord_events_reply){f.event_count, f.events};
     }
     reply(&to, &r);
 }
@@ -209,8 +211,8 @@ void agent_fail(enum weir_coord_op op, enum weir_coord_word word)
 
 static bool answer_one(void)
 {
-    static const enum weir_coord_op ops[] = {WEIR_COORD_BEAT, WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_CIRCUITS,
-                                             WEIR_COORD_EVENT};
+    static const enum weir_coord_op ops[] = {WEIR_COORD_BEAT,     WEIR_COORD_MEMBERS, WEIR_COORD_MAP,
+                                             WEIR_COORD_CIRCUITS, WEIR_COORD_EVENT,   WEIR_COORD_EVENTS};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         if (agent_open(ops[i]) > 0) {
             agent_answer(ops[i]);

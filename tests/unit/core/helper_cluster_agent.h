@@ -32,6 +32,8 @@ struct agent_fixture {
     uint32_t member_count;
     struct weir_coord_beat_reply store;
     struct weir_coord_map_reply map;
+    struct weir_str events[4];
+    uint32_t event_count;
 };
 
 extern struct agent_fixture f;
@@ -48,7 +50,7 @@ uint32_t agent_open(enum weir_coord_op op); /* how many of a kind are unanswered
 /* Answers the oldest request of the kind as the played store would, or with a word. */
 void agent_answer(enum weir_coord_op op);
 void agent_fail(enum weir_coord_op op, enum weir_coord_word word);
-/* Answers everything of beats, members, maps and circuits as it comes, for so long. */
+/* Answers everything of beats, members, maps, circuits and events as it comes, for so long. */
 void agent_serve(uint64_t ms);
 /* Joined and quiet: members of the store are known, the log is empty. */
 void agent_join(void);
