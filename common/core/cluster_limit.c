@@ -161,20 +161,17 @@ struct weir_limiter_values weir_cluster_limit_show(const struct weir_cluster_lim
 
 /* -- the store -- */
 
-/* Part of the burst that one node may have at hand: others want some of it too, and what goes back unused is lost where
- * the store's bucket would have been full without it. */
+/* Part of the burst that one node may have at hand: others want some of it too. */
 #define BURST_PARTS 8u
 
-/* More than what waits and what is expected to come, while the store has enough for all: who finds no token waits for
- * the next question, and shall not have to, unless the limit is used up. Those that wait now are taken for the first of
- * many. */
+/* More than what waits and what is expected to come, while requests come at all and the store has enough for everybody:
+ * who finds no token waits for the next question, and shall not have to, unless the limit is used up. What is not spent
+ * goes back as if it had never been taken. */
 static uint32_t reserve(const struct weir_cluster_limit *l, uint32_t queued)
 {
     uint32_t lately = l->lease.spent > l->lease.expected ? l->lease.spent : l->lease.expected;
-    if (l->store.per_minute > 0)
+    if (l->store.per_minute > 0 || (queued == 0 && l->lease.spent == 0 && l->spent_alone == 0))
         return 0;
-    if (queued == 0 && l->spent_alone == 0)
-        return l->lease.spent > 0 ? lately / 4 + 1 : 0;
     uint64_t flow = (uint64_t)l->config.limit * WEIR_LEASE_PULL_US / WEIR_LIMITER_MINUTE_US;
     uint64_t least = flow + l->config.burst / BURST_PARTS + 1;
     return lately > least ? lately : (uint32_t)least;

@@ -90,9 +90,24 @@ START_TEST(test_asks_once_and_spends_without_asking)
     ck_assert(!pull(0, 5)); /* too soon */
     ck_assert_uint_eq(weir_cluster_limit_wait_us(&nodes[0], now, 1), WEIR_LEASE_PULL_US);
     now += WEIR_LEASE_PULL_US;
-    ck_assert(pull(0, 0)); /* as many as it spent are expected again, and a quarter more */
-    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 16 + 5);
-    ck_assert_uint_eq(in_store(), 60 - 16 + 3 - 21);
+    ck_assert(pull(0, 0)); /* as many as it spent are expected again, and as many are kept at hand */
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now), 16 + 16);
+    ck_assert_uint_eq(in_store(), 60 - 16 + 3 - 32);
+}
+END_TEST
+
+/* A client that sends a request now and then, and a few at once in between, waits for none of them. */
+START_TEST(test_light_traffic_finds_tokens)
+{
+    open_all();
+    pull(0, 1);
+    ck_assert(spend(0));
+    for (unsigned round = 0; round < 5; round++) {
+        now += WEIR_LEASE_PULL_US;
+        ck_assert(pull(0, 0));
+        for (unsigned i = 0; i < (round < 4 ? 1 : 8); i++)
+            ck_assert(spend(0));
+    }
 }
 END_TEST
 
@@ -321,8 +336,9 @@ START_TEST(test_strict_never_goes_above)
 END_TEST
 
 CHECK_MAIN("cluster_limit", setup, teardown, test_asks_once_and_spends_without_asking, test_what_expires_goes_back,
-           test_what_was_not_used_is_spent_later_or_goes_back, test_draining_hands_back_all,
-           test_away_it_keeps_a_share_and_is_charged_for_it, test_a_charge_without_an_answer_is_made_again,
-           test_closed_it_waits_a_moment_and_then_refuses, test_the_wait_follows_what_the_store_says,
-           test_a_burst_costs_no_more_than_it_spends, test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
+           test_light_traffic_finds_tokens, test_what_was_not_used_is_spent_later_or_goes_back,
+           test_draining_hands_back_all, test_away_it_keeps_a_share_and_is_charged_for_it,
+           test_a_charge_without_an_answer_is_made_again, test_closed_it_waits_a_moment_and_then_refuses,
+           test_the_wait_follows_what_the_store_says, test_a_burst_costs_no_more_than_it_spends,
+           test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
            test_one_that_dies_takes_no_more_than_its_leases, test_strict_never_goes_above)
