@@ -18,7 +18,7 @@
 #define MEMORY_STEPS 1000.0
 /* A predictor's quantile moves by this many usual errors at the first error, less and less later, down to the floor. */
 #define QUANTILE_GAIN  3.0
-#define QUANTILE_FIRST 10.0
+#define QUANTILE_FIRST 20.0
 #define QUANTILE_FLOOR 0.002
 /* How much the best of the plain means is favoured before there is evidence (a weight of e^4 to 1). */
 #define FAVOUR 4.0

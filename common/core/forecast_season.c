@@ -48,7 +48,7 @@ static void close_part(struct weir_season *s)
         s->filled++;
     if (s->rounds[i] < ROUNDS_MAX)
         s->rounds[i]++;
-    double mean = s->open_sum / s->open_count - s->level;
+    double mean = s->open_sum / s->open_count;
     s->profile[i] += (float)((mean - (double)s->profile[i]) / s->rounds[i]);
     s->open_count = 0;
     s->open_sum = 0;
@@ -61,7 +61,6 @@ static void learn_away(struct weir_season *s, uint64_t at, double value)
     double above = value - profile_at(s, at), first = 1 / (double)++s->away_count;
     for (unsigned i = 0; i < WEIR_SEASON_PREDICTIONS; i++)
         s->away[i] += fmax(shares[i], first) * (above - s->away[i]);
-    s->level += (above - s->level) / s->period;
 }
 
 void weir_season_push(struct weir_season *s, uint64_t at, double value)

@@ -20,8 +20,7 @@ struct weir_season {
     unsigned open;       /* the part that values are being added to */
     unsigned open_count; /* of its values so far */
     double open_sum;
-    uint64_t away_count; /* values since there is a profile */
-    double level;        /* how far the load of a whole period is above the profile: that is no part of it */
+    uint64_t away_count;                  /* values since there is a profile */
     double away[WEIR_SEASON_PREDICTIONS]; /* how far the load is above it now */
     float profile[WEIR_SEASON_WEEK_PARTS];
     uint16_t rounds[WEIR_SEASON_WEEK_PARTS]; /* periods that a part was seen in, up to where it counts no further */

@@ -174,6 +174,30 @@ START_TEST(test_a_band_is_moved_until_it_covers)
 }
 END_TEST
 
+START_TEST(test_nothing_is_learned_from_what_was_not_said)
+{
+    static struct weir_horizon_row rows[3];
+    struct weir_horizon h;
+    double said[1] = {50};
+    weir_horizon_init(&h, 3, rows);
+    for (uint64_t at = 0; at < 3; at++)
+        weir_horizon_say(&h, at, 1, said, 0, 50, 0);
+    weir_horizon_learn(&h, 3, 60);
+    weir_horizon_skip(&h, 3);
+    ck_assert_uint_eq(h.scored, 1);
+    weir_horizon_learn(&h, 4, 60);
+    weir_horizon_say(&h, 4, 1, said, 0, 50, 0);
+    ck_assert_uint_eq(h.scored, 2);
+    /* Step 6 was to be forecast at step 3, which had no value. */
+    weir_horizon_learn(&h, 6, 60);
+    ck_assert_uint_eq(h.scored, 2);
+    weir_horizon_learn(&h, 7, 60);
+    ck_assert_uint_eq(h.scored, 3);
+    ck_assert(near(h.usual_error, 10));
+}
+END_TEST
+
 CHECK_MAIN("forecast_parts", NULL, NULL, test_means_of_several_memories, test_a_trend_goes_on_and_flattens,
            test_a_profile_of_a_period, test_long_and_short_periods, test_a_part_never_seen_is_as_the_one_before_it,
-           test_the_mix_goes_to_who_is_right, test_quantiles_of_the_last_errors, test_a_band_is_moved_until_it_covers)
+           test_the_mix_goes_to_who_is_right, test_quantiles_of_the_last_errors, test_a_band_is_moved_until_it_covers,
+           test_nothing_is_learned_from_what_was_not_said)
