@@ -7,6 +7,7 @@
 #include "check_main.h"
 #include "core/rng.h"
 #include "core/ses.h"
+#include "helper/core_failmalloc.h"
 
 #define COUNT 1440u
 
@@ -170,6 +171,21 @@ START_TEST(test_series_without_a_measure)
 }
 END_TEST
 
+START_TEST(test_memory_that_is_refused)
+{
+    for (unsigned i = 0; i < COUNT; i++)
+        values[i] = 50 + noise();
+    bool more = true;
+    for (unsigned long n = 1; more; n++) {
+        failmalloc_begin(n);
+        int rv = weir_backtest_run(&b, values, 100, 60, 2, &err);
+        long left = failmalloc_end(&more);
+        ck_assert_int_eq(left, 0);
+        ck_assert_int_eq(rv, more ? WEIR_ENOMEM : WEIR_OK);
+    }
+}
+END_TEST
+
 CHECK_MAIN("backtest", setup, NULL, test_ses_finds_its_share, test_ses_replays_its_errors, test_scores_by_hand,
            test_a_season_is_worth_more_than_the_plain_methods, test_what_follows_an_origin_is_not_known_there,
-           test_short_series_have_fewer_origins, test_series_without_a_measure)
+           test_short_series_have_fewer_origins, test_series_without_a_measure, test_memory_that_is_refused)

@@ -6,6 +6,7 @@
 
 #include "check_main.h"
 #include "core/rng.h"
+#include "helper/core_failmalloc.h"
 
 #define HOUR_S  3600.0
 #define HORIZON 24u
@@ -335,9 +336,24 @@ START_TEST(test_anything_gives_a_forecast_and_the_same_twice)
 }
 END_TEST
 
+START_TEST(test_memory_that_is_refused)
+{
+    bool more = true;
+    for (unsigned long n = 1; more; n++) {
+        failmalloc_begin(n);
+        f = weir_forecast_new(10, HORIZON);
+        bool made = f != NULL;
+        weir_forecast_free(&f);
+        long left = failmalloc_end(&more);
+        ck_assert_int_eq(left, 0);
+        ck_assert(made == !more);
+    }
+}
+END_TEST
+
 CHECK_MAIN("forecast", setup, teardown, test_what_never_changes_is_forecast_as_it_is, test_noise_around_a_level,
            test_a_random_walk_is_not_made_worse_and_its_band_widens, test_a_day_is_learned, test_a_week_is_learned,
            test_a_trend_is_followed, test_a_level_shift_is_taken_within_a_few_steps, test_a_band_grows_with_the_load,
            test_one_burst_does_not_stay, test_zeros_then_a_load, test_gaps_are_not_zeros,
            test_a_long_pause_keeps_what_was_learned, test_nothing_seen_is_zero, test_what_is_no_load_is_a_gap,
-           test_anything_gives_a_forecast_and_the_same_twice)
+           test_anything_gives_a_forecast_and_the_same_twice, test_memory_that_is_refused)
