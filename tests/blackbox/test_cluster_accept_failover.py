@@ -7,7 +7,7 @@ import time
 
 from balancer import balance
 from cluster import Cluster, ask
-from harness import wait_for
+from harness import refused, wait_for
 from http1 import Closed
 from tracked import Tracked
 
@@ -124,9 +124,11 @@ def test_a_node_that_is_told_to_end_fails_nothing(stage, mock):
     load.more(50)
     c.tell(signal.SIGTERM)
     a.wait_events("node_drains", node_id=c.id)
-    load.more(200)
-    assert c.alive()  # its streams are not over
+    wait_for(lambda: refused(c.port), "the node to take no connection any more")
+    wait_for(lambda: sum(cluster.owned([a, b])) == SHARDS, "the others to have all shards")
+    load.more(300)
     for gate in gates:
+        assert mock.waiting(gate) == 1, "its streams are not over"
         mock.steps(gate, "all")
     for s in streams:
         with s:
