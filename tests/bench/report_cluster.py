@@ -16,8 +16,8 @@ def _ms(numbers):
 def away(result):
     title = f"The store away under {result['rate']:.0f} requests/s, {result['seconds']} s each: ms, p50 / p90"
     rows = [[c["name"], c["requests"], c["failed"], _ms(c["before"]), _ms(c["noise"]), _ms(c["during"]), _ms(c["after"]),
-             c["right_s"], "/".join(map(str, c["lines_each"])), c["nodes_lost"]] for c in result["cases"]]
-    return table(title, ["", "requests", "failed", "before", "its slowest s", "during", "after", "right after s", "lines each",
+             c["slowest_ms"], c["right_s"], "/".join(map(str, c["lines_each"])), c["nodes_lost"]] for c in result["cases"]]
+    return table(title, ["", "requests", "failed", "before", "its slowest s", "during", "after", "slowest", "right after s", "lines each",
                          "taken for lost"], rows)
 
 

@@ -102,6 +102,7 @@ def _case(build_dir, name, seconds, say):
     return {"name": name, "requests": len(requests), "failed": len(failures(requests)), "right_s": right_s, "nodes_lost": lost,
             "lines_each": sorted(lines), "before": phase(requests, began, left),
             "noise": {q: max(b[q] for b in before) for q in ("p50_ms", "p90_ms")},
+            "slowest_ms": max(r.ms for r in requests if r.began >= left),
             "during": phase(requests, left, back), "after": phase(requests, back, ended)}
 
 

@@ -14,13 +14,13 @@ BURST = PER_MINUTE // 10
 OFFERED_PER_MINUTE = 5 * PER_MINUTE
 # A client asks each so often: more seldom than a request may wait in line, so that each keeps its pace.
 PACE_S = 12
-LEASE_S = 0.35
+LEASE_S = 0.4
 WINDOW_S = 60
 CALLS_MAX = 3
 
 
 def bound():
-    """burst + rate x (window + lease), of docs/sharding.md."""
+    """burst + rate x (window + lease), of docs/cluster.md."""
     return BURST + math.floor(PER_MINUTE / 60 * (WINDOW_S + LEASE_S))
 
 

@@ -5,12 +5,13 @@ writes a line `number began ended status entry` (monotonic seconds; status is `c
     steady.py '{"ports": [8000], "clients": 20, "pace_s": 0.1, "keys": 50, "streams": 0}'
 
 Ports take turns; with "shares" the first ports get so many clients more. A client whose port refuses it goes to the next
-one. Keys are sent as x-session-id; "streams" clients ask for event streams of two seconds instead. Runs under any load:
-who is late asks at once and goes on from there."""
+one. Keys are sent as x-session-id; "streams" clients ask for event streams of two seconds instead. Who has not got an answer
+when it is to ask again misses its turn."""
 
 import asyncio
 import itertools
 import json
+import math
 import re
 import sys
 import time
@@ -37,7 +38,8 @@ class Client:
             began = time.monotonic()
             status = await self._ask(number)
             print(f"{number} {began:.6f} {time.monotonic():.6f} {status} {self.port}", file=self.load.out)
-            at = max(at + self.load.pace_s, time.monotonic())
+            # In its own time: clients who were held up together must not go on together.
+            at += self.load.pace_s * max(1, math.ceil((time.monotonic() - at) / self.load.pace_s))
         self._drop()
 
     def _drop(self):
