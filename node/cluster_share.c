@@ -134,7 +134,8 @@ void weir_cluster_tokens(struct weir_cluster *c, const struct weir_cluster_actio
                                                      .granted = a->tokens.granted,
                                                      .remaining = a->tokens.remaining,
                                                      .wait_us = a->tokens.wait_us,
-                                                     .full_us = a->tokens.full_us};
+                                                     .full_us = a->tokens.full_us,
+                                                     .nodes = weir_cluster_agent_sight(c->agent)->alive_count};
     struct weir_provider *p;
     for (unsigned i = 0; (p = provider_at(c, i)) != NULL; i++)
         if (strcmp(p->name, a->tokens.provider) == 0)

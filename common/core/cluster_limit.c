@@ -30,10 +30,13 @@ static uint32_t burst_alone(const struct weir_cluster_limit *l)
     return weir_limiter_share(l->config.burst, l->config.share_ppm, l->nodes);
 }
 
+/* What was spent of it when the store was away before is still spent: it may come and go. */
 static void begin_alone(struct weir_cluster_limit *l, uint64_t now_us)
 {
     uint32_t share = weir_cluster_limit_share(l);
-    if (share > 0)
+    if (share > 0 && l->alone.limit > 0)
+        weir_limiter_set(&l->alone, share, burst_alone(l), now_us);
+    else if (share > 0)
         weir_limiter_init(&l->alone, share, burst_alone(l), WEIR_LIMITER_MINUTE_US, now_us, false);
     l->mode = mode_alone(l);
     l->away_since_us = now_us;
@@ -59,13 +62,15 @@ void weir_cluster_limit_set(struct weir_cluster_limit *l, const struct weir_clus
 void weir_cluster_limit_lease(struct weir_cluster_limit *l)
 {
     l->mode = WEIR_CLUSTER_LIMIT_LEASED;
+    l->late = false;
 }
 
 void weir_cluster_limit_alone(struct weir_cluster_limit *l, uint32_t nodes, uint64_t now_us)
 {
     l->nodes = nodes > 0 ? nodes : 1;
-    if (l->mode == WEIR_CLUSTER_LIMIT_LEASED)
+    if (l->mode == WEIR_CLUSTER_LIMIT_LEASED || l->late)
         begin_alone(l, now_us);
+    l->late = false;
 }
 
 /* -- spending -- */
@@ -227,8 +232,14 @@ void weir_cluster_limit_answered(struct weir_cluster_limit *l, uint64_t now_us,
     if (!a->ok) {
         /* Charged twice at worst, which keeps the bound. What was handed back is gone, for the same reason. */
         l->spent_alone = weir_add_u32(l->spent_alone, a->asked.spent);
+        if (l->mode == WEIR_CLUSTER_LIMIT_LEASED && mode_alone(l) == WEIR_CLUSTER_LIMIT_DEGRADED) {
+            weir_cluster_limit_alone(l, a->nodes, now_us);
+            l->late = true;
+        }
         return;
     }
+    if (l->late)
+        weir_cluster_limit_lease(l);
     weir_lease_granted(&l->lease, now_us, a->granted, a->asked_us, a->store_us);
     if (a->asked.want > 0)
         follow_flow(l, a, now_us);

@@ -8,6 +8,8 @@
  *   the next question (core/limiter.h, leases), and some more while there are enough for all. Those that expire unspent
  *   go back with it.
  * - Leases in hand when the store goes away are spent first.
+ * - A question that is not answered in time is the store away already, as far as a share is kept: leases end before
+ *   anybody knows for sure, and who comes then shall not wait for that. The store is asked on; its next answer ends it.
  * - `strict`: never more than the limit and one burst in any minute. The store's bucket fills a little slower for that,
  *   by what a lease's life could add (core/coord_tokens), and nothing is spent here that the store has not granted. */
 #ifndef WEIR_CORE_CLUSTER_LIMIT_H
@@ -38,6 +40,7 @@ struct weir_cluster_limit_config {
 struct weir_cluster_limit {
     struct weir_cluster_limit_config config;
     enum weir_cluster_limit_mode mode;
+    bool late; /* DEGRADED for want of an answer only */
     struct weir_lease lease;
     struct weir_limiter alone; /* the share's bucket */
     uint32_t nodes;            /* among whom the limit is shared, when the store is away */
@@ -83,12 +86,13 @@ bool weir_cluster_limit_wish(struct weir_cluster_limit *l, uint64_t now_us, uint
 bool weir_cluster_limit_owes(const struct weir_cluster_limit *l, uint64_t now_us);
 
 struct weir_cluster_limit_answer {
-    bool ok; /* else whether the wish was heard is not known, and nothing more is set */
+    bool ok; /* else whether the wish was heard is not known, and only `asked` and `nodes` are set */
     struct weir_coord_tokens_item asked;
     uint64_t asked_us;
     uint64_t store_us; /* the store's clock when it granted */
     uint32_t granted, remaining;
     uint64_t wait_us, full_us;
+    uint32_t nodes; /* that live, as far as is known; set in any case */
 };
 /* The answer to a wish, however late. */
 void weir_cluster_limit_answered(struct weir_cluster_limit *l, uint64_t now_us,

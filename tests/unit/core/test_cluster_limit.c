@@ -198,6 +198,55 @@ START_TEST(test_a_charge_without_an_answer_is_made_again)
 }
 END_TEST
 
+START_TEST(test_an_answer_that_is_late_lets_nobody_wait)
+{
+    struct weir_cluster_limit_answer late = {.ok = false, .nodes = NODES};
+    struct weir_cluster_limit *l = &nodes[0];
+    open_all();
+    ck_assert(pull(0, 1));
+    now += WEIR_LEASE_LIFE_US;
+    ck_assert(!spend(0));
+    ck_assert(weir_cluster_limit_wish(l, now, 1, false, &late.asked));
+    weir_cluster_limit_answered(l, now, &late);
+    /* A fourth of 80 % of 600 and of 60. */
+    ck_assert_int_eq(l->mode, WEIR_CLUSTER_LIMIT_DEGRADED);
+    ck_assert_uint_eq(weir_cluster_limit_share(l), 120);
+    for (unsigned i = 0; i < 12; i++)
+        ck_assert(spend(0));
+    ck_assert(!spend(0));
+    ck_assert(weir_cluster_limit_owes(l, now));
+    ck_assert(pull(0, 1));
+    ck_assert_int_eq(l->mode, WEIR_CLUSTER_LIMIT_LEASED);
+    ck_assert_uint_eq(in_store(), l->store.remaining);
+    ck_assert_uint_le(in_store(), 60 - 12 - 1);
+    /* Late again at once: it is no second burst. */
+    now += WEIR_LEASE_LIFE_US;
+    ck_assert(weir_cluster_limit_wish(l, now, 1, false, &late.asked));
+    weir_cluster_limit_answered(l, now, &late);
+    ck_assert(!spend(0));
+    /* And then away for sure: what was late stays spent, and an answer alone is not its return. */
+    weir_cluster_limit_alone(l, 2, now);
+    ck_assert_uint_eq(weir_cluster_limit_share(l), 240);
+    ck_assert_uint_le(weir_cluster_limit_tokens(l, now), 12);
+    struct weir_cluster_limit_answer straggler = {.ok = true, .asked_us = now, .nodes = NODES};
+    weir_cluster_limit_answered(l, now, &straggler);
+    ck_assert_int_eq(l->mode, WEIR_CLUSTER_LIMIT_DEGRADED);
+    weir_cluster_limit_lease(l);
+    ck_assert_int_eq(l->mode, WEIR_CLUSTER_LIMIT_LEASED);
+}
+END_TEST
+
+START_TEST(test_late_is_no_reason_to_refuse)
+{
+    struct weir_cluster_limit_answer late = {.ok = false, .nodes = NODES};
+    config.fail_closed = true;
+    open_all();
+    ck_assert(weir_cluster_limit_wish(&nodes[0], now, 1, false, &late.asked));
+    weir_cluster_limit_answered(&nodes[0], now, &late);
+    ck_assert_int_eq(nodes[0].mode, WEIR_CLUSTER_LIMIT_LEASED);
+}
+END_TEST
+
 START_TEST(test_closed_it_waits_a_moment_and_then_refuses)
 {
     config.fail_closed = true;
@@ -338,7 +387,8 @@ END_TEST
 CHECK_MAIN("cluster_limit", setup, teardown, test_asks_once_and_spends_without_asking, test_what_expires_goes_back,
            test_light_traffic_finds_tokens, test_what_was_not_used_is_spent_later_or_goes_back,
            test_draining_hands_back_all, test_away_it_keeps_a_share_and_is_charged_for_it,
-           test_a_charge_without_an_answer_is_made_again, test_closed_it_waits_a_moment_and_then_refuses,
+           test_a_charge_without_an_answer_is_made_again, test_an_answer_that_is_late_lets_nobody_wait,
+           test_late_is_no_reason_to_refuse, test_closed_it_waits_a_moment_and_then_refuses,
            test_the_wait_follows_what_the_store_says, test_a_burst_costs_no_more_than_it_spends,
            test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
            test_one_that_dies_takes_no_more_than_its_leases, test_strict_never_goes_above)
