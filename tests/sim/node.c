@@ -137,6 +137,16 @@ static void noted(struct sim_world *w, uint32_t i, const struct weir_cluster_act
     }
 }
 
+/* It has a share of the limit from now on. */
+static void begins_alone(const struct sim_world *w, struct sim_node *n)
+{
+    if (n->alone)
+        return;
+    n->alone = true;
+    n->alone_from_us = w->now_us;
+    n->alone_count = 0;
+}
+
 static void goes_alone(struct sim_world *w, uint32_t i)
 {
     struct sim_node *n = &w->clients[i].node;
@@ -145,11 +155,7 @@ static void goes_alone(struct sim_world *w, uint32_t i)
         n->asked_share_us[e] = 0;
     }
     weir_cluster_limit_alone(&n->limit, weir_cluster_agent_sight(n->agent)->alive_count, local_us(w, i));
-    if (!n->alone) {
-        n->alone = true;
-        n->alone_from_us = w->now_us;
-        n->alone_count = 0;
-    }
+    begins_alone(w, n);
 }
 
 static void sees(struct sim_world *w, uint32_t i)
@@ -165,6 +171,7 @@ static void sees(struct sim_world *w, uint32_t i)
 
 static void answered(struct sim_world *w, uint32_t i, const struct weir_cluster_action *a)
 {
+    struct sim_node *n = &w->clients[i].node;
     struct weir_cluster_limit_answer answer = {
         .ok = a->tokens.word == WEIR_COORD_OK,
         .asked = a->tokens.asked,
@@ -174,10 +181,15 @@ static void answered(struct sim_world *w, uint32_t i, const struct weir_cluster_
         .remaining = a->tokens.remaining,
         .wait_us = a->tokens.wait_us,
         .full_us = a->tokens.full_us,
+        .nodes = weir_cluster_agent_sight(n->agent)->alive_count,
     };
     if (answer.ok && sim_planted(w, "tokens-twice"))
         answer.granted *= 2;
-    weir_cluster_limit_answered(&w->clients[i].node.limit, local_us(w, i), &answer);
+    weir_cluster_limit_answered(&n->limit, local_us(w, i), &answer);
+    if (n->limit.mode == WEIR_CLUSTER_LIMIT_LEASED)
+        n->alone = false;
+    else if (n->limit.late)
+        begins_alone(w, n);
 }
 
 static void act(void *arg, const struct weir_cluster_action *a)
