@@ -55,6 +55,7 @@ int weir_cluster_name_self(struct weir_cluster *c, struct weir_err *err)
         snprintf(c->id, sizeof c->id, "%s", config->node_id);
     else
         weir_cluster_default_id(c->id, host, c->node->name);
+    snprintf(c->node->name, sizeof c->node->name, "%s", c->id); /* one name on all pages */
     c->number = weir_coord_node_number(c->id);
     return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef WEIR_NODE_NODE_H
 #define WEIR_NODE_NODE_H
 
+#include "core/coord.h"
 #include "net/tls.h"
 #include "node/worker.h"
 
@@ -13,7 +14,7 @@ struct weir_node {
     struct weir_mailbox *control_mailbox;   /* its receiver is the control thread's struct weir_control */
     weir_message_cb worker_drained;         /* what control does with weir_worker.drained */
     weir_message_cb admin_call;             /* ... and with struct weir_admin_call */
-    char name[64];                          /* shown as "node" in logs and answers */
+    char name[WEIR_NODE_ID_MAX + 1];        /* shown as node_id: its first address, in a cluster its id there */
     struct weir_addr peer_addr;             /* what the peer listener is bound to; none where there is no cluster */
     struct weir_crypto_pool *crypto;        /* for the handshakes of all workers, and control's */
     struct weir_tls_stats tls_up, tls_down; /* towards endpoints, towards clients */

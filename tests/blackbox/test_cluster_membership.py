@@ -101,6 +101,7 @@ def test_the_guides_block_alone_makes_a_cluster(stage, mock):
     cluster.wait_all_owned()
     ids = {n.events("cluster_joined")[0]["node_id"] for n in cluster.members}
     assert len(ids) == 3
+    assert {n.get("/health").json()["node_id"] for n in cluster.members} == ids
     for n in cluster.members:
         for _ in range(8):
             assert ask(n).status == 200
