@@ -130,17 +130,18 @@ static int text_put(struct weir_textbuf *text)
     return code;
 }
 
+static void print_problem(const struct weir_err *problem)
+{
+    fprintf(stderr, "weir-node: %s\n", problem->msg);
+}
+
 /* Certificates, keys and authorities are read as at a start: a reload with a wrong one would change nothing. */
 static int check_tls(const struct weir_config *c)
 {
-    struct weir_tls_setup *setup;
-    struct weir_err err;
-    if (weir_tls_setup_new(&setup, c, &err) != WEIR_OK) {
-        fprintf(stderr, "weir-node: %s\n", err.msg);
-        return err.code == WEIR_ENOMEM ? WEIR_EXIT_FAILED : WEIR_EXIT_USAGE;
-    }
-    weir_tls_setup_free(&setup);
-    return WEIR_EXIT_DONE;
+    struct weir_err err = {0};
+    if (weir_tls_setup_check(c, print_problem, &err) == 0)
+        return WEIR_EXIT_DONE;
+    return err.code == WEIR_ENOMEM ? WEIR_EXIT_FAILED : WEIR_EXIT_USAGE;
 }
 
 static int run_check(const struct weir_cli *cli)

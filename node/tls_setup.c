@@ -114,7 +114,7 @@ static int make_provider(struct weir_tls_provider *out, const struct weir_config
         if (rv == WEIR_ENOTFOUND && !wanted && p->http.tls.ca_file == NULL)
             rv = 0; /* no system authorities on a machine where nothing else asks for them */
     }
-    return rv == 0 ? 0 : weir_err_wrap(err, "provider %s: tls", p->name);
+    return rv == 0 ? 0 : weir_err_wrap(err, "provider %s", p->name);
 }
 
 /* Both ends show the node's certificate and check the other's by peer_tls.ca_file. HTTP/2 and nothing else. */
@@ -149,38 +149,51 @@ static int make_store(struct weir_tls_setup *t, const struct weir_config_distrib
     return rv == 0 ? weir_tls_config_client(&t->store, &opts, err) : rv;
 }
 
-static int make_all(struct weir_tls_setup *t, const struct weir_config *config, struct roots_table *known,
-                    struct weir_err *err)
+/* What of a configuration has TLS of its own; behind them its providers. */
+enum part { SERVER, WEBHOOK, PEERS, STORE, PROVIDERS };
+
+static int make_part(struct weir_tls_setup *t, const struct weir_config *config, size_t part, struct roots_table *known,
+                     struct weir_err *err)
 {
     static const struct weir_config_client_tls plain = {.verify = true, .min_version = WEIR_CONFIG_TLS_1_2};
+    static const char *const names[] = {"server", "alerts: webhook", "distributed_pool: peer_tls",
+                                        "distributed_pool: redis_tls"};
+    const struct weir_config_distributed *d = &config->distributed_pool;
     const char *webhook = config->alerting.webhook_url;
     int rv = 0;
-    if (config->server.tls.certificates.count > 0) {
+    if (part >= PROVIDERS)
+        return make_provider(&t->providers[part - PROVIDERS], &config->providers[part - PROVIDERS], known, err);
+    if (part == SERVER && config->server.tls.certificates.count > 0)
         rv = make_server(&t->server, &config->server, known, err);
-        if (rv != 0)
-            return weir_err_wrap(err, "server: tls");
-    }
-    if (webhook != NULL && strncasecmp(webhook, "https://", 8) == 0) {
+    else if (part == WEBHOOK && webhook != NULL && strncasecmp(webhook, "https://", 8) == 0)
         rv = make_client(&t->webhook, &plain, false, WEIR_CONFIG_OFF, known, err);
-        if (rv != 0)
-            return weir_err_wrap(err, "alerts: webhook");
+    else if (part == PEERS && d->enabled && d->peer_tls.cert_file != NULL)
+        rv = make_peers(t, &d->peer_tls, known, err);
+    else if (part == STORE && d->enabled)
+        rv = make_store(t, d, known, err);
+    return rv == 0 ? 0 : weir_err_wrap(err, "%s", names[part]);
+}
+
+/* tell NULL: the first problem is the last one. */
+static int make_all(struct weir_tls_setup *t, const struct weir_config *config, struct roots_table *known,
+                    weir_tls_problem_fn *tell, struct weir_err *err)
+{
+    struct weir_err problem = {0};
+    int rv = 0;
+    for (size_t part = 0; (rv == 0 || tell != NULL) && part < PROVIDERS + config->provider_count; part++) {
+        if (make_part(t, config, part, known, &problem) == 0)
+            continue;
+        if (tell != NULL)
+            tell(&problem);
+        if (rv == 0)
+            *err = problem;
+        rv = err->code;
     }
-    if (config->distributed_pool.enabled && config->distributed_pool.peer_tls.cert_file != NULL) {
-        rv = make_peers(t, &config->distributed_pool.peer_tls, known, err);
-        if (rv != 0)
-            return weir_err_wrap(err, "distributed_pool: peer_tls");
-    }
-    if (config->distributed_pool.enabled) {
-        rv = make_store(t, &config->distributed_pool, known, err);
-        if (rv != 0)
-            return weir_err_wrap(err, "distributed_pool: redis_tls");
-    }
-    for (size_t i = 0; rv == 0 && i < config->provider_count; i++)
-        rv = make_provider(&t->providers[i], &config->providers[i], known, err);
     return rv;
 }
 
-int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config, struct weir_err *err)
+static int make(struct weir_tls_setup **out, const struct weir_config *config, weir_tls_problem_fn *tell,
+                struct weir_err *err)
 {
     size_t n = config->provider_count;
     struct roots_table known = {.at = calloc(n + 4, sizeof *known.at)};
@@ -194,11 +207,24 @@ int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *co
         return weir_err_set(err, WEIR_ENOMEM, "tls: out of memory");
     }
     t->provider_count = n;
-    int rv = make_all(t, config, &known, err);
+    int rv = make_all(t, config, &known, tell, err);
     end_table(&known);
     if (rv != 0)
         weir_tls_setup_free(&t);
     *out = t;
+    return rv;
+}
+
+int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config, struct weir_err *err)
+{
+    return make(out, config, NULL, err);
+}
+
+int weir_tls_setup_check(const struct weir_config *config, weir_tls_problem_fn *tell, struct weir_err *err)
+{
+    struct weir_tls_setup *setup;
+    int rv = make(&setup, config, tell, err);
+    weir_tls_setup_free(&setup);
     return rv;
 }
 

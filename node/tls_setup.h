@@ -28,6 +28,11 @@ struct weir_tls_setup {
  * WEIR_EINVAL, WEIR_ENOMEM; *out is then NULL. */
 WEIR_MUST_USE int weir_tls_setup_new(struct weir_tls_setup **out, const struct weir_config *config,
                                      struct weir_err *err);
+/* The same, for its problems alone: `tell` hears the first of the server, the webhook, the peers, the store and each
+ * provider; err has the first of all. */
+typedef void weir_tls_problem_fn(const struct weir_err *problem);
+WEIR_MUST_USE int weir_tls_setup_check(const struct weir_config *config, weir_tls_problem_fn *tell,
+                                       struct weir_err *err);
 /* Nulls; NULL is legal. */
 void weir_tls_setup_free(struct weir_tls_setup **t);
 

@@ -40,6 +40,21 @@ def test_help_and_version():
     assert run.returncode == 0 and run.stdout.startswith("weir-node ")
 
 
+def test_check_names_the_files_of_every_part(tmp_path):
+    (tmp_path / "w.yaml").write_text("""
+server: {tls: {certificates: [{cert_file: no.pem, key_file: no.key}]}}
+providers:
+  a: {base_url: "https://a.example", tls: {ca_file: no-a.pem}}
+  b: {base_url: "https://b.example", tls: {ca_file: no-b.pem}}
+""")
+    run = weir("--check", "-c", tmp_path / "w.yaml")
+    assert run.returncode == 2 and not run.stdout
+    first, second, third = run.stderr.splitlines()
+    assert first.startswith("weir-node: server: tls: ") and "no.pem" in first
+    assert "provider a: tls: " in second and "no-a.pem" in second
+    assert "provider b: tls: " in third and "no-b.pem" in third
+
+
 def test_check_says_so_when_all_is_well(tmp_path):
     (tmp_path / "w.yaml").write_text(ROOT_FILE)
     run = weir("--check", "--config", tmp_path / "w.yaml")
