@@ -61,6 +61,7 @@ static int show_limits(struct weir_cluster *c, struct weir_cluster_snapshot *out
                                                  .burst = l.config.burst,
                                                  .share = weir_cluster_limit_share(&l),
                                                  .leased = weir_lease_tokens(&lease, now_us),
+                                                 .told = l.store.at_us != 0,
                                                  .remaining = l.store.remaining,
                                                  .waiting = weir_waitline_count(&p->rt->limit.line)};
     }

@@ -27,7 +27,8 @@ struct weir_cluster_limit_snapshot {
     uint32_t limit, burst; /* a minute, of the whole cluster */
     uint32_t share;        /* a minute, that this node keeps while the store is away */
     uint32_t leased;       /* tokens here, unspent */
-    uint32_t remaining;    /* in the store's bucket, as it said last */
+    bool told;             /* the store has said what is left */
+    uint32_t remaining;    /* ... in its bucket, when it said so last */
     uint32_t waiting;      /* requests in this node's line */
 };
 

@@ -228,6 +228,14 @@ int weir_render_cluster_breakers(struct weir_textbuf *out, const struct weir_sna
 
 /* -- limits -- */
 
+static void set_gauge(struct weir_tree *t, json_t *o, const char *key, uint64_t value)
+{
+    if (value == WEIR_GAUGE_NONE)
+        weir_tree_set(t, o, key, json_null());
+    else
+        weir_tree_u64(t, o, key, value);
+}
+
 static void set_limit(struct weir_tree *t, json_t *o, const struct weir_cluster_limit_snapshot *l)
 {
     weir_tree_text(t, o, "provider", l->provider);
@@ -238,16 +246,8 @@ static void set_limit(struct weir_tree *t, json_t *o, const struct weir_cluster_
     weir_tree_text(t, o, "fail", l->fail_closed ? "closed" : "open");
     weir_tree_u64(t, o, "share_per_minute", l->share);
     weir_tree_u64(t, o, "leased", l->leased);
-    weir_tree_u64(t, o, "remaining", l->remaining);
+    set_gauge(t, o, "remaining", l->told ? l->remaining : WEIR_GAUGE_NONE);
     weir_tree_u64(t, o, "waiting", l->waiting);
-}
-
-static void set_gauge(struct weir_tree *t, json_t *o, const char *key, uint64_t value)
-{
-    if (value == WEIR_GAUGE_NONE)
-        weir_tree_set(t, o, key, json_null());
-    else
-        weir_tree_u64(t, o, key, value);
 }
 
 static void set_own_limit(struct weir_tree *t, json_t *list, const struct weir_provider_snapshot *p)

@@ -28,7 +28,7 @@ WEIR_MUST_USE int weir_render_cluster_shards(struct weir_textbuf *out, const str
  * cooldown_seconds, failures_in_a_row. */
 WEIR_MUST_USE int weir_render_cluster_breakers(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* limits: .limits[]: provider, requests_per_minute, burst, mode ("leased", "degraded", "closed"; "local": of this node
- * alone), strict, fail, share_per_minute, leased, remaining, waiting. */
+ * alone), strict, fail, share_per_minute, leased, remaining (null: not known yet), waiting. */
 WEIR_MUST_USE int weir_render_cluster_limits(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* events: .events[], the last `count` of them, oldest first. */
 WEIR_MUST_USE int weir_render_cluster_events(struct weir_textbuf *out, const struct weir_snapshot *s,

@@ -35,8 +35,10 @@ static const struct weir_cluster_limit_snapshot limits[] = {{.provider = "openai
                                                              .burst = 60,
                                                              .share = 200,
                                                              .leased = 3,
+                                                             .told = true,
                                                              .remaining = 17,
-                                                             .waiting = 2}};
+                                                             .waiting = 2},
+                                                            {.provider = "new", .limit = 60, .burst = 6}};
 
 static void set_peer(struct weir_cluster_peer *p, const char *id, const char *advertise)
 {
@@ -83,7 +85,7 @@ static void setup(void)
                                              .circuits = circuits,
                                              .circuit_count = 2,
                                              .limits = limits,
-                                             .limit_count = 1};
+                                             .limit_count = 2};
     cluster.counts.requests[WEIR_COORD_BEAT] = 11;
     cluster.counts.away = 2;
     cluster.counts.refused = 1;
@@ -197,9 +199,11 @@ END_TEST
 
 START_TEST(test_limits)
 {
-    is(answer_of(weir_render_cluster_limits), HEAD
-       "\"limits\":[{\"provider\":\"openai\",\"requests_per_minute\":600,\"burst\":60,\"mode\":\"degraded\","
-       "\"strict\":true,\"fail\":\"closed\",\"share_per_minute\":200,\"leased\":3,\"remaining\":17,\"waiting\":2}]}");
+    is(answer_of(weir_render_cluster_limits),
+       HEAD "\"limits\":[{\"provider\":\"openai\",\"requests_per_minute\":600,\"burst\":60,\"mode\":\"degraded\","
+            "\"strict\":true,\"fail\":\"closed\",\"share_per_minute\":200,\"leased\":3,\"remaining\":17,\"waiting\":2},"
+            "{\"provider\":\"new\",\"requests_per_minute\":60,\"burst\":6,\"mode\":\"leased\",\"strict\":false,"
+            "\"fail\":\"open\",\"share_per_minute\":0,\"leased\":0,\"remaining\":null,\"waiting\":0}]}");
 }
 END_TEST
 
