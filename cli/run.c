@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "cli/ask.h"
@@ -51,6 +52,18 @@ static int complain(int code, const char *next, const char *fmt, ...)
     return code;
 }
 
+/* For somebody whose node did not answer. */
+static const char *what_next(const struct ctl_options *o, const struct weir_err *err)
+{
+    bool plain = strncasecmp(o->node, "http://", 7) == 0;
+    if (err->code == WEIR_ETLS)
+        return o->ca_file == NULL ? "--ca-file FILE names the authorities to check its certificate by."
+                                  : "Does --ca-file name the node's own authority, and the URL its name?";
+    if (plain && (err->code == WEIR_ECLOSED || err->code == WEIR_EPROTO))
+        return "Does a weir-node listen there, and without TLS? Otherwise its URL begins with https://.";
+    return "Does weir-node run there? --node URL, or WEIR_NODE, names another node.";
+}
+
 static int complain_of_asking(const struct running *r, unsigned status, const struct weir_err *err)
 {
     const char *node = r->options->node;
@@ -59,8 +72,8 @@ static int complain_of_asking(const struct running *r, unsigned status, const st
     if (status != 0)
         return complain(WEIR_EXIT_UNREACHABLE, "It may have been stopped. Ask again.",
                         "the answer of the node at %s was cut off: %s", node, err->msg);
-    return complain(WEIR_EXIT_UNREACHABLE, "Does weir-node run there? --node URL, or WEIR_NODE, names another node.",
-                    "cannot reach the node at %s: %s", node, err->msg);
+    return complain(WEIR_EXIT_UNREACHABLE, what_next(r->options, err), "cannot reach the node at %s: %s", node,
+                    err->msg);
 }
 
 /* The message of weir's own errors, or NULL. */

@@ -16,7 +16,7 @@ static void add_breaker(struct ctl_table *t, const json_t *b)
 {
     const char *state = ctl_text(b, "state", "-");
     const json_t *shared = json_object_get(b, "shared");
-    double cooldown;
+    double cooldown, wait;
     bool cools = ctl_number(b, "cooldown_seconds", &cooldown) && cooldown > 0;
     ctl_text_cell(t, CTL_PLAIN, b, "provider");
     ctl_text_cell(t, CTL_PLAIN, b, "endpoint");
@@ -26,7 +26,10 @@ static void add_breaker(struct ctl_table *t, const json_t *b)
                                                            : CTL_GOOD,
                    "%s%s", state, cools ? ", cools down" : "");
     add_seconds(t, b, "state_seconds");
-    add_seconds(t, b, cools ? "cooldown_seconds" : "retry_in_seconds");
+    if (strcmp(state, "open") == 0 && !cools && ctl_number(b, "retry_in_seconds", &wait) && !(wait > 0))
+        ctl_table_cell(t, CTL_PLAIN, "now"); /* the next request is the probe */
+    else
+        add_seconds(t, b, cools ? "cooldown_seconds" : "retry_in_seconds");
     ctl_number_cell(t, b, "failures_in_a_row");
     ctl_number_cell(t, b, "generation");
     ctl_table_cell(t, CTL_PLAIN, "%s", json_is_true(shared) ? "yes" : json_is_false(shared) ? "no" : "-");

@@ -219,7 +219,7 @@ def test_the_node_may_be_named_by_the_environment(node):
 def test_nobody_is_there():
     done = weirctl("status", "--node", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 3 and not done.stdout
-    assert "cannot reach the node" in done.stderr and "--node" in done.stderr
+    assert "cannot reach the node" in done.stderr and "Does weir-node run there?" in done.stderr and "--node" in done.stderr
 
 
 def test_the_admin_token(stage, mock, tmp_path):
@@ -243,7 +243,11 @@ def test_over_tls(stage, mock, pki):
     done = weirctl("status", "--node", url, "--ca-file", str(pki / "ca.pem"))
     assert done.returncode == 0 and "distributed_pool is not enabled" in done.stdout, done.stderr
     done = weirctl("status", "--node", url, "--ca-file", str(pki / "other-ca.pem"))
-    assert done.returncode == 3 and not done.stdout and "certificate" in done.stderr
+    assert done.returncode == 3 and not done.stdout and "certificate" in done.stderr and "own authority" in done.stderr
+    done = weirctl("status", "--node", url)
+    assert done.returncode == 3 and not done.stdout and "--ca-file FILE names the authorities" in done.stderr
+    done = weirctl("status", "--node", f"http://localhost:{node.port}")
+    assert done.returncode == 3 and not done.stdout and "https://" in done.stderr
 
 
 @pytest.mark.parametrize(
