@@ -182,7 +182,10 @@ static void route(struct weir_request *r)
         if (v->provider_count == 0)
             weir_request_fail(r, 503, "no_provider", "No provider is configured.");
         else
-            weir_request_fail(r, 404, "no_route", "No route matches this request.");
+            weir_request_fail(r, 404, "no_route",
+                              v->config->routes_default
+                                  ? "The path begins with no provider's name: /NAME/... goes to NAME."
+                                  : "No route matches this request.");
         return;
     }
     r->provider = &v->providers[r->route->provider];

@@ -26,6 +26,8 @@ def test_several_providers_by_name(stage, two):
     for target in ("/echo", "/redder/echo", "/green/echo", "/", "/RED/echo"):
         status, error = where(node, target)
         assert (status, error) == (404, "no_route"), target
+    with node.client() as c:
+        assert "/NAME/..." in c.get("/v1/models").json()["error"]["message"]
 
 
 def test_prefix(stage, two):
@@ -41,6 +43,8 @@ def test_prefix(stage, two):
     assert where(node, "/stripped/echo/x?y") == ("blue", "/echo/x?y")
     status, error = where(node, "/elsewhere")
     assert (status, error) == (404, "no_route")
+    with node.client() as c:
+        assert c.get("/elsewhere").json()["error"]["message"] == "No route matches this request."
 
 
 def test_host_and_header(stage, two):

@@ -101,6 +101,15 @@ def test_tickets_resume(stage, pki, version):
     wait_for(lambda: handshakes(node, "resumed") == before + 1, "the resumption to be counted")
 
 
+def test_a_client_that_trusts_nobody(stage, pki):
+    """OpenSSL's says so in plain text where TLS 1.3 has begun to encrypt: the log tells what that is likely to be."""
+    node = node_for(stage, pki, stage.upstream(ANSWER))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        node.client(tls=ssl.create_default_context())
+    (event,) = node.wait_events("client_tls_failed", check="protocol")
+    assert "refuses a certificate" in event["reason"]
+
+
 def test_an_old_client_is_refused(stage, pki):
     node = node_for(stage, pki, stage.upstream(ANSWER))
     old = trusting(pki, ssl.TLSVersion.TLSv1_1)
