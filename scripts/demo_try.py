@@ -24,24 +24,26 @@ STEPS = [
     ]),
     ("A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its\n"
      "   circuit opens on all nodes, and five seconds later one request at a time sees whether it is well:", [
-        ("curl -fsS -X POST 'http://{control}/plan?status=500'", None),
-        ("for i in $(seq 60); do curl -sS -o /dev/null -w '%{{http_code}} ' {url}/v1/models -H \"x-session-id: $i\"; done",
+        ("curl -fsS -X POST 'http://{control}/plan?status=500' && echo", None),
+        ("for i in $(seq 60); do curl -sS -o /dev/null -w '%{{http_code}} ' {url}/v1/models -H \"x-session-id: $i\"; done; echo",
          r"^(200 ){{60}}$"),
         ("{weirctl} breakers", r"\bopen\b|half-open"),
-        ("curl -fsS -X POST 'http://{control}/plan'     # well again", None),
+        ("curl -fsS -X POST 'http://{control}/plan' && echo     # well again", None),
+        ("sleep 5; for i in $(seq 60); do curl -sS -o /dev/null {url}/v1/models -H \"x-session-id: $i\"; done; {weirctl} breakers",
+         r"\A(?!(?:.|\n)*open\b)PROVIDER"),
     ]),
     ("Lose a node. Chats go on; three seconds later the others have its shards. The demo starts it again:", [
         ("kill -9 {victim}", None),
         (CHAT.replace("{more}", "") + " | jq .model", r"gpt-4o-mini"),
-        ("{weirctl} nodes", r"(?:node-\d.*\n){{0,2}}node-3 +lost|node-3 +active"),
+        ("sleep 4; {weirctl} nodes", r"(?:node-\d.*\n){{0,2}}node-3 +lost|node-3 +active"),
         ("{weirctl} events", r"node_lost node-3"),
     ]),
     ("Freeze the store. Nothing fails; the nodes go on with what they know:", [
         ("kill -STOP {redis}", None),
-        ("{weirctl} status", r"OUT OF REACH"),
+        ("sleep 2; {weirctl} status", r"OUT OF REACH"),
         (CHAT.replace("{more}", "") + " | jq .model", r"gpt-4o-mini"),
         ("kill -CONT {redis}", None),
-        ("{weirctl} status", r"in contact"),
+        ("sleep 2; {weirctl} status", r"in contact"),
     ]),
     ("The numbers, of the node that answers:", [
         ("curl -fsS {url}/metrics | jq '.connection_pool | with_entries(select(.value | type == \"number\"))'",
