@@ -57,8 +57,9 @@ static const char *what_next(const struct ctl_options *o, const struct weir_err 
 {
     bool plain = strncasecmp(o->node, "http://", 7) == 0;
     if (err->code == WEIR_ETLS)
-        return o->ca_file == NULL ? "--ca-file FILE names the authorities to check its certificate by."
-                                  : "Does --ca-file name the node's own authority, and the URL its name?";
+        return o->ca_file == NULL
+                   ? "Does it speak TLS there? --ca-file FILE names the authorities to check its certificate by."
+                   : "Does it speak TLS there, does --ca-file name its authority, and the URL its name?";
     if (plain && (err->code == WEIR_ECLOSED || err->code == WEIR_EPROTO))
         return "Does a weir-node listen there, and without TLS? Otherwise its URL begins with https://.";
     return "Does weir-node run there? --node URL, or WEIR_NODE, names another node.";

@@ -216,6 +216,11 @@ def test_the_node_may_be_named_by_the_environment(node):
     assert weirctl("status", WEIR_NODE=f"http://127.0.0.1:{node.port}/").returncode == 0
 
 
+def test_a_node_without_tls_is_asked_over_it(node):
+    done = weirctl("status", "--node", f"https://localhost:{node.port}")
+    assert done.returncode == 3 and not done.stdout and "Does it speak TLS there?" in done.stderr
+
+
 def test_nobody_is_there():
     done = weirctl("status", "--node", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 3 and not done.stdout
@@ -243,7 +248,7 @@ def test_over_tls(stage, mock, pki):
     done = weirctl("status", "--node", url, "--ca-file", str(pki / "ca.pem"))
     assert done.returncode == 0 and "distributed_pool is not enabled" in done.stdout, done.stderr
     done = weirctl("status", "--node", url, "--ca-file", str(pki / "other-ca.pem"))
-    assert done.returncode == 3 and not done.stdout and "certificate" in done.stderr and "own authority" in done.stderr
+    assert done.returncode == 3 and not done.stdout and "certificate" in done.stderr and "name its authority" in done.stderr
     done = weirctl("status", "--node", url)
     assert done.returncode == 3 and not done.stdout and "--ca-file FILE names the authorities" in done.stderr
     done = weirctl("status", "--node", f"http://localhost:{node.port}")
