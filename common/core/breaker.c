@@ -42,7 +42,7 @@ void weir_breaker_policy_set(struct weir_breaker_policy *p, const struct weir_co
         .recovery_ms = c->recovery_timeout_ms,
         .recovery_max_ms = max > c->recovery_timeout_ms ? max : c->recovery_timeout_ms,
         .permits = c->half_open_permits < WEIR_BREAKER_PERMITS_MAX ? c->half_open_permits : WEIR_BREAKER_PERMITS_MAX,
-        .permit_ms = try_ms_max + 1000,
+        .permit_ms = try_ms_max + 2 * WEIR_BREAKER_PERMIT_IDLE_MS,
         .rate_ppm = (uint32_t)(c->error_rate_threshold * WEIR_BREAKER_PPM + 0.5),
         .window_ms = c->error_rate_window_ms,
         .window_min = c->error_rate_min_requests,

@@ -40,7 +40,10 @@
 /* How long a node's word that it is served well counts, and from how many successes on. */
 #define WEIR_BREAKER_WITNESS_MS 10000u
 #define WEIR_BREAKER_WITNESS_OK 3u
-#define WEIR_BREAKER_PPM        1000000u
+/* How long a permit may wait to be used. It lasts twice that longer than a try can: its way to its holder takes time,
+ * too. */
+#define WEIR_BREAKER_PERMIT_IDLE_MS 500u
+#define WEIR_BREAKER_PPM            1000000u
 
 struct weir_breaker_policy {
     uint32_t failure_threshold;

@@ -52,11 +52,40 @@ static bool needs_permit(const struct weir_breaker_view *v)
     return v->sharing && v->shared.phase != WEIR_BREAKER_CLOSED;
 }
 
-static void drop_expired(struct weir_breaker_view *v, uint64_t now_ms)
+static struct weir_breaker_report report_of(uint64_t node, uint64_t gen, uint64_t permit,
+                                            enum weir_breaker_verdict verdict)
 {
-    for (uint32_t i = v->permit_count; i-- > 0;)
-        if (v->permits[i].expires_ms <= now_ms)
-            v->permits[i] = v->permits[--v->permit_count];
+    struct weir_breaker_report r = {.gen = gen, .node = node};
+    if (permit != 0) {
+        r.probe_count = 1;
+        r.probes[0].permit = permit;
+        r.probes[0].verdict = verdict;
+    } else {
+        r.ok = verdict == WEIR_BREAKER_SUCCESS;
+        r.fail = r.run = verdict == WEIR_BREAKER_FAILURE;
+    }
+    return r;
+}
+
+/* How long from now a permit must still hold, so that a probe ends within it. */
+static uint64_t needed_ms(const struct weir_breaker_policy *p)
+{
+    return p->permit_ms > WEIR_BREAKER_PERMIT_IDLE_MS ? p->permit_ms - WEIR_BREAKER_PERMIT_IDLE_MS : 0;
+}
+
+/* A probe could outlast a permit that has been idle for too long, while its holder gives another one: it goes back, and
+ * somebody else has it sooner. */
+static void hand_back_idle(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms)
+{
+    for (uint32_t i = v->permit_count; i-- > 0;) {
+        if (v->permits[i].expires_ms > now_ms + needed_ms(p))
+            continue;
+        struct weir_breaker_report r =
+            report_of(v->pending.node, v->shared.gen, v->permits[i].id, WEIR_BREAKER_NEITHER);
+        weir_breaker_report_add(&v->pending, &r);
+        v->urgent = true;
+        v->permits[i] = v->permits[--v->permit_count];
+    }
 }
 
 static bool may_ask(const struct weir_breaker_view *v, uint64_t now_ms)
@@ -88,7 +117,7 @@ struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, 
     if (needs_permit(v)) {
         if (v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
             return refuse(WEIR_BREAKER_REFUSE_OPEN, now_ms, v->shared.open_until_ms);
-        drop_expired(v, now_ms);
+        hand_back_idle(v, p, now_ms);
         if (v->permit_count == 0) {
             ask(v, now_ms);
             return refuse(weir_breaker_view_is_asking(v, now_ms) ? WEIR_BREAKER_REFUSE_ASKED
@@ -134,7 +163,7 @@ bool weir_breaker_view_may_admit(const struct weir_breaker_view *v, const struct
     if (v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
         return false;
     for (uint32_t i = 0; i < v->permit_count; i++)
-        if (v->permits[i].expires_ms > now_ms)
+        if (v->permits[i].expires_ms > now_ms + needed_ms(p))
             return true;
     return may_ask(v, now_ms);
 }
@@ -156,21 +185,6 @@ static void remember(struct weir_breaker_view *v, uint64_t now_ms, uint32_t ok, 
         *b = (struct weir_breaker_bucket){.period = second};
     b->ok = weir_add_u32(b->ok, ok);
     b->fail = weir_add_u32(b->fail, fail);
-}
-
-static struct weir_breaker_report report_of(uint64_t node, uint64_t gen, uint64_t permit,
-                                            enum weir_breaker_verdict verdict)
-{
-    struct weir_breaker_report r = {.gen = gen, .node = node};
-    if (permit != 0) {
-        r.probe_count = 1;
-        r.probes[0].permit = permit;
-        r.probes[0].verdict = verdict;
-    } else {
-        r.ok = verdict == WEIR_BREAKER_SUCCESS;
-        r.fail = r.run = verdict == WEIR_BREAKER_FAILURE;
-    }
-    return r;
 }
 
 void weir_breaker_view_done(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,

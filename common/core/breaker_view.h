@@ -84,7 +84,8 @@ bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct
 /* The shared circuit as it was at store_ms on its holder's clock. Older generations are ignored. */
 void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
                              const struct weir_breaker_sight *seen, uint64_t store_ms);
-/* The permits of a reply to the own report; learn first. Unused ones simply expire. */
+/* The permits of a reply to the own report; learn first. One that was not used for a while goes back when it is wanted
+ * at last, and another is asked for; one that nobody wants simply expires. */
 void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
                                uint64_t store_ms);
 /* The store is away, or is another one: on alone. An open circuit stays open until its deadline. */

@@ -10,7 +10,7 @@ static const struct weir_breaker_policy policy = {
     .recovery_ms = 2000,
     .recovery_max_ms = 2000,
     .permits = SIM_PERMITS,
-    .permit_ms = SIM_TRY_MS + 1000,
+    .permit_ms = SIM_TRY_MS + 2 * WEIR_BREAKER_PERMIT_IDLE_MS,
 };
 static const char *const endpoints[SIM_ENDPOINTS] = {"http://a:80", "http://b:80"};
 

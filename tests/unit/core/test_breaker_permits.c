@@ -106,6 +106,27 @@ static void open_for_both(void)
     now += 10000;
 }
 
+/* A probe must end before its permit does, as another is given then: one that was idle for too long goes back, and a
+ * fresh one comes with the same report. */
+START_TEST(test_an_idle_permit_goes_back)
+{
+    open_for_both();
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    uint64_t first = b.permits[0].id;
+    now += WEIR_BREAKER_PERMIT_IDLE_MS;
+    ck_assert(weir_breaker_view_may_admit(&b, &policy, now));
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    ck_assert_uint_eq(shared.permit_count, 1);
+    ck_assert_uint_ne(b.permits[0].id, first);
+    now += WEIR_BREAKER_PERMIT_IDLE_MS - 1;
+    ck_assert(request(&b, WEIR_BREAKER_SUCCESS));
+    sync(&b);
+    ck_assert_int_eq(shared.phase, WEIR_BREAKER_CLOSED);
+}
+END_TEST
+
 /* A half-open circuit that is busy with its probes is not asked about by each request. */
 START_TEST(test_a_refusal_lasts)
 {
@@ -142,4 +163,4 @@ START_TEST(test_waits_for_the_answer_to_its_question)
 END_TEST
 
 CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time,
-           test_a_refusal_lasts, test_waits_for_the_answer_to_its_question)
+           test_an_idle_permit_goes_back, test_a_refusal_lasts, test_waits_for_the_answer_to_its_question)
