@@ -131,6 +131,7 @@ void ctl_table_end(struct ctl_table *t, struct weir_textbuf *out)
 {
     struct ctl_cell titles[CTL_TABLE_COLUMNS_MAX];
     unsigned widths[CTL_TABLE_COLUMNS_MAX];
+    assert(t->column_count > 0 && t->column_count <= CTL_TABLE_COLUMNS_MAX);
     for (size_t i = 0; i < t->column_count; i++) {
         struct ctl_cell *c = &titles[i];
         c->tone = CTL_DIM;

@@ -336,9 +336,12 @@ int weir_coordinator_run(const struct weir_coordinator_opts *opts, struct weir_e
     const struct weir_log_opts log = {.fd = STDERR_FILENO,
                                       .format = (enum weir_log_format)config->logging.format,
                                       .level = (enum weir_log_level)config->logging.level};
-    int rv = c != NULL ? 0 : weir_err_set(err, WEIR_ENOMEM, "out of memory");
-    if (rv == 0)
-        rv = weir_log_start(&c->log_writer, &log, err);
+    if (c == NULL) {
+        weir_err_set(err, WEIR_ENOMEM, "out of memory");
+        weir_config_free(&config);
+        return 1;
+    }
+    int rv = weir_log_start(&c->log_writer, &log, err);
     if (rv == 0 && weir_log_join(c->log_writer, &c->log) != 0)
         rv = weir_err_set(err, WEIR_ENOMEM, "log: out of memory");
     if (rv == 0)
@@ -352,7 +355,7 @@ int weir_coordinator_run(const struct weir_coordinator_opts *opts, struct weir_e
         rv = serve(c, err);
         close_all(c);
     }
-    if (c != NULL && c->log_writer != NULL)
+    if (c->log_writer != NULL)
         weir_log_stop(&c->log_writer, LOG_FLUSH_MS);
     free(c);
     weir_config_free(&config);

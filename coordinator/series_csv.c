@@ -114,7 +114,7 @@ static int place(struct parser *p, double time, double value, struct weir_err *e
     if (whole > (double)p->count_max)
         return weir_err_set(err, WEIR_EINVAL, "line %u: more than %zu steps", p->line, p->count_max);
     int rv = WEIR_OK;
-    for (double gap = 1; gap < whole && rv == WEIR_OK; gap++)
+    for (size_t gap = 1; gap < (size_t)whole && rv == WEIR_OK; gap++)
         rv = add(p, NAN, err);
     return rv == WEIR_OK ? add(p, value, err) : rv;
 }

@@ -137,6 +137,7 @@ static int build_peer(struct weir_cluster_view *v, const struct weir_cluster_sig
 {
     const struct weir_cluster_peer *seen = &sight->peers[i];
     const struct weir_peer *old = before != NULL ? weir_cluster_view_peer(before, weir_str_of(seen->id)) : NULL;
+    assert(v->peers != NULL);
     struct weir_peer *p = &v->peers[i];
     *p = (struct weir_peer){.id = weir_arena_dup(&v->arena, weir_str_of(seen->id)).ptr, .index = i};
     v->peer_count++;
@@ -241,6 +242,8 @@ void weir_cluster_view_take_effect(const struct weir_cluster_view *v, const stru
         const struct weir_peer *now = v != NULL ? weir_cluster_view_peer(v, weir_str_of(old->id)) : NULL;
         if (old->rt == NULL)
             continue;
+        assert(old->link.rt != NULL && old->link.endpoints != NULL);
+        assert(now == NULL || now->rt == NULL || now->link.endpoints != NULL);
         if (now == NULL || now->link.rt != old->link.rt)
             atomic_store(&old->link.rt->retired, true);
         if (now == NULL || now->rt == NULL || now->link.endpoints[0].rt != old->link.endpoints[0].rt)

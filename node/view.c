@@ -106,6 +106,7 @@ static bool same_name(const char *a, const char *b)
 
 bool weir_view_connects_alike(const struct weir_view_provider *p, const struct weir_view_provider *old)
 {
+    assert(old != NULL);
     return p->config->http2 == old->config->http2 &&
            same_name(p->config->http.tls.server_name, old->config->http.tls.server_name) &&
            weir_tls_config_alike(p->tls.own, old->tls.own);

@@ -1,5 +1,6 @@
-# Reads ctest's JUnit file and prints "passed failed programs" in units of Check's checks.
-# A program that ended without Check's summary line (a crash, a timeout, or no test in it) is one failure.
+# Reads ctest's JUnit file and prints "passed failed programs" in units of Check's checks; of a program that uses no
+# Check, the simulation, in those of its last line, "N passed, N failed".
+# A program that ended without such a line (a crash, a timeout, or no test in it) is one failure.
 /<testcase / { open = 1; checks = 0; bad = 0; summed = 0; status = $0; programs++ }
 /[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/ {
     line = $0
@@ -7,6 +8,11 @@
     n = split(line, number, " ")
     checks += number[n - 2]
     bad += number[n - 1] + number[n]
+    summed = 1
+}
+/^[0-9]+ passed, [0-9]+ failed/ {
+    checks += $1 + $3
+    bad += $3
     summed = 1
 }
 /<\/testcase>/ {

@@ -26,7 +26,7 @@ static struct weir_coord_circuit_record *make(const struct weir_coord_turn *t, c
         forget_one(s);
     bool grown = weir_coord_grow(&shown, s->circuit_count, &shown_cap, sizeof s->circuits_shown[0]);
     s->circuits_shown = shown;
-    if (!grown || !weir_coord_grow(&circuits, s->circuit_count, &cap, sizeof s->circuits[0])) {
+    if (!grown || !weir_coord_grow(&circuits, s->circuit_count, &cap, sizeof(void *))) {
         free(c);
         return NULL;
     }

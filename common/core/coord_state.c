@@ -87,7 +87,7 @@ static void event(const struct weir_coord_turn *t, struct weir_str text)
     }
     struct weir_textbuf *b = &s->events[(s->event_last + 1) % WEIR_COORD_EVENTS_KEPT];
     weir_textbuf_close(b);
-    weir_textbuf_printf(b, "{\"id\":%llu,\"unix_ms\":%llu%s", (unsigned long long)(s->event_last + 1),
+    weir_textbuf_printf(b, "{\"id\":%llu,\"unix_ms\":%llu%s", (unsigned long long)s->event_last + 1,
                         (unsigned long long)t->now_ms, text.len > 2 ? "," : "");
     weir_textbuf_add(b, text.ptr + 1, text.len - 1);
     if (b->failed) {

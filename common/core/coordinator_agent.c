@@ -325,8 +325,8 @@ static bool must_publish(const struct weir_coordinator_agent *a, const struct we
 
 static void decide(struct weir_coordinator_agent *a, uint64_t now_ms)
 {
-    struct weir_err err;
-    struct weir_rebalance_plan plan;
+    struct weir_err err = {0};
+    struct weir_rebalance_plan plan = {0};
     bool ready = a->members_fresh && !a->map_wanted && a->map_request == 0 && a->publish_request == 0;
     if (!ready || !weir_leader_lease_leads(&a->lease, now_ms) || !weir_members_sure(&a->members, now_ms))
         return;
@@ -337,6 +337,7 @@ static void decide(struct weir_coordinator_agent *a, uint64_t now_ms)
             note(a, WEIR_COORDINATOR_PLAN_FAILED, "", err.msg, 0, 0);
         return;
     }
+    assert(plan.map != NULL);
     if (must_publish(a, plan.map))
         publish(a, now_ms, &plan);
     weir_rebalance_plan_close(&plan);

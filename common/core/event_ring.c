@@ -62,9 +62,9 @@ const struct weir_event_entry *weir_event_ring_add(struct weir_event_ring *r, st
     if (full) {
         free(r->at[0]);
         place--;
-        memmove(&r->at[0], &r->at[1], place * sizeof r->at[0]);
+        memmove(&r->at[0], &r->at[1], place * sizeof(void *));
     } else {
-        memmove(&r->at[place + 1], &r->at[place], (r->count - place) * sizeof r->at[0]);
+        memmove(&r->at[place + 1], &r->at[place], (r->count - place) * sizeof(void *));
         r->count++;
     }
     r->at[place] = e;

@@ -45,6 +45,7 @@ struct weir_forecast *weir_forecast_new(double step_s, unsigned horizon)
     f->horizon_count = horizons_of(horizon, steps);
     for (unsigned i = 0; i < f->horizon_count; i++)
         row_count += steps[i];
+    assert(row_count > 0);
     f->horizons = calloc(f->horizon_count, sizeof *f->horizons);
     f->rows = calloc(row_count, sizeof *f->rows);
     if (f->horizons == NULL || f->rows == NULL) {
