@@ -3,6 +3,10 @@
 
 #include "sim.h"
 
+/* Who waits for a permit looks again so often, and so many times. */
+#define ASKED_US    (20 * SIM_MS)
+#define ASKED_WAITS 20u
+
 struct journey {
     uint64_t request;
     uint32_t entered, shard;
@@ -75,7 +79,7 @@ static void go_out(struct sim_world *w, uint32_t i, uint32_t e, uint64_t request
     sim_at(w, w->now_us + takes, done, i, w->clients[i].process, a);
 }
 
-static bool try_endpoint(struct sim_world *w, uint32_t i, uint32_t e, uint64_t request)
+static enum weir_breaker_answer_word try_endpoint(struct sim_world *w, uint32_t i, uint32_t e, uint64_t request)
 {
     struct sim_node *n = &w->clients[i].node;
     struct weir_breaker_reply reply;
@@ -83,10 +87,45 @@ static bool try_endpoint(struct sim_world *w, uint32_t i, uint32_t e, uint64_t r
         weir_breaker_view_admit(&n->views[e], sim_policy(), local_us(w, i) / 1000, &reply);
     n->tried_late[e] += w->now_us + SIM_LATE_US > w->end_us;
     tell_owed(w, i, e);
-    if (answer.word != WEIR_BREAKER_ADMIT)
-        return false;
-    go_out(w, i, e, request, answer.ticket);
-    return true;
+    if (answer.word == WEIR_BREAKER_ADMIT)
+        go_out(w, i, e, request, answer.ticket);
+    return answer.word;
+}
+
+static void choose(struct sim_world *w, uint32_t i, uint64_t request, uint32_t shard, uint32_t waits);
+
+struct waiting {
+    uint64_t request;
+    uint32_t shard, waits;
+};
+
+static void asked_again(struct sim_world *w, uint32_t i, uint64_t mark, void *data)
+{
+    struct waiting *r = data;
+    if (w->clients[i].process != mark) {
+        w->counts.died++;
+        sim_check_outcome(w, r->request);
+    } else if (!sim_client_hangs(w, i, asked_again, mark, data, sizeof *r)) {
+        choose(w, i, r->request, r->shard, r->waits);
+    }
+}
+
+/* The shard's endpoint, else the other one. Who has asked for a permit waits for the answer. */
+static void choose(struct sim_world *w, uint32_t i, uint64_t request, uint32_t shard, uint32_t waits)
+{
+    enum weir_breaker_answer_word word = try_endpoint(w, i, shard % SIM_ENDPOINTS, request);
+    if (word == WEIR_BREAKER_ADMIT)
+        return;
+    if (word == WEIR_BREAKER_REFUSE_ASKED && waits > 0) {
+        struct waiting *r = sim_alloc(sizeof *r);
+        *r = (struct waiting){request, shard, waits - 1};
+        sim_at(w, w->now_us + ASKED_US, asked_again, i, w->clients[i].process, r);
+        return;
+    }
+    if (try_endpoint(w, i, (shard + 1) % SIM_ENDPOINTS, request) == WEIR_BREAKER_ADMIT)
+        return;
+    w->counts.no_circuit++;
+    sim_check_outcome(w, request);
 }
 
 static bool take_token(struct sim_world *w, uint32_t i)
@@ -108,14 +147,11 @@ static bool take_token(struct sim_world *w, uint32_t i)
 /* Whoever is handed a request serves it. */
 static void serve(struct sim_world *w, uint32_t i, uint64_t request, uint32_t shard)
 {
-    if (!take_token(w, i)) {
-        w->counts.no_token++;
-    } else if (try_endpoint(w, i, shard % SIM_ENDPOINTS, request) ||
-               try_endpoint(w, i, (shard + 1) % SIM_ENDPOINTS, request)) {
+    if (take_token(w, i)) {
+        choose(w, i, request, shard, ASKED_WAITS);
         return;
-    } else {
-        w->counts.no_circuit++;
     }
+    w->counts.no_token++;
     sim_check_outcome(w, request);
 }
 
