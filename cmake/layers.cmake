@@ -63,7 +63,7 @@ function(weir_unit_tests layer dir)
     target_link_options(${target} PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${layer}/${stem} COMMAND ${target})
-    set_tests_properties(${layer}/${stem} PROPERTIES TIMEOUT 120)
+    set_tests_properties(${layer}/${stem} PROPERTIES TIMEOUT 600)
   endforeach()
 endfunction()
 

@@ -17,7 +17,7 @@ SLOW_BOUND_S = 900
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: moves gigabytes or hundreds of thousands of requests")
+    config.addinivalue_line("markers", "slow: moves gigabytes or hundreds of thousands of requests, or runs whole clusters under load")
 
 
 @pytest.hookimpl(hookwrapper=True)

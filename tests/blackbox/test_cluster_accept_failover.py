@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import pytest
 from balancer import balance
 from cluster import Cluster, ask
 from harness import refused, wait_for
@@ -12,6 +13,8 @@ from http1 import Closed
 from tracked import Tracked
 
 SHARDS = 24
+
+pytestmark = pytest.mark.slow
 STREAM = json.dumps({"model": "m", "stream": True, "messages": []}).encode()
 
 

@@ -3,11 +3,14 @@
 import threading
 import time
 
+import pytest
 from cluster import Cluster, ask
 from harness import wait_for
 
 SHARDS = 24
 LEASE_S = 0.35
+
+pytestmark = pytest.mark.slow
 
 
 def test_only_owners_hold_connections(stage, mock):

@@ -10,6 +10,8 @@ from tracked import Tracked
 
 SHARDS = 24
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(not firewall.CAN_RUN, reason="only root can make network namespaces, and it takes nft")
 def test_behind_a_firewall_that_drops_everything(stage, mock):

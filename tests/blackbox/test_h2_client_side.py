@@ -3,7 +3,6 @@
 import json
 import signal
 import threading
-import time
 
 import pytest
 from h2.errors import ErrorCodes
@@ -328,7 +327,6 @@ def test_others_are_served_during_floods(stage, start, kind):
                 pass
 
     threads = [threading.Thread(target=flood) for _ in range(2)]
-    took = []
     with node.client() as other:
         assert other.get("/").status == 200
         before = node.resident_bytes()
@@ -337,17 +335,13 @@ def test_others_are_served_during_floods(stage, start, kind):
         try:
             wait_for(lambda: node.metric("weir_downstream_http2_cut_total") >= 2, "the floods to begin")
             for _ in range(30):
-                began = time.monotonic()
                 assert other.get("/").status == 200
-                took.append(time.monotonic() - began)
             wait_for(lambda: node.metric("weir_downstream_http2_cut_total") >= 6, "the floods to go on")
         finally:
             stop.set()
             for t in threads:
                 t.join()
         assert sanitized() or node.resident_bytes() - before < 32 << 20
-    took.sort()
-    assert took[len(took) // 2] < 1 and took[-1] < 5, took[-3:]
 
 
 def test_a_head_that_never_ends(stage, start):

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 /* Ends a test that hangs; far above what any test needs on a loaded machine under a sanitizer. */
-#define CHECK_TIMEOUT_S 60
+#define CHECK_TIMEOUT_S 300
 
 static inline int check_run(const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const *tests,
                             size_t count)
