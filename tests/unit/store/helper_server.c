@@ -77,11 +77,11 @@ static void make_dir(struct server *s)
     snprintf(s->socket, sizeof s->socket, "%s/socket", s->dir);
 }
 
-static void wait_for_port(const struct server *s)
+static void wait_for_port(const struct server *s, uint16_t port)
 {
     const struct timespec pause = {.tv_nsec = 5000000};
     for (int i = 0; i < START_WAIT_MS / 5; i++) {
-        int fd = connect_to(s->port);
+        int fd = connect_to(port);
         if (fd >= 0) {
             close(fd);
             return;
@@ -89,7 +89,7 @@ static void wait_for_port(const struct server *s)
         ck_assert_msg(waitpid(s->pid, NULL, WNOHANG) == 0, "%s ended at once, see %s/log", s->program, s->dir);
         nanosleep(&pause, NULL);
     }
-    ck_abort_msg("%s never listened on port %u, see %s/log", s->program, s->port, s->dir);
+    ck_abort_msg("%s never listened on port %u, see %s/log", s->program, port, s->dir);
 }
 
 static void run(struct server *s)
@@ -128,7 +128,9 @@ static void run(struct server *s)
         execv(s->program, (char *const *)(uintptr_t)argv);
         _exit(127);
     }
-    wait_for_port(s);
+    wait_for_port(s, s->port);
+    if (s->tls_port != 0)
+        wait_for_port(s, s->tls_port); /* which it opens after the other */
 }
 
 static void start(struct server *s, const char *program, const char *const *args, bool tls)
