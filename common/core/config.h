@@ -335,7 +335,8 @@ struct weir_config_distributed {
 struct weir_config_analytics {
     bool enabled;
     bool collect_connection_patterns, collect_performance_metrics, enable_predictive_scaling;
-    uint64_t scaling_prediction_window_ms, scaling_cooldown_period_ms;
+    uint64_t scaling_prediction_window_ms, scaling_cooldown_period_ms, sample_interval_ms;
+    uint32_t safe_concurrency; /* requests in flight a node; 0: measured */
 };
 
 struct weir_config {

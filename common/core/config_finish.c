@@ -196,7 +196,11 @@ static void presence_finish(struct weir_config *c, bool *enabled, const void *se
 static void analytics_check(struct weir_config_reader *r)
 {
     const struct weir_config_analytics *a = &r->c->analytics;
-    const struct weir_config_origin *origin = weir_config_origin_of(r->c, &a->collect_performance_metrics);
+    const struct weir_config_origin *origin = weir_config_origin_of_section(r->c, a);
+    if (a->enabled && !r->c->distributed_pool.enabled && origin != NULL)
+        weir_config_report(r, WEIR_CONFIG_WARNING, origin->line, "analytics",
+                           "has no effect without distributed_pool: the history is kept in the cluster's store");
+    origin = weir_config_origin_of(r->c, &a->collect_performance_metrics);
     if (a->enabled && !a->collect_performance_metrics && a->enable_predictive_scaling && origin != NULL)
         weir_config_report(r, WEIR_CONFIG_WARNING, origin->line, origin->path,
                            "enable_predictive_scaling has no history to forecast from without it");

@@ -26,7 +26,7 @@
     X(HTTP2, true, WARN, "HTTP/2 to providers")           \
     X(HTTP2_SERVER, true, WARN, "HTTP/2 towards clients") \
     X(CLUSTER, true, WARN, "the cluster")                 \
-    X(ANALYTICS, false, WARN, "analytics")                \
+    X(ANALYTICS, true, WARN, "analytics")                 \
     X(COORDINATOR, true, WARN, "the coordinator")         \
     X(TLS_CLIENT, true, REFUSE, "TLS to providers")       \
     X(TLS_SERVER, true, REFUSE, "TLS listeners")          \

@@ -168,6 +168,12 @@ static const struct weir_config_field analytics_fields[] = {
                       "How far ahead to look.", WEIR_CONFIG_RANGE(60, 604800)),
     WEIR_CONFIG_VALUE(DURATION, ANALYTICS, scaling_cooldown_period_ms, "scaling_cooldown_period", "300",
                       "The least time between changes of advice.", WEIR_CONFIG_RANGE(1, 86400)),
+    WEIR_CONFIG_VALUE(DURATION, ANALYTICS, sample_interval_ms, "sample_interval", "10",
+                      "How often each node tells what it has seen; all nodes and coordinators of a cluster have "
+                      "the same.",
+                      WEIR_CONFIG_RANGE(1, 60)),
+    WEIR_CONFIG_VALUE(COUNT, ANALYTICS, safe_concurrency, "safe_concurrency", "0",
+                      "Requests in flight that one node serves well; 0: measured.", WEIR_CONFIG_RANGE(0, 1000000)),
 };
 const struct weir_config_section weir_config_section_analytics =
     WEIR_CONFIG_TABLE(analytics_fields, ANALYTICS, "The load history and the forecasts made from it.");

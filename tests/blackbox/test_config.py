@@ -140,9 +140,9 @@ def test_good_configuration(tmp_path):
     assert run.returncode == 0 and not errors(run), run.stderr
 
 
-def test_what_has_no_effect_yet_is_a_warning(tmp_path):
+def test_what_has_no_effect_is_a_warning(tmp_path):
     run = check(tmp_path, GOOD + "analytics: {enabled: true}\n")
-    assert run.returncode == 0 and "weir.yaml:4: warning: analytics" in run.stderr
+    assert run.returncode == 0 and "weir.yaml:4: warning: analytics: has no effect without distributed_pool" in run.stderr
 
 
 def test_print_config_shows_origins_and_hides_secrets(tmp_path):

@@ -244,6 +244,12 @@ START_TEST(test_references_and_contradictions)
          "f.yaml:1: error: providers.p.api_key_file: given beside providers.p.api_key in line 1: one of the two"},
         {"providers: {p: {base_url: 'http://127.0.0.1:1', api_key_header: x-api-key}}\n",
          "f.yaml:1: warning: providers.p: api_key_header without an api_key sends nothing"},
+        {P "analytics: {scaling_prediction_window: 60}\n",
+         "f.yaml:2: warning: analytics: has no effect without distributed_pool: the history is kept in the cluster's "
+         "store"},
+        {P "distributed_pool: {}\nanalytics: {collect_performance_metrics: false}\n",
+         "f.yaml:3: warning: analytics.collect_performance_metrics: enable_predictive_scaling has no history to "
+         "forecast from without it"},
     };
     EACH(cases);
 }
@@ -283,8 +289,6 @@ START_TEST(test_what_is_not_in_this_build)
         {P "auth: {keys: [{name: a, key: b}]}\n", "f.yaml:2: error: auth: not in this build (client authentication)"},
         {P "routes: [{model: 'gpt-*', provider: p}]\n",
          "f.yaml:2: error: routes[0].model: not in this build (routing by model)"},
-        {P "analytics: {scaling_prediction_window: 60}\n",
-         "f.yaml:2: warning: analytics: has no effect in this build (analytics)"},
     };
     EACH(cases);
     static const char *const silent[] = {

@@ -94,6 +94,8 @@ START_TEST(test_defaults)
     ck_assert_int_eq(h->follow_redirects, WEIR_CONFIG_REDIRECTS_SAME_ORIGIN);
     ck_assert(h->features.http2_enabled && h->features.dns_cache_enabled && h->features.tcp_keepalive);
     ck_assert(!c->distributed_pool.enabled && !c->analytics.enabled);
+    ck_assert_uint_eq(c->analytics.sample_interval_ms, 10000);
+    ck_assert_uint_eq(c->analytics.safe_concurrency, 0);
     ck_assert_uint_eq(c->alerting.connection_pool.count, 3);
     ck_assert_uint_eq(c->alerts.count, 0);
     ck_assert_str_eq(c->environment, "");
