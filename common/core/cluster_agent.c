@@ -207,6 +207,9 @@ void weir_cluster_agent_push(struct weir_cluster_agent *a, uint64_t now_ms, cons
     case WEIR_COORD_PUSH_EVENT:
         agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_HEARD, .event = p->event});
         break;
+    case WEIR_COORD_PUSH_HINTS:
+    case WEIR_COORD_PUSH_KINDS:
+        break;
     }
     weir_cluster_agent_tick(a, now_ms);
 }

@@ -34,6 +34,14 @@ const char *weir_coord_word_text(enum weir_coord_word w)
     return texts[w];
 }
 
+uint32_t weir_coord_series_max(uint32_t step)
+{
+    static const uint32_t max[WEIR_COORD_STEPS] = {WEIR_COORD_SERIES_0_MAX, WEIR_COORD_SERIES_1_MAX,
+                                                   WEIR_COORD_SERIES_2_MAX};
+    assert(step < WEIR_COORD_STEPS);
+    return max[step];
+}
+
 uint64_t weir_coord_node_number(const char *id)
 {
     uint64_t number = weir_hash64_str(weir_str_of(id), 0) & NODE_NUMBER_MASK;

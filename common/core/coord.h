@@ -52,6 +52,26 @@
 #define WEIR_COORD_EVENTS_KEPT 1000u
 /* A sentence and its fields. */
 #define WEIR_COORD_EVENT_MAX 512u
+/* The load of one slot of time, a node's or the cluster's: of the most providers there may be. */
+#define WEIR_COORD_RECORD_MAX 16384u
+/* Nodes' records that the store keeps: sixteen slots of the largest cluster. None is kept for longer than an hour: the
+ * leader reads them once a slot, and another one finds what it missed. */
+#define WEIR_COORD_LOADS_MAX     16384u
+#define WEIR_COORD_LOADS_KEPT_MS 3600000u
+/* The cluster's load history, in three steps of time; points kept of each: an hour, a day and two weeks where a slot
+ * takes 10 s, and a step 1, 6 and 60 slots. */
+#define WEIR_COORD_STEPS        3u
+#define WEIR_COORD_SERIES_0_MAX 360u
+#define WEIR_COORD_SERIES_1_MAX 1440u
+#define WEIR_COORD_SERIES_2_MAX 2016u
+/* 60 slots of a minute. */
+#define WEIR_COORD_STEP_MS_MAX 3600000u
+/* Entries in one answer, and their texts together (or one): an answer stays well below what is read of a server. */
+#define WEIR_COORD_ENTRIES_MAX       256u
+#define WEIR_COORD_ENTRIES_BYTES_MAX 1048576u
+/* Of the most providers there may be. */
+#define WEIR_COORD_HINTS_MAX     65536u
+#define WEIR_COORD_ANALYTICS_MAX 262144u
 
 /* -- members -- */
 
@@ -95,7 +115,13 @@ struct weir_coord_member {
     X(TOKENS, "tokens")     /* tokens of rate limits: asked for, handed back, spent unasked */ \
     X(CHECKED, "checked")   /* the result of an endpoint's active check, for all */            \
     X(EVENT, "event")       /* something to be remembered and told */                          \
-    X(EVENTS, "events")     /* the last of them */
+    X(EVENTS, "events")     /* the last of them */                                             \
+    X(APPEND, "append")     /* what a node has measured in one slot of time */                 \
+    X(LOADS, "loads")       /* ... of all nodes, for the leader */                             \
+    X(FOLD, "fold")         /* the leader adds a point to the cluster's load history */        \
+    X(SERIES, "series")     /* points of it */                                                 \
+    X(ADVISE, "advise")     /* the leader's hints to the nodes */                              \
+    X(ADVICE, "advice")     /* the newest of them */
 
 #define WEIR_COORD_ENUM(id, name) WEIR_COORD_##id,
 enum weir_coord_op { WEIR_COORD_OP_MAP(WEIR_COORD_ENUM) WEIR_COORD_OPS };
@@ -152,6 +178,37 @@ struct weir_coord_checked {
     const char *why; /* not; a phrase */
 };
 
+/* Entries after that one, oldest first. One that is above the newest is of contents that were lost since: then all. */
+struct weir_coord_loads {
+    uint64_t after; /* an entry's id; 0: from the oldest that is kept */
+    uint32_t count; /* at most WEIR_COORD_ENTRIES_MAX */
+};
+
+/* Point `number` is of the time from number * step_ms on, for step_ms, on the store's clock. Refused while that is not
+ * over. A series has one step_ms: with another one it begins anew, and also where its newest point has not begun yet
+ * (the clock has been set back). */
+struct weir_coord_fold {
+    const char *id;
+    uint64_t token;
+    uint32_t step; /* which series: below WEIR_COORD_STEPS */
+    uint32_t step_ms;
+    uint64_t number;      /* at least 1, and above that of the newest point, else STALE */
+    struct weir_str text; /* 1 to WEIR_COORD_RECORD_MAX bytes: printable, and line breaks; so in APPEND */
+};
+
+struct weir_coord_series {
+    uint32_t step;
+    uint64_t after; /* a point's number; as in LOADS */
+    uint32_t count; /* likewise */
+};
+
+struct weir_coord_advise {
+    const char *id;
+    uint64_t token;
+    struct weir_str hints;     /* a JSON object in one line */
+    struct weir_str analytics; /* likewise; empty: those before stay */
+};
+
 struct weir_coord_request {
     enum weir_coord_op op;
     uint64_t id;      /* the asker's, comes back with the answer */
@@ -165,8 +222,14 @@ struct weir_coord_request {
         uint64_t circuits_since; /* version: 0: all */
         struct weir_coord_tokens tokens;
         struct weir_coord_checked checked;
-        struct weir_str event; /* a JSON object */
-        uint32_t events_count; /* at most WEIR_COORD_EVENTS_KEPT */
+        struct weir_str event;  /* a JSON object */
+        uint32_t events_count;  /* at most WEIR_COORD_EVENTS_KEPT */
+        struct weir_str append; /* text, see weir_coord_fold */
+        struct weir_coord_loads loads;
+        struct weir_coord_fold fold;
+        struct weir_coord_series series;
+        struct weir_coord_advise advise;
+        bool advice_whole; /* with the analytics */
     };
 };
 
@@ -179,7 +242,7 @@ enum weir_coord_word {
     WEIR_COORD_REFUSED,      /* the store refuses writes (out of memory, read only) */
     WEIR_COORD_SCHEMA_NEWER, /* its schema is above WEIR_COORD_SCHEMA */
     WEIR_COORD_ID_TAKEN,     /* BEAT: a living node of another instance has this id */
-    WEIR_COORD_STALE,        /* LEAD, PUBLISH: somebody else leads, or a newer map is there */
+    WEIR_COORD_STALE,        /* LEAD, PUBLISH, FOLD, ADVISE: somebody else leads, or something newer is there */
 };
 const char *weir_coord_word_text(enum weir_coord_word w);
 
@@ -190,6 +253,7 @@ struct weir_coord_beat_reply {
     uint64_t map_epoch;        /* 0: none is published */
     uint64_t circuits_version; /* moves with each change of a circuit */
     const char *map_leader;    /* who published it; "" */
+    uint64_t advice_version;   /* moves with each ADVISE; 0: there is none */
     const char *secret;        /* "" */
 };
 
@@ -250,6 +314,28 @@ struct weir_coord_events_reply {
     const struct weir_str *at; /* JSON objects with "id" and "unix_ms" added, oldest first */
 };
 
+struct weir_coord_entry {
+    uint64_t id; /* of a point: its number */
+    struct weir_str text;
+};
+
+/* There are more as long as upto is below newest: ask after upto. */
+struct weir_coord_entries_reply {
+    uint64_t newest;  /* id; 0: there are none */
+    uint64_t upto;    /* what this answer goes to, entries that could not be read and were left out among it */
+    uint32_t step_ms; /* SERIES: of each point; 0: there are none */
+    uint32_t count;
+    const struct weir_coord_entry *at; /* oldest first */
+};
+
+struct weir_coord_advice_reply {
+    uint64_t version;          /* 0: there is none */
+    const char *leader;        /* whose; "" */
+    uint64_t unix_ms;          /* when */
+    struct weir_str hints;     /* JSON; empty: none */
+    struct weir_str analytics; /* likewise, or not asked for */
+};
+
 struct weir_coord_reply {
     enum weir_coord_op op;
     uint64_t id, sent_ms;
@@ -265,6 +351,10 @@ struct weir_coord_reply {
         struct weir_coord_circuits_reply circuits;
         struct weir_coord_tokens_reply tokens;
         struct weir_coord_events_reply events;
+        struct weir_coord_entries_reply entries; /* LOADS, SERIES */
+        uint64_t fold_newest;    /* FOLD, with STALE, too: the newest point's number; 0: there is none */
+        uint64_t advise_version; /* ADVISE */
+        struct weir_coord_advice_reply advice;
     };
 };
 
@@ -276,6 +366,8 @@ enum weir_coord_push_kind {
     WEIR_COORD_PUSH_CIRCUIT,
     WEIR_COORD_PUSH_CHECKED,
     WEIR_COORD_PUSH_EVENT,
+    WEIR_COORD_PUSH_HINTS, /* ask for ADVICE, not all at once */
+    WEIR_COORD_PUSH_KINDS
 };
 
 struct weir_coord_push {
@@ -287,9 +379,12 @@ struct weir_coord_push {
         struct weir_coord_circuit circuit;
         struct weir_coord_checked checked;
         struct weir_str event;
+        uint64_t advice_version;
     };
 };
 
+/* How many points of that step the store keeps. */
+uint32_t weir_coord_series_max(uint32_t step);
 /* A node's number in reports of circuits, from its id: from 1, below 2^53. */
 uint64_t weir_coord_node_number(const char *id);
 /* Whether a text may be a node's id: 1 to WEIR_NODE_ID_MAX of letters, digits and "._:-[]". */

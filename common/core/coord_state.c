@@ -164,6 +164,14 @@ void weir_coord_apply(struct weir_coord_state *state, uint64_t now_us, const str
     case WEIR_COORD_EVENTS:
         events(&t, request->events_count);
         break;
+    case WEIR_COORD_APPEND:
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_FOLD:
+    case WEIR_COORD_SERIES:
+    case WEIR_COORD_ADVISE:
+    case WEIR_COORD_ADVICE:
+        weir_coord_refuse(&t, WEIR_COORD_REFUSED, "no load history is kept");
+        break;
     case WEIR_COORD_OPS:
         assert(0);
         break;

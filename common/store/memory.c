@@ -89,6 +89,12 @@ static bool keep(struct call *c)
     case WEIR_COORD_MAP:
     case WEIR_COORD_CIRCUITS:
     case WEIR_COORD_EVENTS:
+    case WEIR_COORD_APPEND:
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_FOLD:
+    case WEIR_COORD_SERIES:
+    case WEIR_COORD_ADVISE:
+    case WEIR_COORD_ADVICE:
     case WEIR_COORD_OPS:
         break;
     }

@@ -372,6 +372,12 @@ static void take_rest(struct taker *t, struct weir_coord_reply *reply, uint32_t 
     case WEIR_COORD_RESIGN:
     case WEIR_COORD_CHECKED:
     case WEIR_COORD_EVENT:
+    case WEIR_COORD_APPEND:
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_FOLD:
+    case WEIR_COORD_SERIES:
+    case WEIR_COORD_ADVISE:
+    case WEIR_COORD_ADVICE:
     case WEIR_COORD_OPS:
         break;
     }

@@ -205,6 +205,8 @@ static void add_checked(struct writer *w, const struct weir_coord_checked *c)
 
 static const char *check(const struct weir_coord_request *q)
 {
+    if (q->op >= WEIR_COORD_APPEND)
+        return "no load history is kept";
     if (q->op == WEIR_COORD_PUBLISH && q->publish.map.len > WEIR_COORD_MAP_MAX)
         return "the map is too large";
     if (q->op != WEIR_COORD_EVENT)
@@ -286,6 +288,12 @@ const char *weir_redis_ask_set(struct weir_redis_ask *ask, struct weir_arena *a,
         break;
     case WEIR_COORD_MEMBERS:
     case WEIR_COORD_MAP:
+    case WEIR_COORD_APPEND:
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_FOLD:
+    case WEIR_COORD_SERIES:
+    case WEIR_COORD_ADVISE:
+    case WEIR_COORD_ADVICE:
     case WEIR_COORD_OPS:
         break;
     }

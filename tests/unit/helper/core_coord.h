@@ -21,8 +21,8 @@ struct coord_fixture {
     struct weir_coord_state *state;
     uint64_t now_us;
     struct weir_coord_reply reply;
-    unsigned pushes[WEIR_COORD_PUSH_EVENT + 1]; /* by kind */
-    struct weir_coord_push last;                /* its texts live as long as those of the answer */
+    unsigned pushes[WEIR_COORD_PUSH_KINDS]; /* by kind */
+    struct weir_coord_push last;            /* its texts live as long as those of the answer */
 };
 
 /* At a time that is not 0. */

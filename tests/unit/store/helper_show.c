@@ -53,8 +53,9 @@ static void show_rest(struct weir_textbuf *o, const struct weir_coord_reply *r)
     case WEIR_COORD_BEAT:
         weir_textbuf_printf(o, "incarnation %" PRIu64 " version %" PRIu64 " members %u silent %u\n",
                             r->beat.incarnation, r->beat.members_version, r->beat.members, r->beat.silent);
-        weir_textbuf_printf(o, "map %" PRIu64 " '%s' circuits %" PRIu64 " secret '%s'\n", r->beat.map_epoch,
-                            r->beat.map_leader, r->beat.circuits_version, r->beat.secret);
+        weir_textbuf_printf(o, "map %" PRIu64 " '%s' circuits %" PRIu64 " secret '%s' advice %" PRIu64 "\n",
+                            r->beat.map_epoch, r->beat.map_leader, r->beat.circuits_version, r->beat.secret,
+                            r->beat.advice_version);
         break;
     case WEIR_COORD_MEMBERS:
         weir_textbuf_printf(o, "version %" PRIu64 "\n", r->members.version);
@@ -87,10 +88,29 @@ static void show_rest(struct weir_textbuf *o, const struct weir_coord_reply *r)
         for (uint32_t i = 0; i < r->events.count; i++)
             weir_textbuf_printf(o, "event %.*s\n", WEIR_FMT(r->events.at[i]));
         break;
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_SERIES:
+        weir_textbuf_printf(o, "newest %" PRIu64 " upto %" PRIu64 " step %u\n", r->entries.newest, r->entries.upto,
+                            r->entries.step_ms);
+        for (uint32_t i = 0; i < r->entries.count; i++)
+            weir_textbuf_printf(o, "entry %" PRIu64 " '%.*s'\n", r->entries.at[i].id, WEIR_FMT(r->entries.at[i].text));
+        break;
+    case WEIR_COORD_FOLD:
+        weir_textbuf_printf(o, "newest %" PRIu64 "\n", r->fold_newest);
+        break;
+    case WEIR_COORD_ADVISE:
+        weir_textbuf_printf(o, "version %" PRIu64 "\n", r->advise_version);
+        break;
+    case WEIR_COORD_ADVICE:
+        weir_textbuf_printf(o, "version %" PRIu64 " '%s' at %" PRIu64 " '%.*s' '%.*s'\n", r->advice.version,
+                            r->advice.leader, r->advice.unix_ms, WEIR_FMT(r->advice.hints),
+                            WEIR_FMT(r->advice.analytics));
+        break;
     case WEIR_COORD_LEAVE:
     case WEIR_COORD_RESIGN:
     case WEIR_COORD_CHECKED:
     case WEIR_COORD_EVENT:
+    case WEIR_COORD_APPEND:
     case WEIR_COORD_OPS:
         break;
     }
@@ -123,6 +143,11 @@ void show_push(struct weir_textbuf *o, const struct weir_coord_push *p)
         break;
     case WEIR_COORD_PUSH_EVENT:
         weir_textbuf_printf(o, "event %.*s\n", WEIR_FMT(p->event));
+        break;
+    case WEIR_COORD_PUSH_HINTS:
+        weir_textbuf_printf(o, "hints %" PRIu64 "\n", p->advice_version);
+        break;
+    case WEIR_COORD_PUSH_KINDS:
         break;
     }
 }

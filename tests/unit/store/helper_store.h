@@ -23,7 +23,7 @@ struct store_fixture {
     bool up;
     char why[512];                 /* of the last contact */
     struct weir_coord_reply reply; /* the last; what it points to lives until the next question */
-    unsigned pushes[WEIR_COORD_PUSH_EVENT + 1];
+    unsigned pushes[WEIR_COORD_PUSH_KINDS];
     struct weir_coord_push push; /* the last of those that are awaited */
     struct weir_arena arena;
     bool inside_submit;

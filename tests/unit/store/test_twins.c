@@ -240,7 +240,7 @@ static void run_history(const char *program, uint64_t seed, uint32_t steps)
         if (f.step % STATE_EACH == 0)
             compare_states();
     }
-    for (int op = 0; op < WEIR_COORD_OPS; op++)
+    for (int op = 0; op < WEIR_COORD_APPEND; op++)
         ck_assert_msg(answers[op] > 0, "seed %llu never had an answer to %s", (unsigned long long)seed,
                       weir_coord_op_text((enum weir_coord_op)op));
     compare_states();
