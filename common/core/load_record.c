@@ -24,6 +24,8 @@ static const struct field head_fields[] = {
     {"in_flight_peak", offsetof(struct weir_load_record, in_flight_peak)},
     {"utilization_pct", offsetof(struct weir_load_record, utilization_pct)},
     {"loop_lag_us", offsetof(struct weir_load_record, loop_lag_us)},
+    {"slots", offsetof(struct weir_load_record, slots)},
+    {"safe_concurrency", offsetof(struct weir_load_record, safe_concurrency)},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])

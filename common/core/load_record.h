@@ -58,10 +58,12 @@ struct weir_load_point {
 struct weir_load_record {
     uint64_t slot;                   /* its number: since time 0 of the store's clock, in steps of its length */
     char node[WEIR_NODE_ID_MAX + 1]; /* "": folded */
-    uint64_t nodes;           /* that are in it: 1, or of a folded one as many as have told (the most of a slot) */
-    uint64_t in_flight_peak;  /* requests to all providers at once; folded: summed over nodes */
-    uint64_t utilization_pct; /* of the limits in force, the fullest provider's; folded: the highest */
-    uint64_t loop_lag_us;     /* longest turn of a loop; folded: the highest */
+    uint64_t nodes;                  /* that are in it: 1; folded: the most of a slot */
+    uint64_t in_flight_peak;         /* requests to all providers at once; folded: summed over nodes */
+    uint64_t utilization_pct;        /* of the limits in force, the fullest provider's; folded: the highest */
+    uint64_t loop_lag_us;            /* longest turn of a loop; folded: the highest */
+    uint64_t slots;                  /* folded: how many slots are in it */
+    uint64_t safe_concurrency;       /* folded: requests that a node carries well (core/load_capacity); 0: not known */
     uint32_t count;
     struct weir_load_item {
         char provider[WEIR_PROVIDER_NAME_MAX + 1];
