@@ -104,7 +104,7 @@ static bool keep(struct call *c)
 static void submit(struct weir_store *s, const struct weir_coord_request *request)
 {
     struct memory *m = WEIR_CONTAINER(s, struct memory, store);
-    struct call *c = m->call_count < WEIR_STORE_CALLS_MAX ? calloc(1, sizeof *c) : NULL;
+    struct call *c = weir_store_has_room(request->op, m->call_count) ? calloc(1, sizeof *c) : NULL;
     if (c == NULL)
         return;
     c->request = *request;

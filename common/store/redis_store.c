@@ -26,6 +26,7 @@ struct redis {
     struct weir_redis_link *link;
     struct weir_deadline turn;
     struct weir_list free, owed; /* calls; owed: to be answered in the next turn */
+    unsigned under_way;          /* calls that are not free */
     unsigned depth;              /* of callbacks under way: the memory stays until they have returned */
     bool closed;
     const char *channel;
@@ -49,6 +50,12 @@ static void leave(struct redis *s)
 }
 
 /* -- answers -- */
+
+static void release(struct call *c)
+{
+    c->redis->under_way--;
+    weir_list_push_back(&c->redis->free, &c->link);
+}
 
 static struct weir_coord_reply reply_to(const struct call *c)
 {
@@ -79,7 +86,7 @@ static void pay(struct weir_deadline *d, uint64_t now_ms)
         reply.word = c->word;
         reply.why = c->why;
         s->store.events->reply(s->store.owner, &reply);
-        weir_list_push_back(&s->free, &c->link);
+        release(c);
     }
     leave(s);
 }
@@ -99,7 +106,7 @@ static void answered(void *owner, const struct weir_redis_reply *from, const str
     } else {
         weir_redis_answer(&reply, c->count, &arena, from);
     }
-    weir_list_push_back(&s->free, &c->link);
+    release(c);
     enter(s);
     s->store.events->reply(s->store.owner, &reply);
     leave(s);
@@ -117,12 +124,12 @@ static uint32_t items_of(const struct weir_coord_request *q)
 static void submit(struct weir_store *store, const struct weir_coord_request *q)
 {
     struct redis *s = WEIR_CONTAINER(store, struct redis, store);
-    struct weir_list *l = weir_list_pop_front(&s->free);
     struct weir_redis_ask ask;
     struct weir_arena arena;
-    if (l == NULL)
+    if (!weir_store_has_room(q->op, s->under_way))
         return;
-    struct call *c = WEIR_CONTAINER(l, struct call, link);
+    struct call *c = WEIR_CONTAINER(weir_list_pop_front(&s->free), struct call, link);
+    s->under_way++;
     c->op = q->op;
     c->id = q->id;
     c->sent_ms = q->sent_ms;

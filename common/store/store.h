@@ -8,7 +8,8 @@
  *
  * Each request is answered exactly once, never from inside submit: WEIR_COORD_AWAY when there is no contact or when the
  * answer does not come in time. Only what is over WEIR_STORE_CALLS_MAX, or finds no memory, is dropped without an
- * answer: one more way of being late for whoever asks. Nothing is sent twice: the asker knows what may be repeated. */
+ * answer; so that nobody waits for one in vain, what is only told (CHECKED, EVENT), as often as there is something to
+ * tell, leaves room for the rest. Nothing is sent twice: the asker knows what may be repeated. */
 #ifndef WEIR_STORE_STORE_H
 #define WEIR_STORE_STORE_H
 
@@ -22,6 +23,8 @@
 
 /* Requests under way. A busy node sends 50 a second, and each is over after a fraction of one. */
 #define WEIR_STORE_CALLS_MAX 256u
+/* Of these, what is only told. Agents have fewer than the others under way of all that they wait for. */
+#define WEIR_STORE_TELLINGS_MAX 192u
 
 /* Each may submit; none is called after close. What they are given lives as long as the call. */
 struct weir_store_events {

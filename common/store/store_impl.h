@@ -16,4 +16,11 @@ struct weir_store {
     void *owner;
 };
 
+/* Whether one more is taken, with so many under way. */
+static inline bool weir_store_has_room(enum weir_coord_op op, unsigned under_way)
+{
+    bool told = op == WEIR_COORD_CHECKED || op == WEIR_COORD_EVENT;
+    return under_way < (told ? WEIR_STORE_TELLINGS_MAX : WEIR_STORE_CALLS_MAX);
+}
+
 #endif

@@ -325,6 +325,22 @@ START_TEST(test_each_request_has_one_answer)
 }
 END_TEST
 
+START_TEST(test_what_is_told_leaves_room_for_what_is_asked)
+{
+    EACH_STORE(&f)
+    {
+        const struct weir_coord_request news = {.op = WEIR_COORD_EVENT, .event = WEIR_STR("{}")};
+        const struct weir_coord_request question = {.op = WEIR_COORD_MEMBERS};
+        unsigned before = f.replies;
+        for (unsigned i = 0; i < WEIR_STORE_CALLS_MAX; i++)
+            store_send(&f, &news);
+        store_send(&f, &question);
+        RUN_UNTIL(&f.r, f.replies == before + WEIR_STORE_TELLINGS_MAX + 1);
+        ck_assert_int_eq(f.reply.op, WEIR_COORD_MEMBERS);
+    }
+}
+END_TEST
+
 static void ask_again(struct store_fixture *s)
 {
     const struct weir_coord_request q = {.op = WEIR_COORD_MAP};
@@ -374,4 +390,5 @@ END_TEST
 CHECK_MAIN("contract", NULL, NULL, test_members_come_and_leave, test_an_id_is_taken_over_from_the_silent,
            test_the_lead_and_the_map, test_circuits_are_shared, test_permits_are_the_whole_clusters,
            test_tokens_are_granted_once, test_news_is_told_and_kept, test_tables_are_bounded,
-           test_each_request_has_one_answer, test_callbacks_may_ask_and_close, test_closing_drops_what_is_under_way)
+           test_each_request_has_one_answer, test_what_is_told_leaves_room_for_what_is_asked,
+           test_callbacks_may_ask_and_close, test_closing_drops_what_is_under_way)
