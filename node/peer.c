@@ -37,8 +37,7 @@ bool weir_peer_may_ask(struct weir_peer_state *p, uint64_t now_ms, uint64_t tria
 bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms)
 {
     bool news = atomic_exchange(&p->suspect_until_ms, now_ms + for_ms) == 0;
-    if (news)
-        atomic_store(&p->news, WEIR_PEER_NEWS_UNREACHABLE);
+    atomic_store(&p->news, WEIR_PEER_NEWS_UNREACHABLE); /* the agent's suspicion is renewed, too */
     return news;
 }
 

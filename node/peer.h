@@ -34,9 +34,10 @@ void weir_peer_state_unref(struct weir_peer_state *p);
 
 /* Whether a request may go to it now. Of a suspect whose time is over this is true once, and again after trial_ms. */
 bool weir_peer_may_ask(struct weir_peer_state *p, uint64_t now_ms, uint64_t trial_ms);
-/* Its link failed: true when it was not suspect, so that control is to be told. */
+/* Its link failed: true when it was not suspect. Control takes note either way: as long as it fails, its shards are
+ * others'. */
 bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms);
-/* It has answered: true when it was suspect, likewise. */
+/* It has answered: true when it was suspect, and then control takes note. */
 bool weir_peer_answered(struct weir_peer_state *p);
 /* Control: what is new since it last asked. */
 enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p);

@@ -157,13 +157,15 @@ START_TEST(test_a_suspect_is_tried_by_one_request_at_a_time)
     struct weir_peer_state *s = view->peers[0].rt;
     ck_assert(weir_peer_may_ask(s, 1000, 100));
     ck_assert(weir_peer_suspect(s, 1000, 500));
-    ck_assert(!weir_peer_suspect(s, 1001, 500)); /* no news */
+    ck_assert(!weir_peer_suspect(s, 1001, 500)); /* is known */
     ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_UNREACHABLE);
     ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_NONE);
     ck_assert(!weir_peer_may_ask(s, 1500, 100));
     ck_assert(weir_peer_may_ask(s, 1501, 100));
     ck_assert(!weir_peer_may_ask(s, 1502, 100));
     ck_assert(weir_peer_may_ask(s, 1601, 100)); /* nothing was heard of the first */
+    ck_assert(!weir_peer_suspect(s, 1650, 500));
+    ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_UNREACHABLE); /* for others to go on serving its shards */
     ck_assert(weir_peer_answered(s));
     ck_assert(!weir_peer_answered(s));
     ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_REACHABLE);
