@@ -200,11 +200,15 @@ static void limits_rang(struct weir_bell *b)
 static void hear_of_peers(struct weir_cluster *c)
 {
     const struct weir_cluster_view *v = c->view != NULL ? c->view->cluster : NULL;
+    uint64_t epoch = 0;
     for (uint32_t i = 0; v != NULL && i < v->peer_count; i++) {
         enum weir_peer_news news = v->peers[i].rt != NULL ? weir_peer_take_news(v->peers[i].rt) : WEIR_PEER_NEWS_NONE;
         if (news != WEIR_PEER_NEWS_NONE)
             weir_cluster_agent_peer(c->agent, now_ms(c), v->peers[i].id, news == WEIR_PEER_NEWS_REACHABLE);
+        uint64_t told = v->peers[i].rt != NULL ? atomic_load(&v->peers[i].rt->epoch_told) : 0;
+        epoch = told > epoch ? told : epoch;
     }
+    weir_cluster_agent_epoch(c->agent, now_ms(c), epoch);
 }
 
 static void look(struct weir_deadline *d, uint64_t ms)

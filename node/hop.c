@@ -19,6 +19,13 @@ static const struct {
 static const struct weir_str field_peer = {"x-weir-peer", 11}, field_load = {"x-weir-load", 11},
                              field_epoch = {"x-weir-epoch", 12};
 
+/* p: NULL is legal. */
+static void heed_epoch(const struct weir_request *r, const struct weir_peer *p, uint64_t epoch)
+{
+    if (epoch > r->hold->view->cluster->epoch && p != NULL && p->rt != NULL)
+        weir_peer_told_epoch(p->rt, epoch);
+}
+
 static struct weir_node_counters *counters_of(const struct weir_request *r)
 {
     return r->worker->counters;
@@ -133,6 +140,7 @@ bool weir_hop_acknowledged(struct weir_request *r, const struct weir_head *head)
     r->hop.acked = true;
     r->pool_due_ms = WEIR_NEVER;
     weir_peer_told(p->rt, p->link.endpoints[0].rt, now_ms_of(r), load < UINT32_MAX ? (uint32_t)load : UINT32_MAX);
+    heed_epoch(r, p, told(head, field_epoch));
     if (weir_peer_answered(p->rt))
         tell(r, p, WEIR_PEER_NEWS_REACHABLE, NULL);
     weir_request_push_end(r); /* what of the body has waited for this */
@@ -178,13 +186,14 @@ bool weir_hop_refused(struct weir_request *r, const struct weir_head *head)
 static bool may_replay(struct weir_request *r, const struct weir_outcome *o)
 {
     const struct weir_view_provider *provider = &r->hold->view->providers[r->route->provider];
-    const struct weir_retry_sight s = {
+    struct weir_retry_sight s = {
         .outcome = *o,
         .method = r->head != NULL ? r->head->method : (struct weir_str){"", 0},
         .replacements = r->replacements,
         .answer_begun = r->hop.answered || r->answer_begun,
         .replayable = !r->replay.broken,
     };
+    s.outcome.reused = true; /* the acknowledgement came by it, whether it had been used before that or not */
     return r->head != NULL && weir_retry_decide(&provider->config->http.retry, &s).word == WEIR_RETRY_REPLACE;
 }
 
@@ -289,6 +298,7 @@ bool weir_hop_receive(struct weir_request *r)
         weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
         return false;
     }
+    heed_epoch(r, weir_cluster_view_peer(v, pass.node), pass.epoch);
     weir_fields_drop_name(&r->head->fields, field_peer);
     weir_node_add(counters_of(r), WEIR_NC_PEER_RECEIVED, 1);
     r->step = WEIR_STEP_PLACE;

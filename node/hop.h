@@ -11,9 +11,9 @@
  * Before the 102 nothing is lost: a link that cannot be had in WEIR_PEER_CONNECT_MS, no 102 within
  * distributed_pool.peer_ack_timeout, a connection that breaks, any other answer: the exchange is reset and the request
  * served here, as if there had been no peer. After it a lost link is one of a connection with a request on its way:
- * replayed here once, if the connection had been used before, it was closed rather than silent, not one byte of an
- * answer had come, and the body can be sent again (as core/retry says of stale connections); else the client is told.
- * What the peer answers is never retried: the peer has done so.
+ * replayed here once, if it was closed rather than silent, not one byte of an answer had come, and the body can be sent
+ * again (as core/retry says of connections that had been used before: this one brought the 102); else the client is
+ * told. What the peer answers is never retried: the peer has done so.
  *
  * Streams, trailers, interim answers, resets both ways and back-pressure pass through as between any two exchanges. */
 #ifndef WEIR_NODE_HOP_H

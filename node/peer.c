@@ -67,6 +67,13 @@ void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, ui
     atomic_store_explicit(&p->load_told_ms, now_ms, memory_order_relaxed);
 }
 
+void weir_peer_told_epoch(struct weir_peer_state *p, uint64_t epoch)
+{
+    uint64_t seen = atomic_load_explicit(&p->epoch_told, memory_order_relaxed);
+    while (seen < epoch && !atomic_compare_exchange_weak(&p->epoch_told, &seen, epoch))
+        ;
+}
+
 uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms)
 {
     int64_t elsewhere = atomic_load_explicit(&p->load_elsewhere, memory_order_relaxed);

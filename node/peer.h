@@ -7,7 +7,10 @@
  *
  * Load: a peer tells the requests that it serves with each acknowledgement. In between, what this node has sent and got
  * back since is counted on top; and what was told counts half after each second, so that a peer that was busy is asked
- * again some time. The store has no part in it. */
+ * again some time. The store has no part in it.
+ *
+ * Epoch: what peers say to each other carries that of their shard map. Who hears of a newer one asks the store for it,
+ * should the word of it have been lost. */
 #ifndef WEIR_NODE_PEER_H
 #define WEIR_NODE_PEER_H
 
@@ -25,6 +28,7 @@ struct weir_peer_state {
     _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
     _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
     _Atomic uint64_t load_told_ms;     /* when that was; 0: never */
+    _Atomic uint64_t epoch_told;       /* the highest of its shard map that was above this node's; 0: none was */
 };
 
 /* NULL: out of memory. One reference, the caller's. */
@@ -44,6 +48,8 @@ enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p);
 
 /* It has told its load; e: its peer listener, of which tries are counted. */
 void weir_peer_told(struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms, uint32_t load);
+/* It goes by a shard map of that epoch, which is above this node's. */
+void weir_peer_told_epoch(struct weir_peer_state *p, uint64_t epoch);
 /* Requests that it serves now, as far as can be known here. */
 uint32_t weir_peer_load(const struct weir_peer_state *p, const struct weir_endpoint *e, uint64_t now_ms);
 

@@ -157,6 +157,9 @@ void weir_cluster_agent_push(struct weir_cluster_agent *a, uint64_t now_ms, cons
 void weir_cluster_agent_contact(struct weir_cluster_agent *a, uint64_t now_ms, bool up, const char *why);
 /* A peer has answered, or could not be reached or did not acknowledge in time. */
 void weir_cluster_agent_peer(struct weir_cluster_agent *a, uint64_t now_ms, const char *id, bool reachable);
+/* Some peer goes by a shard map of this epoch: if it is newer than what was heard of so far, the store is asked for it.
+ */
+void weir_cluster_agent_epoch(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t epoch);
 /* Somebody looks at the members' loads: the store is asked for them, at most once a second (of more than 250 members,
  * less often). True: the answer to MEMBERS is on its way, and the sight has it with that reply; false: it is no older
  * than that, or cannot be had. */

@@ -89,6 +89,7 @@ struct weir_cluster_agent {
     uint64_t map_request;
     bool map_wanted, map_known; /* known: the store's was seen, or that it has none */
     uint64_t map_refused_epoch; /* told once */
+    uint64_t map_heard_epoch;   /* of a peer's, asked for once */
 
     /* Circuits. */
     uint64_t circuits_version, circuits_request;

@@ -33,6 +33,15 @@ void agent_map_seen(struct weir_cluster_agent *a, uint64_t epoch, const char *le
         refuse(a, epoch, leader, "older than the map in force");
 }
 
+void weir_cluster_agent_epoch(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t epoch)
+{
+    if (epoch <= a->map_heard_epoch || (a->map != NULL && epoch <= a->map->epoch))
+        return;
+    a->map_heard_epoch = epoch;
+    a->map_wanted = true;
+    weir_cluster_agent_tick(a, now_ms);
+}
+
 void agent_map_tick(struct weir_cluster_agent *a, uint64_t now_ms)
 {
     struct weir_coord_request request = {.op = WEIR_COORD_MAP};

@@ -391,6 +391,19 @@ def test_a_link_lost_after_the_acknowledgement_is_replayed_once(stage, mock):
     assert fallbacks(c.nodes[0], "replayed") == 1
 
 
+def test_a_link_that_carried_nothing_before_is_replayed_too(stage, mock):
+    """That it was acknowledged shows that the link was well."""
+    c = Cluster(stage, mock, count=2, failover_timeout=60)
+    own = next(k for k in (f"key-{i}" for i in range(1000)) if c.served_by(c.nodes[1], k) == "n1")
+    assert forwarded(c.nodes[0]) == 0
+    with kill_while_it_waits(stage, c, mock, own) as client:
+        mock.wait_waiting("g", 1)
+        mock.steps("g", "all")
+        r = client.response()
+    assert (r.status, r.get("x-weir-node")) == (200, "n0")
+    assert fallbacks(c.nodes[0], "replayed") == 1
+
+
 def test_a_link_lost_in_the_answer_ends_it(stage, mock):
     c = Cluster(stage, mock, count=2, failover_timeout=60)
     key = c.key_of(c.nodes[1])
@@ -427,8 +440,8 @@ def test_a_body_too_large_to_be_sent_again_is_not(stage, mock):
 # -- the peer listener --
 
 
-def sign(target, *, secret=SECRET, node="n9", at=0, client="203.0.113.9", how="11", shard="5", method="GET", rid="r1"):
-    text = f"1;{node};{at};{client};{how};{shard};0"
+def sign(target, *, secret=SECRET, node="n9", at=0, client="203.0.113.9", how="11", shard="5", method="GET", rid="r1", epoch=0):
+    text = f"1;{node};{at};{client};{how};{shard};{epoch}"
     signed = "\n".join([text, rid, method, "test.example", target])
     mac = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
     return [("x-weir-peer", f"{text};{mac}"), ("x-request-id", rid)]
@@ -452,6 +465,19 @@ def test_the_receiver_serves_whatever_is_handed_to_it(stage):
     assert upstream.requests[-1].all("x-forwarded-for") == ["203.0.113.9"]
     wait_access(c.nodes[0], client="203.0.113.9", peer="n9", hop="from")
     assert upstream.requests[-1].get("x-weir-peer") is None
+
+
+def test_who_hears_of_a_newer_map_asks_the_store_for_it(stage):
+    c = Cluster(stage, stage.upstream(OK), count=2)
+
+    def asked():
+        return c.nodes[0].metric("weir_cluster_store_requests_total", op="map")
+
+    before = asked()
+    with Client2(c.peer_ports[0]) as peer:
+        for _ in range(2):
+            assert peer.get("/x", sign("/x", at=store_ms(c), node="n1", epoch=7)).status == 200
+    harness.wait_for(lambda: asked() == before + 1, "the store to be asked for a map")
 
 
 @pytest.mark.parametrize("wrong", ["none", "secret", "target", "method", "early", "late", "text"])

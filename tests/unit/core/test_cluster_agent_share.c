@@ -58,6 +58,24 @@ START_TEST(test_a_pushed_map_is_asked_for_at_once)
 }
 END_TEST
 
+START_TEST(test_a_map_that_a_peer_goes_by_is_asked_for_once)
+{
+    agent_publish(3, "k", MAP("3", "k"));
+    weir_cluster_agent_epoch(f.agent, f.now_ms, 3);
+    agent_answer(WEIR_COORD_MAP);
+    ck_assert_uint_eq(sight()->epoch, 3);
+    weir_cluster_agent_epoch(f.agent, f.now_ms, 3);
+    weir_cluster_agent_epoch(f.agent, f.now_ms, 0);
+    ck_assert_uint_eq(agent_open(WEIR_COORD_MAP), 0);
+    /* One that the store does not have. */
+    weir_cluster_agent_epoch(f.agent, f.now_ms, 4);
+    agent_answer(WEIR_COORD_MAP);
+    weir_cluster_agent_epoch(f.agent, f.now_ms, 4);
+    ck_assert_uint_eq(agent_open(WEIR_COORD_MAP), 0);
+    ck_assert_uint_eq(sight()->epoch, 3);
+}
+END_TEST
+
 START_TEST(test_never_back)
 {
     agent_publish(5, "k", MAP("5", "k"));
@@ -346,8 +364,8 @@ START_TEST(test_tokens_go_back_before_leaving)
 END_TEST
 
 CHECK_MAIN("cluster_agent_share", join, agent_teardown, test_map_is_taken, test_a_pushed_map_is_asked_for_at_once,
-           test_never_back, test_a_broken_map_is_refused, test_successors_stand_in, test_failover_off,
-           test_urgent_at_once_calm_in_a_second, test_a_storm_of_reports_is_bounded,
-           test_a_store_that_is_slow_to_answer_reports, test_answers_are_learned, test_pushed_and_read_again,
-           test_answers_of_a_store_that_is_gone_are_dropped, test_others_checks_and_events, test_tokens,
-           test_tokens_that_may_have_arrived, test_many_limits, test_tokens_go_back_before_leaving)
+           test_a_map_that_a_peer_goes_by_is_asked_for_once, test_never_back, test_a_broken_map_is_refused,
+           test_successors_stand_in, test_failover_off, test_urgent_at_once_calm_in_a_second,
+           test_a_storm_of_reports_is_bounded, test_a_store_that_is_slow_to_answer_reports, test_answers_are_learned,
+           test_pushed_and_read_again, test_answers_of_a_store_that_is_gone_are_dropped, test_others_checks_and_events,
+           test_tokens, test_tokens_that_may_have_arrived, test_many_limits, test_tokens_go_back_before_leaving)
