@@ -38,8 +38,8 @@ static void add_breaker(struct ctl_table *t, const json_t *b)
 void ctl_show_breakers(struct weir_textbuf *out, const struct ctl_style *style, const json_t *breakers)
 {
     static const struct ctl_column columns[] = {
-        {"PROVIDER", false, false}, {"ENDPOINT", false, false}, {"STATE", false, false},    {"SINCE", true, false},
-        {"NEXT IN", true, false},   {"FAILURES", true, false},  {"GENERATION", true, true}, {"SHARED", false, false}};
+        {"PROVIDER", false, false}, {"ENDPOINT", false, false},   {"STATE", false, false},    {"SINCE", true, false},
+        {"NEXT IN", true, false},   {"FAILED HERE", true, false}, {"GENERATION", true, true}, {"SHARED", false, false}};
     struct ctl_table t;
     ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
     for (size_t i = 0; i < json_array_size(breakers); i++)

@@ -14,6 +14,7 @@ static const struct {
     [WEIR_COORDINATOR_LEADS] = {"coordinator_leads", WEIR_LOG_INFO, "this coordinator leads", true},
     [WEIR_COORDINATOR_FOLLOWS] = {"coordinator_follows", WEIR_LOG_WARN, "this coordinator does not lead any more",
                                   true},
+    [WEIR_COORDINATOR_STANDS_BY] = {"coordinator_stands_by", WEIR_LOG_INFO, "another coordinator leads", false},
     [WEIR_COORDINATOR_CONTACT_LOST] = {"store_lost", WEIR_LOG_WARN, "the store is away", false},
     [WEIR_COORDINATOR_CONTACT_BACK] = {"store_back", WEIR_LOG_INFO, "the store is back", false},
     [WEIR_COORDINATOR_STORE_ANEW] = {"store_anew", WEIR_LOG_WARN, "the store has lost its contents", false},

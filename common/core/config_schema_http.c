@@ -356,8 +356,10 @@ static const struct weir_config_field provider_fields[] = {
     WEIR_CONFIG_VALUE(CHOICE, PROVIDER, forwarded_headers, "forwarded_headers", "auto",
                       "Add X-Forwarded-* and Via. `auto`: not for https:// providers on public addresses.",
                       .choices = switch_choices),
-    WEIR_CONFIG_VALUE(CHOICE, PROVIDER, http2, "http2", NULL, "HTTP/2 to this provider.", .choices = switch_choices,
-                      WEIR_CONFIG_NEEDS(HTTP2), .quiet = "off",
+    WEIR_CONFIG_VALUE(CHOICE, PROVIDER, http2, "http2", NULL,
+                      "HTTP/2 to this provider. `on`: without TLS by prior knowledge; with TLS nothing else is "
+                      "offered, and HTTP/1.1 spoken all the same where the server agrees on nothing (ALPN).",
+                      .choices = switch_choices, WEIR_CONFIG_NEEDS(HTTP2), .quiet = "off",
                       .derived = "auto, or off where features.http2_enabled is false"),
     {.type = WEIR_CONFIG_INCLUDE, .offset = offsetof(PROVIDER, http), .section = &weir_config_section_http},
 };

@@ -135,6 +135,7 @@ static void led(struct weir_coordinator_agent *a, uint64_t now_ms, enum weir_lea
 {
     if (change == WEIR_LEADER_LOST) {
         a->members_fresh = a->members_wanted = false;
+        a->leader[0] = '\0';
         note(a, WEIR_COORDINATOR_FOLLOWS, "", why, 0, 0);
     }
     if (change != WEIR_LEADER_GAINED)
@@ -181,6 +182,13 @@ static void take_epochs(struct weir_coordinator_agent *a, uint64_t now_ms, const
     a->map_wanted = a->map_wanted || (r->map_epoch > 0 && (a->map == NULL || a->map->epoch < r->map_epoch));
 }
 
+static void stand_by(struct weir_coordinator_agent *a, const char *leader)
+{
+    if (leader[0] != '\0' && strcmp(leader, a->leader) != 0)
+        note(a, WEIR_COORDINATOR_STANDS_BY, leader, "", 0, 0);
+    (void)snprintf(a->leader, sizeof a->leader, "%s", leader);
+}
+
 static void lead_reply(struct weir_coordinator_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)
 {
     if (r->id != a->lead_request)
@@ -193,7 +201,7 @@ static void lead_reply(struct weir_coordinator_agent *a, uint64_t now_ms, const 
         a->members_wanted = true;
     } else if (r->word == WEIR_COORD_STALE) {
         led(a, now_ms, weir_leader_lease_refused(&a->lease, now_ms, r->lead.left_ms), "somebody else leads");
-        (void)snprintf(a->leader, sizeof a->leader, "%s", r->lead.leader != NULL ? r->lead.leader : "");
+        stand_by(a, r->lead.leader != NULL ? r->lead.leader : "");
     } else {
         weir_leader_lease_failed(&a->lease, now_ms);
     }

@@ -30,19 +30,20 @@ struct weir_coordinator_agent_config {
 };
 
 /* X(id, event): the name of the event in the log and in the store. */
-#define WEIR_COORDINATOR_NOTE_MAP(X)                                    \
-    X(LEADS, "coordinator_leads")     /* this one, from now on */       \
-    X(FOLLOWS, "coordinator_follows") /* not any more: why */           \
-    X(CONTACT_LOST, "store_lost")     /* why */                         \
-    X(CONTACT_BACK, "store_back")                                       \
-    X(STORE_ANEW, "store_anew")   /* its contents were lost */          \
-    X(NODE_JOINED, "node_joined") /* node; these five as leader only */ \
-    X(NODE_LEFT, "node_left")                                           \
-    X(NODE_LOST, "node_lost")                                           \
-    X(NODE_BACK, "node_back")                                           \
-    X(NODE_DRAINS, "node_drains")                                       \
-    X(PUBLISHED, "map_published")           /* epoch, moves */          \
-    X(PUBLISH_REFUSED, "map_not_published") /* epoch, why */            \
+#define WEIR_COORDINATOR_NOTE_MAP(X)                                                    \
+    X(LEADS, "coordinator_leads")         /* this one, from now on */                   \
+    X(FOLLOWS, "coordinator_follows")     /* not any more: why */                       \
+    X(STANDS_BY, "coordinator_stands_by") /* node: another one leads, as is seen now */ \
+    X(CONTACT_LOST, "store_lost")         /* why */                                     \
+    X(CONTACT_BACK, "store_back")                                                       \
+    X(STORE_ANEW, "store_anew")   /* its contents were lost */                          \
+    X(NODE_JOINED, "node_joined") /* node; these five as leader only */                 \
+    X(NODE_LEFT, "node_left")                                                           \
+    X(NODE_LOST, "node_lost")                                                           \
+    X(NODE_BACK, "node_back")                                                           \
+    X(NODE_DRAINS, "node_drains")                                                       \
+    X(PUBLISHED, "map_published")           /* epoch, moves */                          \
+    X(PUBLISH_REFUSED, "map_not_published") /* epoch, why */                            \
     X(PLAN_FAILED, "plan_failed")           /* why: no memory, or what members say of themselves cannot be */
 
 #define WEIR_COORDINATOR_ENUM(id, event) WEIR_COORDINATOR_##id,

@@ -71,6 +71,7 @@ def test_a_standby_takes_over(stage, cluster, mock, how):
     one.wait_leads()
     two = Coordinator(stage, cluster, "two")
     wait_for(lambda: two.ready()["leader"] == "one", "the standby to know who leads")
+    wait_for(lambda: [e["node_id"] for e in two.events("coordinator_stands_by")] == ["one"], "it to say so")
     assert two.ready()["leads"] is False and two.get("/health/ready").status == 200
     one.tell({"killed": signal.SIGKILL, "frozen": signal.SIGSTOP, "ended": signal.SIGTERM}[how])
     two.wait_leads()

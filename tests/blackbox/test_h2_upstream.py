@@ -319,9 +319,11 @@ def test_http2_off_is_http1(stage, pki):
     assert node.metric("weir_pool_connections_http2_created_total") == 0
 
 
-def test_a_peer_without_http2_is_served_by_http1(stage, pki):
+@pytest.mark.parametrize("http2", ["auto", "on"])
+def test_a_peer_without_http2_is_served_by_http1(stage, pki, http2):
     upstream = stage.upstream("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", tls=context(pki))
-    node = stage.node({"mock": {"base_url": f"https://localhost:{upstream.port}", "tls": {"ca_file": str(pki / "ca.pem")}}})
+    provider = {"base_url": f"https://localhost:{upstream.port}", "http2": http2, "tls": {"ca_file": str(pki / "ca.pem")}}
+    node = stage.node({"mock": provider})
     assert many(node, 30, lambda c, i: c.get("/").text) == ["ok"] * 30
 
 
