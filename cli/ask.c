@@ -59,7 +59,7 @@ static bool fill(struct weir_call *c, struct weir_head *head, struct weir_str *b
         memcpy(target, prefix.ptr, prefix.len);
     memcpy(target + prefix.len, ask->page, strlen(ask->page));
     *body = (struct weir_str){0};
-    head->method = WEIR_STR("GET");
+    head->method = ask->post ? WEIR_STR("POST") : WEIR_STR("GET");
     head->target = (struct weir_str){target, prefix.len + strlen(ask->page)};
     head->authority = a->url.authority;
     bool ok = weir_fields_add(&head->fields, &c->arena, WEIR_STR("accept"), weir_str_of(ask->accept)) &&

@@ -12,6 +12,7 @@
 struct ctl_ask {
     const char *url;     /* of the node: http:// or https://, a path in front of the page's is kept */
     const char *page;    /* "/api/cluster/state", with its query */
+    bool post;           /* POST without a body, else GET */
     const char *accept;  /* media type */
     const char *token;   /* the node's admin token; NULL: none */
     const char *ca_file; /* https://; NULL: the system's authorities */

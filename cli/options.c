@@ -6,60 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/coord.h"
-
-static const struct verb {
-    const char *name, *page, *what;
-} verbs[] = {
-#define VERB(id, name, page, what) {name, page, what},
-    CTL_VERB_MAP(VERB)
-#undef VERB
-};
+#include "cli/help.h"
+#include "core/str.h"
 
 static const char *const outputs[] = {"table", "wide", "json", "yaml"};
-
-static const char usage[] = "usage: weirctl [OPTION]... VERB [OPTION]...\n"
-                            "       weirctl --help | --version\n";
-
-static const char general[] =
-    "      --node URL         the node to ask; default $WEIR_NODE, else " CTL_NODE_DEFAULT "\n"
-    "  -o, --output FORM      table, wide, json or yaml; default table\n"
-    "      --token-file FILE  holds the node's admin token; default $WEIR_ADMIN_TOKEN\n"
-    "      --ca-file FILE     authorities for https:// (PEM); default the system's\n"
-    "      --timeout SECONDS  for one question; default 5\n"
-    "  -h, --help             print this; after a verb: what it shows\n"
-    "  -V, --version          print the version\n";
-
-static const char of_events[] = "  -n, --count N          so many of the last ones, at most 1000; default 20\n"
-                                "  -f, --follow           go on with what happens, until interrupted\n";
-
-static const char endings[] =
-    "\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the node, or the cluster's store, cannot be reached.\n";
-
-/* What a reader of the table has to know, by verb. */
-static const char *const details[] = {
-    [CTL_STATUS] = "The exit code is 3 when the node has no contact to the cluster's store.\n",
-    [CTL_NODES] = "As the asked node sees them; it is marked with a star. `wide` adds addresses and loads.\n",
-    [CTL_SHARDS] =
-        "Owners in force: a shard whose owner is gone shows the one that stands in. `wide` lists all ranges.\n",
-    [CTL_BREAKERS] = "Open: the endpoint is not asked. Half open: one request at a time sees whether it is well.\n",
-    [CTL_LIMITS] = "Requests a minute, over all nodes. `share`: the store is away and each node keeps to its part.\n",
-    [CTL_EVENTS] = "The oldest first. With --follow `json` prints one event a line.\n",
-};
-
-static void print_help(void)
-{
-    printf("%s\nShows a cluster of weir nodes, as one of them sees it.\n\nVerbs:\n", usage);
-    for (size_t i = 0; i < CTL_VERBS; i++)
-        printf("  %-10s %s\n", verbs[i].name, verbs[i].what);
-    printf("\nOptions:\n%s\nOptions of events:\n%s%s", general, of_events, endings);
-}
-
-static void print_verb_help(enum ctl_verb v)
-{
-    printf("usage: weirctl [OPTION]... %s [OPTION]...\n\nShows %s.\n%s\nOptions:\n%s%s%s", verbs[v].name, verbs[v].what,
-           details[v], v == CTL_EVENTS ? of_events : "", general, endings);
-}
 
 static int wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int wrong(const char *fmt, ...)
@@ -69,149 +19,185 @@ static int wrong(const char *fmt, ...)
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "\n%sTry weirctl --help.\n", usage);
+    fputs("\n" CTL_USAGE "Try weirctl --help.\n", stderr);
     return WEIR_EXIT_USAGE;
 }
 
-static int set_output(struct ctl_options *o, const char *text)
+/* -- single options -- */
+
+static int set_output(enum ctl_output *out, const char *text)
 {
     for (unsigned i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
         if (strcmp(text, outputs[i]) == 0) {
-            o->output = (enum ctl_output)i;
+            *out = (enum ctl_output)i;
             return 0;
         }
     return wrong("--output %s: not one of table, wide, json, yaml", text);
 }
 
-static int set_timeout(struct ctl_options *o, const char *text)
+static int set_number(double *out, const struct ctl_option_row *row, const char *text)
 {
     char *end;
-    double seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds >= 0.001) || seconds * 1000 > CTL_TIMEOUT_MS_MAX)
-        return wrong("--timeout %s: not a number of seconds between 0.001 and 3600", text);
-    o->timeout_ms = (uint64_t)(seconds * 1000);
-    return 0;
+    *out = strtod(text, &end);
+    if (end != text && *end == '\0' && *out >= row->lowest && *out <= row->highest)
+        return 0;
+    return wrong("--%s %s: not a number between %g and %.10g", row->name, text, row->lowest, row->highest);
 }
 
-static int set_count(struct ctl_options *o, const char *text)
+static int set_count(unsigned *out, const struct ctl_option_row *row, const char *text)
 {
     uint64_t n;
-    if (!weir_str_to_u64(weir_str_of(text), &n) || n > WEIR_COORD_EVENTS_KEPT)
-        return wrong("--count %s: not a number up to 1000", text);
-    o->count = (unsigned)n;
+    if (!weir_str_to_u64(weir_str_of(text), &n) || (double)n < row->lowest || (double)n > row->highest)
+        return wrong("--%s %s: not a whole number between %g and %.10g", row->name, text, row->lowest, row->highest);
+    *out = (unsigned)n;
     return 0;
 }
 
-/* -1: none of that name. */
-static int find_verb(const char *name)
+static int set_option(struct ctl_options *o, unsigned id, const char *value)
 {
-    for (int i = 0; i < CTL_VERBS; i++)
-        if (strcmp(name, verbs[i].name) == 0)
+    const struct ctl_option_row *row = &ctl_options_table[id];
+    void *member = (char *)o + row->offset;
+    o->given |= UINT64_C(1) << id;
+    switch (row->kind) {
+    case CTL_ARG_OUTPUT:
+        return set_output(member, value);
+    case CTL_ARG_NUMBER:
+        return set_number(member, row, value);
+    case CTL_ARG_COUNT:
+        return set_count(member, row, value);
+    case CTL_ARG_FLAG:
+        *(bool *)member = true;
+        return 0;
+    default:
+        *(const char **)member = value;
+        return 0;
+    }
+}
+
+/* -- the verb and its arguments -- */
+
+/* Every option is one of the verb's. */
+static int check_options(const struct ctl_options *o)
+{
+    const char *verb = ctl_verb_name(o->verb);
+    for (unsigned id = CTL_OPTIONS_GENERAL; id < CTL_OPTIONS; id++)
+        if ((o->given & ~ctl_verbs[o->verb].options) >> id & 1)
+            return wrong("--%s is no option of %s; weirctl %s --help lists what it takes", ctl_options_table[id].name,
+                         verb, verb);
+    return 0;
+}
+
+static bool is_choice(const char *choices, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = choices; len > 0 && (at = strstr(at, word)) != NULL; at += len)
+        if ((at == choices || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+static int set_arguments(struct ctl_options *o, int count, char *const *words)
+{
+    const struct ctl_verb_row *row = &ctl_verbs[o->verb];
+    const char *verb = ctl_verb_name(o->verb);
+    if ((unsigned)count > row->arguments_max)
+        return wrong("unexpected argument '%s'", words[row->arguments_max]);
+    if ((unsigned)count < row->arguments_min)
+        return wrong("%s needs %s", verb, row->arguments);
+    for (int i = 0; i < count; i++)
+        o->arguments[i] = words[i];
+    if (row->choices != NULL && count > 0 && !is_choice(row->choices, words[0]))
+        return wrong("%s %s: not one of %s", verb, words[0], row->choices);
+    return 0;
+}
+
+static int set_verb(struct ctl_options *o, int count, char *const *words)
+{
+    if (count == 0)
+        return wrong("a verb is missing, such as status");
+    int verb = ctl_verb_find(words[0]);
+    if (verb < 0)
+        return wrong("'%s' is not a verb of weirctl", words[0]);
+    o->verb = (enum ctl_verb)verb;
+    int code = check_options(o);
+    return code == 0 ? set_arguments(o, count - 1, words + 1) : code;
+}
+
+/* -- all of it -- */
+
+#define LETTERS_MAX (2 * CTL_OPTIONS + 1)
+#define OPTION_BASE 256 /* above every letter */
+
+static void make_getopt(struct option options[CTL_OPTIONS + 1], char letters[LETTERS_MAX])
+{
+    for (int i = 0; i < CTL_OPTIONS; i++) {
+        const struct ctl_option_row *row = &ctl_options_table[i];
+        int has = row->argument != NULL ? required_argument : no_argument;
+        options[i] = (struct option){row->name, has, NULL, OPTION_BASE + i};
+        if (row->letter != 0)
+            *letters++ = row->letter;
+        if (row->letter != 0 && row->argument != NULL)
+            *letters++ = ':';
+    }
+    options[CTL_OPTIONS] = (struct option){0};
+    *letters = '\0';
+}
+
+/* Of what getopt_long has found; -1: nothing, and it has said why. */
+static int option_of(int opt)
+{
+    if (opt >= OPTION_BASE)
+        return opt - OPTION_BASE;
+    for (int i = 0; i < CTL_OPTIONS; i++)
+        if (opt != '?' && ctl_options_table[i].letter == opt)
             return i;
     return -1;
 }
 
-enum { OPT_NODE = 256, OPT_TOKEN_FILE, OPT_CA_FILE, OPT_TIMEOUT };
-
-struct seen {
-    bool help, version, events_only;
-};
-
-static int set_option(struct ctl_options *o, struct seen *seen, int opt, const char *value)
+static int read_options(struct ctl_options *o, int argc, char *const *argv)
 {
-    switch (opt) {
-    case OPT_NODE:
-        o->node = value;
-        return 0;
-    case OPT_TOKEN_FILE:
-        o->token_file = value;
-        return 0;
-    case OPT_CA_FILE:
-        o->ca_file = value;
-        return 0;
-    case OPT_TIMEOUT:
-        return set_timeout(o, value);
-    case 'o':
-        return set_output(o, value);
-    case 'n':
-        seen->events_only = true;
-        return set_count(o, value);
-    case 'f':
-        seen->events_only = o->follow = true;
-        return 0;
-    case 'h':
-        seen->help = true;
-        return 0;
-    case 'V':
-        seen->version = true;
-        return 0;
-    default: /* getopt_long has said why */
-        fprintf(stderr, "%sTry weirctl --help.\n", usage);
-        return WEIR_EXIT_USAGE;
+    struct option options[CTL_OPTIONS + 1];
+    char letters[LETTERS_MAX];
+    int code = 0, opt;
+    make_getopt(options, letters);
+    optind = 0; /* glibc: begin anew, also when an earlier call stopped half-way */
+    while (code == 0 && (opt = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+        int id = option_of(opt);
+        if (id < 0) {
+            fputs(CTL_USAGE "Try weirctl --help.\n", stderr);
+            return WEIR_EXIT_USAGE;
+        }
+        code = set_option(o, (unsigned)id, optarg);
     }
+    return code;
 }
 
-static int set_verb(struct ctl_options *o, const struct seen *seen, int argc, char *const *argv)
+static const char *variable(char *(*env)(const char *name), const char *name)
 {
-    if (optind == argc)
-        return wrong("a verb is missing: status, nodes, shards, breakers, limits or events");
-    int verb = find_verb(argv[optind]);
-    if (verb < 0)
-        return wrong("'%s' is not a verb of weirctl", argv[optind]);
-    o->verb = (enum ctl_verb)verb;
-    if (optind + 1 < argc)
-        return wrong("unexpected argument '%s'", argv[optind + 1]);
-    if (seen->events_only && o->verb != CTL_EVENTS)
-        return wrong("--count and --follow are for events, not for %s", verbs[verb].name);
-    return 0;
+    const char *text = env(name);
+    return text != NULL && *text != '\0' ? text : NULL;
 }
 
 int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *(*env)(const char *name))
 {
-    static const struct option options[] = {{"node", required_argument, NULL, OPT_NODE},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
-                                            {"ca-file", required_argument, NULL, OPT_CA_FILE},
-                                            {"timeout", required_argument, NULL, OPT_TIMEOUT},
-                                            {"count", required_argument, NULL, 'n'},
-                                            {"follow", no_argument, NULL, 'f'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
-    const char *node = env("WEIR_NODE"), *token = env("WEIR_ADMIN_TOKEN");
-    *o = (struct ctl_options){.node = node != NULL && *node != '\0' ? node : CTL_NODE_DEFAULT,
-                              .token = token != NULL && *token != '\0' ? token : NULL,
-                              .timeout_ms = CTL_TIMEOUT_MS,
+    *o = (struct ctl_options){.node = variable(env, "WEIR_NODE"),
+                              .token = variable(env, "WEIR_ADMIN_TOKEN"),
+                              .timeout_s = CTL_TIMEOUT_S,
                               .count = CTL_EVENTS_DEFAULT};
-    struct seen seen = {0};
-    int code = 0, opt;
-    optind = 0; /* glibc: begin anew, also when an earlier call stopped half-way */
-    while (code == 0 && (opt = getopt_long(argc, argv, "o:n:fhV", options, NULL)) != -1)
-        code = set_option(o, &seen, opt, optarg);
+    if (o->node == NULL)
+        o->node = CTL_NODE_DEFAULT;
+    int code = read_options(o, argc, argv);
     if (code != 0)
         return code;
-    if (seen.version) {
+    o->timeout_ms = (uint64_t)(o->timeout_s * 1000);
+    if (o->version) {
         puts("weirctl " WEIR_VERSION);
         return WEIR_EXIT_DONE;
     }
-    int verb = optind < argc ? find_verb(argv[optind]) : -1;
-    if (seen.help) {
-        if (verb >= 0)
-            print_verb_help((enum ctl_verb)verb);
-        else
-            print_help();
+    if (o->help) {
+        ctl_print_help(optind < argc ? ctl_verb_find(argv[optind]) : -1);
         return WEIR_EXIT_DONE;
     }
-    code = set_verb(o, &seen, argc, argv);
+    code = set_verb(o, argc - optind, argv + optind);
     return code == 0 ? -1 : code;
-}
-
-const char *ctl_verb_page(enum ctl_verb v)
-{
-    return verbs[v].page;
-}
-
-const char *ctl_verb_name(enum ctl_verb v)
-{
-    return verbs[v].name;
 }

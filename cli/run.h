@@ -1,5 +1,4 @@
-/* Carries a command out: asks the node, shows the answer on standard output, and what went wrong on standard error:
- * what it was, where, and what to do next. */
+/* Carries a command out: asks the node, shows the answer on standard output, and what went wrong on standard error. */
 #ifndef WEIR_CLI_RUN_H
 #define WEIR_CLI_RUN_H
 

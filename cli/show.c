@@ -34,6 +34,21 @@ void ctl_number_cell(struct ctl_table *t, const json_t *object, const char *key)
         ctl_table_cell(t, CTL_PLAIN, "-");
 }
 
+void ctl_decimal_cell(struct ctl_table *t, enum ctl_tone tone, const json_t *object, const char *key, int digits,
+                      const char *unit)
+{
+    double n;
+    if (ctl_number(object, key, &n))
+        ctl_table_cell(t, tone, "%.*f%s", digits, n, unit);
+    else
+        ctl_table_cell(t, CTL_PLAIN, "-");
+}
+
+enum ctl_tone ctl_tone_of_use(double percent)
+{
+    return percent >= 85 ? CTL_BAD : percent >= 70 ? CTL_WARN : CTL_PLAIN;
+}
+
 void ctl_text_cell(struct ctl_table *t, enum ctl_tone tone, const json_t *object, const char *key)
 {
     ctl_table_cell(t, tone, "%s", ctl_text(object, key, "-"));
@@ -171,30 +186,77 @@ static void show_events(struct weir_textbuf *out, const struct ctl_style *style,
 
 /* -- whole answers -- */
 
+void ctl_show_value(struct weir_textbuf *out, enum ctl_output form, const json_t *value)
+{
+    if (form == CTL_YAML)
+        ctl_yaml(out, value);
+    else
+        add_json(out, value, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+}
+
+/* What an answer to a verb must have: a member of a kind, and its contract's version where there is one. */
+static const struct page {
+    const char *member;
+    json_type type;
+    bool unversioned; /* pages of the guide's */
+} pages[CTL_VERBS] = {
+    [CTL_STATUS] = {"nodes", JSON_OBJECT, false},     [CTL_NODES] = {"nodes", JSON_ARRAY, false},
+    [CTL_SHARDS] = {"owners", JSON_ARRAY, false},     [CTL_POOLS] = {"providers", JSON_OBJECT, true},
+    [CTL_BREAKERS] = {"breakers", JSON_ARRAY, false}, [CTL_LIMITS] = {"limits", JSON_ARRAY, false},
+    [CTL_HINTS] = {NULL, JSON_NULL, false},           [CTL_ALERTS] = {"alerts", JSON_ARRAY, true},
+    [CTL_EVENTS] = {"events", JSON_ARRAY, false},
+};
+
+static bool fits(const struct page *page, const json_t *answer, const json_t *member)
+{
+    if (!page->unversioned && !json_is_integer(json_object_get(answer, "schema")))
+        return false;
+    return page->member == NULL || (member != NULL && json_typeof(member) == page->type);
+}
+
+static void show_table(struct weir_textbuf *out, enum ctl_verb verb, const struct ctl_style *style,
+                       const json_t *answer, const json_t *member)
+{
+    switch (verb) {
+    case CTL_STATUS:
+        ctl_show_status(out, style, answer);
+        break;
+    case CTL_NODES:
+        ctl_show_nodes(out, style, member);
+        break;
+    case CTL_SHARDS:
+        ctl_show_shards(out, style, answer);
+        break;
+    case CTL_POOLS:
+        ctl_show_pools(out, style, answer);
+        break;
+    case CTL_BREAKERS:
+        ctl_show_breakers(out, style, member);
+        break;
+    case CTL_LIMITS:
+        ctl_show_limits(out, style, member);
+        break;
+    case CTL_HINTS:
+        ctl_show_hints(out, style, answer);
+        break;
+    case CTL_ALERTS:
+        ctl_show_alerts(out, style, member);
+        break;
+    default:
+        show_events(out, style, member);
+    }
+}
+
 bool ctl_show(struct weir_textbuf *out, const struct ctl_options *o, const struct ctl_style *style,
               const json_t *answer)
 {
-    static const char *const lists[] = {[CTL_STATUS] = "nodes",      [CTL_NODES] = "nodes",   [CTL_SHARDS] = "owners",
-                                        [CTL_BREAKERS] = "breakers", [CTL_LIMITS] = "limits", [CTL_EVENTS] = "events"};
-    const json_t *list = json_object_get(answer, lists[o->verb]);
-    if (!json_is_integer(json_object_get(answer, "schema")) ||
-        (o->verb == CTL_STATUS ? !json_is_object(list) : !json_is_array(list)))
+    const struct page *page = &pages[o->verb];
+    const json_t *member = page->member != NULL ? json_object_get(answer, page->member) : NULL;
+    if (!fits(page, answer, member))
         return false;
-    if (o->output == CTL_JSON)
-        add_json(out, answer, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    else if (o->output == CTL_YAML)
-        ctl_yaml(out, answer);
-    else if (o->verb == CTL_STATUS)
-        ctl_show_status(out, style, answer);
-    else if (o->verb == CTL_NODES)
-        ctl_show_nodes(out, style, list);
-    else if (o->verb == CTL_SHARDS)
-        ctl_show_shards(out, style, answer);
-    else if (o->verb == CTL_BREAKERS)
-        ctl_show_breakers(out, style, list);
-    else if (o->verb == CTL_LIMITS)
-        ctl_show_limits(out, style, list);
+    if (o->output == CTL_JSON || o->output == CTL_YAML)
+        ctl_show_value(out, o->output, answer);
     else
-        show_events(out, style, list);
+        show_table(out, o->verb, style, answer, member);
     return true;
 }

@@ -74,14 +74,8 @@ static void add_node(struct ctl_table *t, const json_t *n)
     ctl_number_cell(t, load, "connections");
     ctl_number_cell(t, load, "requests_per_second");
     ctl_number_cell(t, load, "errors_per_second");
-    if (ctl_number(load, "utilization_percent", &utilization))
-        ctl_table_cell(t,
-                       utilization >= 85   ? CTL_BAD
-                       : utilization >= 70 ? CTL_WARN
-                                           : CTL_PLAIN,
-                       "%.0f%%", utilization);
-    else
-        ctl_table_cell(t, CTL_PLAIN, "-");
+    ctl_number(load, "utilization_percent", &utilization);
+    ctl_decimal_cell(t, ctl_tone_of_use(utilization), load, "utilization_percent", 0, "%");
     if (ctl_number(load, "loop_lag_us", &lag_us))
         ctl_table_cell(t, CTL_PLAIN, "%.1f ms", lag_us / 1000);
     else

@@ -1,4 +1,6 @@
-/* What holds traffic back: circuits and rate limits. */
+/* Traffic and what holds it back: pools, circuits, rate limits, alerts. */
+#include <stdio.h>
+
 #include "cli/show.h"
 
 /* Nothing for no time at all. */
@@ -79,4 +81,108 @@ void ctl_show_limits(struct weir_textbuf *out, const struct ctl_style *style, co
     for (size_t i = 0; i < json_array_size(limits); i++)
         add_limit(&t, json_array_get(limits, i));
     ctl_table_end(&t, out);
+}
+
+/* -- pools -- */
+
+static void add_pool(struct ctl_table *t, const char *name, const json_t *p, enum ctl_tone tone)
+{
+    double used, pending, errors;
+    ctl_number(p, "pool_utilization_percent", &used);
+    ctl_number(p, "pending_requests", &pending);
+    ctl_number(p, "error_rate", &errors);
+    ctl_table_cell(t, tone, "%s", name);
+    ctl_number_cell(t, p, "connections_active");
+    ctl_number_cell(t, p, "connections_idle");
+    ctl_table_cell(t, pending > 0 ? CTL_WARN : CTL_PLAIN, "%.0f", pending);
+    ctl_number_cell(t, p, "max_connections");
+    ctl_decimal_cell(t, ctl_tone_of_use(used), p, "pool_utilization_percent", 0, "%");
+    ctl_number_cell(t, p, "max_keepalive_connections");
+    ctl_number_cell(t, p, "connections_created_total");
+    ctl_number_cell(t, p, "connections_closed_total");
+    ctl_number_cell(t, p, "connection_errors_total");
+    ctl_number_cell(t, p, "connection_timeouts_total");
+    ctl_decimal_cell(t, CTL_PLAIN, p, "connection_reuse_rate_percent", 1, "%");
+    ctl_decimal_cell(t, CTL_PLAIN, p, "avg_connection_time_ms", 1, " ms");
+    ctl_decimal_cell(t, CTL_PLAIN, p, "avg_response_time_ms", 1, " ms");
+    ctl_number_cell(t, p, "total_requests");
+    ctl_table_cell(t, errors > 0.05 ? CTL_BAD : errors > 0.02 ? CTL_WARN : CTL_PLAIN, "%.1f%%", errors * 100);
+}
+
+void ctl_show_pools(struct weir_textbuf *out, const struct ctl_style *style, const json_t *answer)
+{
+    static const struct ctl_column columns[] = {
+        {"PROVIDER", false, false}, {"ACTIVE", true, false}, {"IDLE", true, false},    {"WAITING", true, false},
+        {"LIMIT", true, false},     {"USED", true, false},   {"KEPT", true, true},     {"OPENED", true, true},
+        {"CLOSED", true, true},     {"LOST", true, true},    {"TIMEOUTS", true, true}, {"REUSED", true, false},
+        {"CONNECT", true, true},    {"ANSWER", true, false}, {"TRIES", true, false},   {"FAILED", true, false}};
+    json_t *providers = json_object_get(answer, "providers"), *p;
+    struct ctl_table t;
+    const char *name;
+    if (json_object_size(providers) == 0) {
+        weir_textbuf_str(out, "no providers are configured\n");
+        return;
+    }
+    ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
+    json_object_foreach(providers, name, p)
+    {
+        add_pool(&t, name, p, CTL_PLAIN);
+    }
+    if (json_object_size(providers) > 1)
+        add_pool(&t, "(all)", answer, CTL_DIM);
+    ctl_table_end(&t, out);
+}
+
+/* -- alerts -- */
+
+static void add_alert(struct ctl_table *t, const json_t *a)
+{
+    const char *state = ctl_text(a, "state", "-"), *key;
+    const json_t *values = json_object_get(a, "values");
+    json_t *value;
+    char text[CTL_CELL_BYTES_MAX] = "";
+    size_t len = 0;
+    ctl_text_cell(t, CTL_PLAIN, a, "name");
+    ctl_table_cell(t, CTL_PLAIN, "%s", ctl_text(a, "provider", "(all)"));
+    ctl_table_cell(t,
+                   strcmp(state, "firing") == 0    ? CTL_BAD
+                   : strcmp(state, "pending") == 0 ? CTL_WARN
+                                                   : CTL_GOOD,
+                   "%s", state);
+    ctl_text_cell(t, CTL_PLAIN, a, "severity");
+    ctl_text_cell(t, CTL_PLAIN, a, "action");
+    ctl_text_cell(t, CTL_PLAIN, a, "condition");
+    json_object_foreach((json_t *)values, key, value)
+    {
+        int n =
+            snprintf(text + len, sizeof text - len, "%s%s=%.10g", len > 0 ? " " : "", key, json_number_value(value));
+        len = n > 0 && (size_t)n < sizeof text - len ? len + (size_t)n : sizeof text - 1;
+    }
+    ctl_table_cell(t, CTL_PLAIN, "%s", text);
+    ctl_table_cell(t, CTL_PLAIN, "%s", ctl_text(a, "since", ""));
+    ctl_text_cell(t, CTL_PLAIN, a, "message");
+}
+
+void ctl_show_alerts(struct weir_textbuf *out, const struct ctl_style *style, const json_t *alerts)
+{
+    static const struct ctl_column columns[] = {
+        {"ALERT", false, false},    {"PROVIDER", false, false}, {"STATE", false, false},
+        {"SEVERITY", false, false}, {"ACTION", false, true},    {"CONDITION", false, true},
+        {"VALUES", false, false},   {"SINCE", false, false},    {"MESSAGE", false, false}};
+    struct ctl_table t;
+    size_t shown = 0;
+    ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
+    for (size_t i = 0; i < json_array_size(alerts); i++) {
+        const json_t *a = json_array_get(alerts, i);
+        if (!style->wide && strcmp(ctl_text(a, "state", ""), "inactive") == 0)
+            continue;
+        add_alert(&t, a);
+        shown++;
+    }
+    if (shown > 0) {
+        ctl_table_end(&t, out);
+        return;
+    }
+    ctl_table_drop(&t);
+    weir_textbuf_printf(out, "none of %zu alerts fires\n", json_array_size(alerts));
 }

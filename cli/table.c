@@ -145,6 +145,11 @@ void ctl_table_end(struct ctl_table *t, struct weir_textbuf *out)
     for (size_t i = 0; i + t->column_count <= t->count; i += t->column_count)
         add_row(t, out, &t->cells[i], widths);
     out->failed = out->failed || t->failed;
+    ctl_table_drop(t);
+}
+
+void ctl_table_drop(struct ctl_table *t)
+{
     free(t->cells);
     t->cells = NULL;
 }

@@ -42,6 +42,9 @@ void ctl_table_cell(struct ctl_table *t, enum ctl_tone tone, const char *fmt, ..
 /* Adds the titles and the rows to out, frees. */
 void ctl_table_end(struct ctl_table *t, struct weir_textbuf *out);
 
+/* Frees without adding anything. */
+void ctl_table_drop(struct ctl_table *t);
+
 /* One line "NAME   text" of a list of facts. */
 void ctl_fact(struct weir_textbuf *out, const struct ctl_style *style, const char *name, enum ctl_tone tone,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));

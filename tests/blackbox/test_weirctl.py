@@ -1,29 +1,17 @@
 """weirctl against real nodes: what it shows, its exit codes, and what it says when something is wrong."""
 
 import json
-import os
+import re
 import signal
 import ssl
-import subprocess
 
 import pytest
 import yaml
 from cluster import Cluster
-from harness import WAIT_S, Process, free_port, program, wait_for
+from ctl import shown, weirctl
+from harness import Process, free_port, program, wait_for
 
 LIMITED = {"rate_limit": {"requests_per_minute": 600, "burst": 20}}
-
-
-def weirctl(*words, node=None, **env):
-    argv = [program("weirctl"), *words, *(["--node", f"http://127.0.0.1:{node.port}"] if node else [])]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, env={**os.environ, **env})
-
-
-def shown(*words, node):
-    """The answer as JSON; the exit code must be 0."""
-    done = weirctl(*words, "-o", "json", node=node)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -283,7 +271,11 @@ def test_wrong_usage(words):
     assert done.returncode == 2 and done.stderr.startswith("weirctl: ") and not done.stdout
 
 
-@pytest.mark.parametrize("verb", [None, "status", "nodes", "shards", "breakers", "limits", "events"])
+VERBS = re.findall(r"^  ([a-z]+)  ", weirctl("--help").stdout, re.M)
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
 def test_help(verb):
+    assert len(VERBS) > 10
     done = weirctl(*([verb] if verb else []), "--help")
     assert done.returncode == 0 and done.stdout.startswith("usage: weirctl") and "Exit codes" in done.stdout

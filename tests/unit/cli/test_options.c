@@ -44,14 +44,13 @@ END_TEST
 
 START_TEST(test_verbs)
 {
-    static const char *const names[] = {"status", "nodes", "shards", "breakers", "limits", "events"};
-    for (int i = 0; i < CTL_VERBS; i++) {
-        ck_assert_int_eq(parse(names[i]), -1);
-        ck_assert_int_eq((int)o.verb, i);
-        ck_assert_str_eq(ctl_verb_name(o.verb), names[i]);
-    }
-    ck_assert_str_eq(ctl_verb_page(CTL_STATUS), "/api/cluster/state");
-    ck_assert_str_eq(ctl_verb_page(CTL_EVENTS), "/api/cluster/events");
+    for (int i = 0; i < CTL_VERBS; i++)
+        ck_assert_int_eq(ctl_verb_find(ctl_verb_name((enum ctl_verb)i)), i);
+    ck_assert_int_eq(ctl_verb_find("statu"), -1);
+    ck_assert_int_eq(parse("shards"), -1);
+    ck_assert_int_eq(o.verb, CTL_SHARDS);
+    ck_assert_str_eq(ctl_verbs[CTL_STATUS].page, "/api/cluster/state");
+    ck_assert_str_eq(ctl_verbs[CTL_EVENTS].page, "/api/cluster/events");
 }
 END_TEST
 
@@ -86,6 +85,18 @@ START_TEST(test_environment)
 }
 END_TEST
 
+START_TEST(test_arguments)
+{
+    ck_assert_int_eq(parse("completion zsh"), -1);
+    ck_assert_str_eq(o.arguments[0], "zsh");
+    ck_assert_ptr_null(o.arguments[1]);
+    ck_assert_int_eq(parse("tune --rps 12.5 --latency=3e2"), -1);
+    ck_assert_double_eq(o.rps, 12.5);
+    ck_assert_double_eq(o.latency_ms, 300);
+    ck_assert_uint_eq(o.given, CTL_BIT(RPS) | CTL_BIT(LATENCY));
+}
+END_TEST
+
 START_TEST(test_wrong_usage)
 {
     static const char *const lines[] = {"",
@@ -102,6 +113,10 @@ START_TEST(test_wrong_usage)
                                         "nodes --count 5",
                                         "nodes --follow",
                                         "nodes --unknown",
+                                        "completion",
+                                        "completion ba",
+                                        "completion bash zsh",
+                                        "tune --rps -1 --latency 1",
                                         "nodes --node"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         ck_assert_msg(parse(lines[i]) == WEIR_EXIT_USAGE, "'%s'", lines[i]);
@@ -117,4 +132,4 @@ START_TEST(test_help_and_version)
 END_TEST
 
 CHECK_MAIN("options", NULL, NULL, test_defaults, test_verbs, test_options_before_and_after_the_verb, test_environment,
-           test_wrong_usage, test_help_and_version)
+           test_arguments, test_wrong_usage, test_help_and_version)

@@ -71,7 +71,8 @@ static const struct {
     enum ctl_verb verb;
     const char *page;
 } pages[] = {{CTL_STATUS, "state"},      {CTL_NODES, "nodes"},   {CTL_SHARDS, "shards"},
-             {CTL_BREAKERS, "breakers"}, {CTL_LIMITS, "limits"}, {CTL_EVENTS, "events"}};
+             {CTL_BREAKERS, "breakers"}, {CTL_LIMITS, "limits"}, {CTL_EVENTS, "events"},
+             {CTL_POOLS, "pools"},       {CTL_HINTS, "hints"},   {CTL_ALERTS, "alerts"}};
 #define PAGES (sizeof pages / sizeof pages[0])
 
 START_TEST(test_tables)
@@ -128,6 +129,10 @@ START_TEST(test_alone)
                  {CTL_SHARDS, "{\"schema\":1,\"cluster\":null,\"shard_count\":0,\"owners\":[]}",
                   "no shards: the node is alone\n"},
                  {CTL_LIMITS, "{\"schema\":1,\"cluster\":null,\"limits\":[]}", "no provider has a rate limit\n"},
+                 {CTL_POOLS, "{\"providers\":{}}", "no providers are configured\n"},
+                 {CTL_ALERTS, "{\"alerts\":[{\"state\":\"inactive\"}]}", "none of 1 alerts fires\n"},
+                 {CTL_HINTS, "{\"schema\":1,\"valid\":false,\"reason\":\"no coordinator\"}",
+                  "hints       none: no coordinator\n"},
                  {CTL_EVENTS, "{\"schema\":1,\"cluster\":null,\"events\":[]}", "no events yet\n"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct ctl_options o = {.verb = cases[i].verb};
@@ -171,35 +176,76 @@ START_TEST(test_not_an_answer)
 }
 END_TEST
 
+/* What a page must have to be shown at all. */
+static const struct {
+    enum ctl_verb verb;
+    const char *member;
+    bool object;
+} members[] = {{CTL_STATUS, "nodes", true},       {CTL_NODES, "nodes", false},   {CTL_SHARDS, "owners", false},
+               {CTL_BREAKERS, "breakers", false}, {CTL_LIMITS, "limits", false}, {CTL_EVENTS, "events", false},
+               {CTL_POOLS, "providers", true},    {CTL_ALERTS, "alerts", false}, {CTL_HINTS, "providers", false},
+               {CTL_HINTS, "cluster", true}};
+
 /* Of whatever kinds the fields are, something is shown and nothing breaks. */
 START_TEST(test_hostile_fields)
 {
     static const char *const values[] = {"null", "-1",          "1e300", "\"\\u001b]0;x\\u0007\"", "[[1]]", "{\"a\":1}",
                                          "true", "\"\\u009b\"", "0.5"};
-    static const char *const lists[] = {[CTL_STATUS] = "nodes",      [CTL_NODES] = "nodes",   [CTL_SHARDS] = "owners",
-                                        [CTL_BREAKERS] = "breakers", [CTL_LIMITS] = "limits", [CTL_EVENTS] = "events"};
-    static const char *const keys[] = {
-        "id",    "node",  "state", "alive",  "age_ms",      "load",          "count",   "ranges",  "provider",
-        "event", "mode",  "msg",   "weight", "unix_ms",     "endpoint",      "waiting", "burst",   "cooldown_seconds",
-        "store", "since", "epoch", "leader", "shard_count", "state_seconds", "cluster", "contact", "generation"};
+    static const char *const keys[] = {"id",
+                                       "node",
+                                       "state",
+                                       "alive",
+                                       "age_ms",
+                                       "load",
+                                       "count",
+                                       "ranges",
+                                       "provider",
+                                       "event",
+                                       "mode",
+                                       "msg",
+                                       "weight",
+                                       "unix_ms",
+                                       "endpoint",
+                                       "waiting",
+                                       "burst",
+                                       "cooldown_seconds",
+                                       "pool_utilization_percent",
+                                       "error_rate",
+                                       "name",
+                                       "values",
+                                       "in_flight",
+                                       "timeouts",
+                                       "action",
+                                       "age_s",
+                                       "store",
+                                       "since",
+                                       "epoch",
+                                       "leader",
+                                       "shard_count",
+                                       "state_seconds",
+                                       "cluster",
+                                       "contact",
+                                       "generation"};
     const struct ctl_style style = {.wide = true};
     for (size_t v = 0; v < sizeof values / sizeof values[0]; v++)
-        for (size_t verb = 0; verb < CTL_VERBS; verb++) {
-            const struct ctl_options o = {.verb = (enum ctl_verb)verb, .output = CTL_WIDE};
+        for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+            const struct ctl_options o = {.verb = members[i].verb, .output = CTL_WIDE};
             json_t *value = json_loads(values[v], JSON_DECODE_ANY, NULL), *row = json_object(), *answer = json_object();
             for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
                 json_object_set(row, keys[k], value);
                 json_object_set(answer, keys[k], value);
             }
             json_object_set_new(answer, "schema", json_integer(1));
-            json_object_set_new(answer, lists[verb],
-                                verb == CTL_STATUS ? json_incref(row) : json_pack("[OO]", row, value));
+            json_object_set_new(answer, "valid", json_true());
+            json_object_set_new(answer, members[i].member,
+                                members[i].object ? json_pack("{s:O, s:O}", "a", row, "b", value)
+                                                  : json_pack("[OO]", row, value));
             struct weir_textbuf out;
             weir_textbuf_init(&out, TEXT_MAX);
             ck_assert(ctl_show(&out, &o, &style, answer));
             ck_assert(!out.failed && out.len > 0);
-            for (size_t i = 0; i < out.len; i++)
-                ck_assert_msg((unsigned char)out.ptr[i] >= 0x20 || out.ptr[i] == '\n', "%s: %.*s", values[v],
+            for (size_t at = 0; at < out.len; at++)
+                ck_assert_msg((unsigned char)out.ptr[at] >= 0x20 || out.ptr[at] == '\n', "%s: %.*s", values[v],
                               (int)out.len, out.ptr);
             weir_textbuf_close(&out);
             json_decref(answer);

@@ -1,0 +1,12 @@
+/* The verbs that do more than show a page, each in a file of its own (cli/verb_NAME.c). Each returns the exit code,
+ * and has told on standard error what is wrong. */
+#ifndef WEIR_CLI_VERB_H
+#define WEIR_CLI_VERB_H
+
+#include "cli/session.h"
+
+int ctl_run_events(struct ctl_session *s);
+int ctl_run_rebalance(struct ctl_session *s);
+int ctl_run_tune(struct ctl_session *s);
+
+#endif

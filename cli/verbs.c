@@ -1,0 +1,88 @@
+#include "cli/verbs.h"
+
+#include <string.h>
+
+#include "cli/options.h"
+
+const struct ctl_option_row ctl_options_table[CTL_OPTIONS] = {
+#define OPTION(id, name, letter, argument, kind, member, lowest, highest, what) \
+    {name, letter, argument, CTL_ARG_##kind, offsetof(struct ctl_options, member), lowest, highest, what},
+    CTL_OPTION_MAP(OPTION)
+#undef OPTION
+};
+
+const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
+    [CTL_STATUS] = {.page = "/api/cluster/state",
+                    .what = "the cluster and this node's place in it",
+                    .details = "The exit code is 3 when the node has no contact to the cluster's store.\n"},
+    [CTL_NODES] = {.page = "/api/cluster/nodes",
+                   .what = "the nodes: whether they live, their load, their shards",
+                   .details =
+                       "As the asked node sees them; it is marked with a star. `wide` adds addresses and loads.\n"},
+    [CTL_SHARDS] = {.page = "/api/cluster/shards",
+                    .what = "the shard map: which node owns which shards",
+                    .details =
+                        "Owners in force: a shard whose owner is gone shows the one that stands in. `wide` lists "
+                        "all ranges.\n"},
+    [CTL_POOLS] = {.page = "/api/http-client/pool/stats",
+                   .what = "the asked node's connections to each provider",
+                   .details = "USED is the share of the limit in force that is busy: from 70 % it is tight, from 85 % "
+                              "too small.\n`wide` adds what was opened, closed, lost and reused since the start.\n"},
+    [CTL_BREAKERS] = {.page = "/api/cluster/breakers",
+                      .what = "the circuits of all endpoints",
+                      .details = "Open: the endpoint is not asked. Half open: one request at a time sees whether it is "
+                                 "well.\nNEXT IN is the time until an open one lets such a request through; now: the "
+                                 "next request is this one.\nFAILED HERE counts failures in a row that the asked node "
+                                 "has met itself: what opened a circuit may have\nbefallen others.\n"},
+    [CTL_LIMITS] = {.page = "/api/cluster/limits",
+                    .what = "the rate limits and what is left of them",
+                    .details =
+                        "Requests a minute, over all nodes. `share`: the store is away and each node keeps to its "
+                        "part.\n"},
+    [CTL_HINTS] = {.page = "/api/cluster/hints",
+                   .what = "what the coordinator expects and advises",
+                   .details = "PEAK is the middle of what is expected, UP TO what nine of ten times suffices. The exit "
+                              "code is 1\nwhile there is no valid hint.\n"},
+    [CTL_ALERTS] = {.page = "/api/alerts",
+                    .what = "the asked node's alerts that fire or are about to",
+                    .details = "`wide` lists those at rest, too.\n"},
+    [CTL_EVENTS] = {.page = "/api/cluster/events",
+                    .what = "what has happened in the cluster, and what does",
+                    .details = "The oldest first. With --follow `json` prints one event a line.\n",
+                    .options = CTL_BIT(COUNT) | CTL_BIT(FOLLOW)},
+    [CTL_REBALANCE] = {.what = "which shards would move, and why",
+                       .details =
+                           "The leading coordinator moves shards by itself; with --dry-run its next plan is shown, "
+                           "as it follows from\nwhat the asked node sees. `wide` lists each move.\n",
+                       .options = CTL_BIT(DRY_RUN)},
+    [CTL_TUNE] = {.what = "the pool's size and timeouts for a load",
+                  .details = "Size: rps x latency / 1000 x 1.5, cut off at the point, 10 to 1000. Timeouts: connect = "
+                             "max(5, 2 x network\nlatency), read = max(10, 0.8 x provider timeout), total = both + 5. "
+                             "Asks nobody.\n",
+                  .options = CTL_BIT(RPS) | CTL_BIT(LATENCY) | CTL_BIT(NETWORK_LATENCY) | CTL_BIT(PROVIDER_TIMEOUT)},
+    [CTL_COMPLETION] = {.what = "what a shell completes weirctl by; or its manual page",
+                        .details = "For bash: source <(weirctl completion bash)\n",
+                        .arguments = "SHELL",
+                        .arguments_min = 1,
+                        .arguments_max = 1,
+                        .choices = "bash zsh fish man"},
+};
+
+static const char *const names[] = {
+#define NAME(id, name) name,
+    CTL_VERB_MAP(NAME)
+#undef NAME
+};
+
+const char *ctl_verb_name(enum ctl_verb v)
+{
+    return names[v];
+}
+
+int ctl_verb_find(const char *name)
+{
+    for (int i = 0; i < CTL_VERBS; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}

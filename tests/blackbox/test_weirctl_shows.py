@@ -1,0 +1,100 @@
+"""What weirctl shows beside the cluster itself: pools, alerts, hints, plans, and the formulas."""
+
+import json
+
+import pytest
+from cluster import Cluster
+from ctl import normal, shown, weirctl
+from harness import wait_for
+
+
+def providers(mock):
+    return {"mock": {"base_url": mock.url}}
+
+
+def test_pools(stage, mock):
+    node = stage.node({"mock": {"base_url": mock.url, "connection_pool": {"max_connections": 20}}})
+    assert node.get("/v1/models").status == 200
+    wait_for(lambda: shown("pools", node=node)["connections_idle"] == 1, "the connection to be idle")
+    title, row = normal(weirctl("pools", node=node).stdout)
+    assert title == "PROVIDER  ACTIVE  IDLE  WAITING  LIMIT  USED  REUSED  ANSWER  TRIES  FAILED"
+    assert row.split()[:7] == ["mock", "0", "1", "0", "20", "0%", "0.0%"] and row.endswith("1  0.0%")
+
+
+def test_alerts(stage, mock):
+    rule = {"name": "any", "condition": "total_requests >= 0", "severity": "info", "message": "there is a node"}
+    node = stage.node(mock, alerts=[rule])
+    fires = lambda: shown("alerts", node=node)["firing"] > 0
+    wait_for(fires, "the alert")
+    shown_lines = normal(weirctl("alerts", node=node).stdout)
+    assert shown_lines[0] == "ALERT  PROVIDER  STATE  SEVERITY  VALUES  SINCE  MESSAGE"
+    assert shown_lines[1] == "any  (all)  firing  info  total_requests=0  TIME  there is a node"
+    assert any("pool_exhausted" in line and "inactive" in line for line in normal(weirctl("alerts", "-o", "wide", node=node).stdout))
+
+
+def test_a_plan(stage, mock):
+    cluster = Cluster(stage, shard_count=24)
+    cluster.nodes(2, providers(mock))
+    cluster.coordinator()
+    cluster.wait_map()
+    a, b = cluster.members
+    done = weirctl("rebalance", "--dry-run", node=a)
+    assert done.returncode == 0 and normal(done.stdout) == ["plan  nothing to move: 24 shards on 2 nodes"]
+    assert weirctl("rebalance", node=a).returncode == 2
+    assert shown("rebalance", "--dry-run", node=a) == {"schema": 1, "shard_count": 24, "moves_left": 0, "moves": []}
+
+
+def test_a_plan_with_moves(stage):
+    pages = {
+        "nodes": {"schema": 1, "nodes": [{"id": n, "state": "active", "alive": True, "weight": 1} for n in ("a", "b")]},
+        "shards": {"schema": 1, "epoch": 3, "shard_count": 4, "owners": [{"node": "a", "ranges": [[0, 3]], "count": 4}]},
+    }
+    answers = []
+    for page in ("nodes", "shards"):
+        body = json.dumps(pages[page]).encode()
+        answers.append(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    for form, wanted in (
+        ("table", ["FROM  TO  SHARDS  WHY", "a  b  2  its owner holds more than its part"]),
+        ("wide", ["SHARD  FROM  TO  WHY"]),
+    ):
+        upstream = stage.upstream(answers)
+        done = weirctl("rebalance", "--dry-run", "-o", form, "--node", f"http://127.0.0.1:{upstream.port}")
+        assert done.returncode == 0, done.stderr
+        lines = [line.strip() for line in normal(done.stdout)]
+        assert lines[:2] == ["plan  2 of 4 shards would move; 0 in a later round", ""] and lines[2 : 2 + len(wanted)] == wanted
+
+
+def test_no_plan_without_a_cluster(node):
+    done = weirctl("rebalance", "--dry-run", node=node)
+    assert done.returncode == 1 and not done.stdout and "is in no cluster" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, wanted",
+    [
+        (("--rps", "100", "--latency", "1200"), (180, 5.0, 24.0, 34.0)),
+        (("--rps", "7", "--latency", "999"), (10, 5.0, 24.0, 34.0)),
+        (("--rps", "1001", "--latency", "47.3"), (71, 5.0, 24.0, 34.0)),
+        (("--rps", "100000", "--latency", "1200"), (1000, 5.0, 24.0, 34.0)),
+        (("--rps", "33", "--latency", "999", "--network-latency", "3.5", "--provider-timeout", "61"), (49, 7.0, 48.8, 60.8)),
+        (("--rps", "1", "--latency", "1", "--network-latency", "0.1", "--provider-timeout", "5"), (10, 5.0, 10.0, 20.0)),
+    ],
+)
+def test_tune(words, wanted):
+    value = json.loads(weirctl("tune", *words, "-o", "json").stdout)
+    assert (value["pool_size"], *value["timeouts"].values()) == pytest.approx(wanted)
+
+
+def test_tune_prints_what_to_configure():
+    done = weirctl("tune", "--rps", "33", "--latency", "999")
+    assert normal(done.stdout)[:2] == ["pool size  49 connections", "timeouts  connect 5 s, read 24 s, total 34 s"]
+    assert "    max_connections: 49\n" in done.stdout
+    for words in ((), ("--rps", "1"), ("--latency", "1"), ("--rps", "1.5", "--latency", "1")):
+        done = weirctl("tune", *words)
+        assert done.returncode == 2 and not done.stdout and done.stderr.startswith("weirctl: ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "man"])
+def test_completion(shell):
+    done = weirctl("completion", shell)
+    assert done.returncode == 0 and "rebalance" in done.stdout and "dry" in done.stdout
