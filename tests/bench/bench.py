@@ -19,6 +19,7 @@ import row_cluster_cost
 import row_cpu
 import row_distance
 import row_failover
+import row_floods
 import row_handshakes
 import row_latency
 import row_limit
@@ -37,7 +38,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PROXIES = ("nginx", "haproxy", "weir")
 CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost")
 ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "turns",
-        "distance", *CLUSTER_ROWS)
+        "floods", "distance", *CLUSTER_ROWS)
 
 
 def say(text):
@@ -126,6 +127,9 @@ def measure(args, starter, names):
     if "turns" in args.only and "weir" in names:
         result = row_turns.run(starter, 4 if args.quick else 30, say)
         yield "turns", result, report_tls.turns(result)
+    if "floods" in args.only:
+        result = row_floods.run(starter, names, 2 if args.quick else 10, say)
+        yield "floods", result, report_tls.floods(result)
     if "distance" in args.only and "weir" in names:
         with Wire(starter.tools) as wire:
             result = row_distance.run(starter, wire, 3 if args.quick else 10, say)
