@@ -25,6 +25,7 @@ import row_latency
 import row_limit
 import row_memory
 import row_pooling
+import row_replay
 import row_secure
 import row_share
 import row_storm
@@ -36,7 +37,7 @@ from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
-CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost")
+CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost", "replay")
 ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "turns",
         "floods", "distance", *CLUSTER_ROWS)
 
@@ -59,6 +60,7 @@ def parse_arguments():
     parser.add_argument("--idle-clients", type=int, default=4000)
     parser.add_argument("--stream-clients", type=int, default=2000)
     parser.add_argument("--stream-count", type=int, default=50, help="streams that are timed token by token")
+    parser.add_argument("--trace", help="a CSV file with the columns requests and inflight_model, a line each 10 s, for replay")
     parser.add_argument("--proxy-core", type=int, default=procs.Core.proxy)
     parser.add_argument("--load-core", type=int, default=procs.Core.load)
     parser.add_argument("--quick", action="store_true",
@@ -153,6 +155,9 @@ def measure_cluster(args):
     if "cluster_cost" in args.only:
         result = row_cluster_cost.run(args.build, args.rounds, args.seconds, args.quick, say)
         yield "cluster_cost", result, report_cluster.cost(result)
+    if "replay" in args.only:
+        result = row_replay.run(args.build, args.trace, args.quick, os.path.splitext(args.json)[0] + "-replay.png", say)
+        yield "replay", result, report_cluster.replay(result)
 
 
 def machine():

@@ -52,6 +52,23 @@ def cost(result):
     return text + "\n" + table("CPU of a request beside a node that is alone: median (quartiles)", ["", "us", "to alone"], cpu)
 
 
+def replay(result):
+    j = result["judged"]
+    lead = "the hint came too late" if j["lead_s"] is None else f"{j['lead_s']:.0f} s before"
+    rows = [["requests, failed", f"{result['requests']}, {result['failed']}"],
+            ["highest in flight, when", f"{j['peak']} at {j['peak_at_s']:.0f} s"],
+            [f"nodes for it ({result['safe']} each) were advised", lead],
+            ["steps with as many nodes as were needed", f"{100 * j['covered']:.1f} %"],
+            ["nodes, mean; needed, mean and most", f"{j['nodes_mean']:.2f}; {j['needed_mean']:.2f}, {j['needed_max']}"],
+            ["changes of advice", j["changes"]], ["plot", result["plot"] or "left out: gnuplot is not there"]]
+    return table(f"Scaled as the hints say: {result['trace']}", ["", ""], rows)
+
+
+def _replay_targets(r):
+    lead_s = r["judged"]["lead_s"]
+    return [("s that the hint is before the highest load, at least", 0.0 if lead_s is None else lead_s, 10, (lead_s or 0) >= 10)]
+
+
 def _at_most(what, value, limit):
     return (what, float(value), limit, value <= limit)
 
@@ -105,7 +122,7 @@ def targets(results):
     """[(what, reached, limit, ok)] of what was measured."""
     found = []
     for key, judge in (("trip", _trip_targets), ("away", _away_targets), ("failover", _failover_targets),
-                       ("share", _share_targets), ("cluster_cost", _cost_targets)):
+                       ("share", _share_targets), ("cluster_cost", _cost_targets), ("replay", _replay_targets)):
         if key in results:
             found += judge(results[key])
     return found
