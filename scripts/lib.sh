@@ -25,6 +25,12 @@ help_if_asked() {
     done
 }
 
+# How many black-box tests run at once: most of them wait for something most of the time.
+tests_at_once() {
+    local twice=$((2 * $(nproc)))
+    printf '%s' "${WEIR_TEST_JOBS:-$((twice < 16 ? twice : 16))}"
+}
+
 # build PRESET [TARGET...]: configures and builds. On a terminal it shows its progress, elsewhere only what failed.
 build() {
     local preset=$1 log targets=()

@@ -3,6 +3,8 @@
 Every wait has a bound (WEIR_WAIT seconds, default 30): a test never asserts how long something took, only that it happens.
 """
 
+import functools
+import itertools
 import json
 import os
 import random
@@ -57,10 +59,27 @@ def wait_for(condition, what, bound=None):
         pause = min(pause * 1.5, 0.1)
 
 
+@functools.cache
+def own_ports():
+    """Ports for this process alone among the test processes of this machine, below the range from which the kernel picks
+    ports for outgoing connections. An abstract socket claims them: its name goes with the process."""
+    first, count, blocks = 11000, 400, 50
+    for block in random.sample(range(blocks), blocks):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0weir-test-ports-{block}")
+        except OSError:
+            claim.close()
+            continue
+        return claim, itertools.cycle(range(first + block * count, first + (block + 1) * count))
+    raise AssertionError(f"{blocks} test processes have claimed all ports")
+
+
 def free_port():
-    """A port that nobody listens on, below the range from which the kernel picks ports for outgoing connections."""
+    """A port that nobody listens on, and that comes up again only after all the others of this process."""
+    _, ports = own_ports()
     while True:
-        port = random.randint(11000, 31000)
+        port = next(ports)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))

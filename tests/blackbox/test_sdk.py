@@ -1,5 +1,6 @@
 """The official OpenAI and Anthropic SDKs for Node.js work through a node that they know by its base URL alone."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -18,10 +19,12 @@ def sdk():
     """tests/sdk with its packages, installed from the lock file when they are not there or not those."""
     assert shutil.which("npm"), "npm is missing: run scripts/bootstrap"
     installed = SDK / "node_modules" / ".package-lock.json"
-    if not installed.exists() or os.path.getmtime(installed) < os.path.getmtime(SDK / "package-lock.json"):
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        ran = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=INSTALL_BOUND_S, check=False)
-        assert ran.returncode == 0, f"npm ci failed:\n{ran.stdout}{ran.stderr}"
+    with open(SDK / "package-lock.json") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run beside this one wait for the one installation
+        if not installed.exists() or os.path.getmtime(installed) < os.path.getmtime(lock.name):
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            ran = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=INSTALL_BOUND_S, check=False)
+            assert ran.returncode == 0, f"npm ci failed:\n{ran.stdout}{ran.stderr}"
     return SDK
 
 
