@@ -164,6 +164,11 @@ void weir_alerting_to_gauges(const struct weir_alerting *a, uint64_t *gauges)
     gauges[WEIR_NG_WEBHOOK_DROPPED] = a->webhook.counts.dropped;
 }
 
+bool weir_alerting_wants_scale_up(const struct weir_alerting *a, const char *provider)
+{
+    return a->alerts != NULL && weir_alerts_scale_up(a->alerts, provider);
+}
+
 int weir_alerting_render(const struct weir_alerting *a, struct weir_textbuf *out, const struct weir_snapshot *s)
 {
     /* There is none only if the very first configuration met a lack of memory. */

@@ -35,6 +35,8 @@ void weir_alerting_init(struct weir_alerting *a);
 void weir_alerting_configure(struct weir_alerting *a, struct weir_shared_config *config);
 /* The gauges and counters of alerts, into a snapshot's. */
 void weir_alerting_to_gauges(const struct weir_alerting *a, uint64_t *gauges);
+/* As of the last evaluation, see weir_alerts_scale_up. */
+bool weir_alerting_wants_scale_up(const struct weir_alerting *a, const char *provider);
 /* /api/alerts. Errors: WEIR_ENOMEM. */
 WEIR_MUST_USE int weir_alerting_render(const struct weir_alerting *a, struct weir_textbuf *out,
                                        const struct weir_snapshot *s);

@@ -102,6 +102,8 @@ static void act(void *cluster, const struct weir_cluster_action *a)
     case WEIR_CLUSTER_HEARD:
         c->events->heard(c->owner, a->event);
         break;
+    case WEIR_CLUSTER_ADVICE:
+        break;
     case WEIR_CLUSTER_NOTE:
         note(c, a);
         break;
@@ -221,6 +223,8 @@ static void look(struct weir_deadline *d, uint64_t ms)
         weir_cluster_agent_load(c->agent, &load);
         c->load_due_ms = ms + WEIR_CLUSTER_LOAD_MS;
     }
+    if (c->view != NULL)
+        weir_cluster_meter_look(c);
     hear_of_peers(c);
     if (weir_cluster_owes(c, &haste))
         weir_cluster_agent_owes(c->agent, ms, haste);
@@ -270,8 +274,14 @@ static int find_address(struct weir_cluster *c, struct weir_err *err)
 
 static int begin(struct weir_cluster *c, struct weir_err *err)
 {
-    const struct weir_cluster_ports ports = {
-        .arg = c, .act = act, .take_reports = weir_cluster_take_reports, .take_tokens = weir_cluster_take_tokens};
+    const struct weir_cluster_ports ports = {.arg = c,
+                                             .act = act,
+                                             .take_reports = weir_cluster_take_reports,
+                                             .take_tokens = weir_cluster_take_tokens,
+                                             .take_load = weir_cluster_take_load};
+    c->meter = weir_cluster_meter_new();
+    if (c->meter == NULL)
+        return weir_err_set(err, WEIR_ENOMEM, "out of memory");
     int rv = weir_cluster_name_self(c, err);
     if (rv == 0)
         rv = find_address(c, err);
@@ -324,6 +334,7 @@ void weir_cluster_close(struct weir_cluster **cluster)
     weir_deadline_drop(&c->reactor->wheel, &c->look);
     weir_deadline_drop(&c->reactor->wheel, &c->later);
     weir_cluster_agent_free(&c->agent);
+    weir_cluster_meter_free(&c->meter);
     weir_shared_config_unref(c->began_with);
     free(c);
     *cluster = NULL;

@@ -30,6 +30,9 @@ struct weir_cluster_events {
     void (*looked)(void *owner);
     /* An event of a member, a JSON object; its own come back to it too. May come a second time. */
     void (*heard)(void *owner, struct weir_str event);
+    /* Asked, and from inside a call to the cluster, too: an alert with the action scale_up fires for the provider, or
+     * over all. */
+    bool (*hurts)(void *owner, const char *provider);
 };
 
 struct weir_cluster_opts {

@@ -1,6 +1,6 @@
 /* What the parts of node/cluster.h share: cluster.c (life, the agent, the store), cluster_self.c (who this node is and
- * how much it does), cluster_share.c (circuits, limits, checks), cluster_tell.c (log lines), cluster_show.c (pages).
- * Internal to them. */
+ * how much it does), cluster_share.c (circuits, limits, checks), cluster_load.c (the load history), cluster_tell.c (log
+ * lines), cluster_show.c (pages). Internal to them. */
 #ifndef WEIR_NODE_CLUSTER_INNER_H
 #define WEIR_NODE_CLUSTER_INNER_H
 
@@ -24,6 +24,8 @@ enum weir_cluster_outcome {
     WEIR_CLUSTER_OUTCOMES,
 };
 
+struct weir_cluster_meter;
+
 struct weir_cluster_load {
     uint64_t at_ms, requests, errors; /* at the last look */
 };
@@ -42,6 +44,7 @@ struct weir_cluster {
     struct weir_bell owes, thirsty;
     struct weir_deadline tick, look, later;
     struct weir_cluster_load load;
+    struct weir_cluster_meter *meter; /* owned */
     /* Who this node is. */
     char id[WEIR_NODE_ID_MAX + 1], advertise[WEIR_ADVERTISE_MAX + 1], secret[WEIR_PEER_SECRET_MAX + 1];
     uint64_t number, instance;
@@ -69,6 +72,19 @@ struct weir_cluster_agent_config weir_cluster_agent_config_of(const struct weir_
                                                               const struct weir_config *config);
 /* What the node does, since the last look. */
 void weir_cluster_measure(struct weir_cluster *c, struct weir_coord_load *out, uint64_t now_ms);
+
+/* Connections in use, of the provider's limit in force. */
+uint64_t weir_cluster_utilization_pct(const struct weir_provider *p);
+
+/* -- cluster_load.c -- */
+
+/* NULL: out of memory. */
+struct weir_cluster_meter *weir_cluster_meter_new(void);
+void weir_cluster_meter_free(struct weir_cluster_meter **m);
+/* Each WEIR_CLUSTER_LOOK_MS, with a view: what is in flight now. */
+void weir_cluster_meter_look(struct weir_cluster *c);
+/* The agent's port. */
+struct weir_str weir_cluster_take_load(void *cluster, uint64_t now_ms, uint64_t slot);
 
 /* -- cluster_share.c -- */
 

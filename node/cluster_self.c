@@ -64,6 +64,8 @@ struct weir_cluster_agent_config weir_cluster_agent_config_of(const struct weir_
                                                               const struct weir_config *config)
 {
     const struct weir_config_distributed *d = &config->distributed_pool;
+    const struct weir_config_analytics *a = &config->analytics;
+    bool history = a->enabled && a->collect_performance_metrics;
     return (struct weir_cluster_agent_config){.id = c->id,
                                               .advertise = c->advertise,
                                               .version = WEIR_VERSION,
@@ -73,7 +75,9 @@ struct weir_cluster_agent_config weir_cluster_agent_config_of(const struct weir_
                                               .failover = d->failover_enabled,
                                               .shard_count = d->shard_count,
                                               .secret = d->peer_secret != NULL ? d->peer_secret : c->secret,
-                                              .secret_shared = d->peer_secret == NULL};
+                                              .secret_shared = d->peer_secret == NULL,
+                                              .load_slot_ms = history ? a->sample_interval_ms : 0,
+                                              .follow_hints = a->enabled && a->enable_predictive_scaling};
 }
 
 /* -- load -- */
@@ -88,6 +92,12 @@ static uint32_t per_second(uint64_t now, uint64_t before, uint64_t ms)
     return ms > 0 && now > before ? cut((now - before) * 1000 / ms) : 0;
 }
 
+uint64_t weir_cluster_utilization_pct(const struct weir_provider *p)
+{
+    uint32_t total = atomic_load(&p->total), idle = atomic_load(&p->idle), max = atomic_load(&p->total_max);
+    return total > idle && max > 0 ? (uint64_t)(total - idle) * 100 / max : 0;
+}
+
 void weir_cluster_measure(struct weir_cluster *c, struct weir_coord_load *out, uint64_t now_ms)
 {
     struct weir_node_counters sum = {0};
@@ -99,10 +109,8 @@ void weir_cluster_measure(struct weir_cluster *c, struct weir_coord_load *out, u
     }
     for (unsigned i = 0; c->view != NULL && i < c->view->provider_count; i++) {
         const struct weir_provider *p = c->view->providers[i].rt;
-        uint32_t total = atomic_load(&p->total), idle = atomic_load(&p->idle), max = atomic_load(&p->total_max);
-        uint32_t used = total > idle ? total - idle : 0;
-        uint64_t pct = max > 0 ? (uint64_t)used * 100 / max : 0;
-        out->connections += total;
+        uint64_t pct = weir_cluster_utilization_pct(p);
+        out->connections += atomic_load(&p->total);
         out->utilization_pct = pct > out->utilization_pct ? cut(pct) : out->utilization_pct;
     }
     uint64_t requests = 0, errors = sum.at[WEIR_NC_REQUESTS_5XX];

@@ -88,6 +88,7 @@ static void show_gauges(struct weir_cluster *c, const struct weir_cluster_snapsh
         [WEIR_COORD_REPORT] = WEIR_NG_STORE_REPORT,   [WEIR_COORD_CIRCUITS] = WEIR_NG_STORE_CIRCUITS,
         [WEIR_COORD_TOKENS] = WEIR_NG_STORE_TOKENS,   [WEIR_COORD_CHECKED] = WEIR_NG_STORE_CHECKED,
         [WEIR_COORD_EVENT] = WEIR_NG_STORE_EVENT,     [WEIR_COORD_EVENTS] = WEIR_NG_STORE_EVENTS,
+        [WEIR_COORD_APPEND] = WEIR_NG_STORE_APPEND,   [WEIR_COORD_ADVICE] = WEIR_NG_STORE_ADVICE,
     };
     const struct weir_cluster_sight *s = shown->sight;
     gauges[WEIR_NG_CLUSTER_MEMBER] = c->member;

@@ -193,13 +193,20 @@ static void cluster_heard(void *owner, struct weir_str event)
     weir_event_feed_hear(&c->events, event);
 }
 
+static bool cluster_hurts(void *owner, const char *provider)
+{
+    const struct weir_control *c = owner;
+    return weir_alerting_wants_scale_up(&c->alerting, provider);
+}
+
 static int join_cluster(struct weir_control *c, struct weir_shared_config *shared, struct weir_err *err)
 {
     static const struct weir_cluster_events events = {.changed = cluster_changed,
                                                       .drained = cluster_drained,
                                                       .left = cluster_left,
                                                       .looked = cluster_looked,
-                                                      .heard = cluster_heard};
+                                                      .heard = cluster_heard,
+                                                      .hurts = cluster_hurts};
     const struct weir_cluster_opts opts = {
         .reactor = &c->reactor, .node = &c->node, .log = c->log, .shared = shared, .events = &events, .owner = c};
     int rv = shared->config->distributed_pool.enabled ? weir_cluster_open(&c->cluster, &opts, err) : 0;

@@ -218,6 +218,8 @@ void weir_worker_ended_something(struct weir_worker *w)
 {
     if (w->reactor.lag_us_max > atomic_load_explicit(&w->lag_us_shown, memory_order_relaxed))
         atomic_store_explicit(&w->lag_us_shown, w->reactor.lag_us_max, memory_order_relaxed);
+    if (w->reactor.lag_us_max > atomic_load_explicit(&w->lag_us_slot, memory_order_relaxed))
+        atomic_store_explicit(&w->lag_us_slot, w->reactor.lag_us_max, memory_order_relaxed);
     w->reactor.lag_us_max = 0;
     if (w->accept_held && !full(w))
         hold_accepting(w, false);

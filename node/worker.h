@@ -64,6 +64,7 @@ struct weir_worker {
     uint32_t request_count;        /* of all but admin clients */
     _Atomic uint32_t load_shown;   /* connections, for balanced accepting */
     _Atomic uint64_t lag_us_shown; /* longest turn since control read it */
+    _Atomic uint64_t lag_us_slot;  /* likewise, for the load history */
     bool accept_held;              /* server.max_connections is reached: only the admin port accepts */
     bool draining;
     bool cut;                                    /* the drain's time is over: nobody is let in any more */

@@ -351,6 +351,20 @@ int weir_alert_next_name(const struct weir_alert_view *v, unsigned *at)
     return -1;
 }
 
+static bool wants_scale_up(const struct weir_alerts *a, const struct scope *s)
+{
+    for (size_t i = 0; i < a->rule_count; i++)
+        if (a->rules[i].config->action == WEIR_CONFIG_ACTION_SCALE_UP && s->alerts[i].state == WEIR_ALERT_FIRING)
+            return true;
+    return false;
+}
+
+bool weir_alerts_scale_up(const struct weir_alerts *a, const char *provider)
+{
+    const struct scope *s = scope_of(a, provider, 0);
+    return wants_scale_up(a, &a->scopes[0]) || (s != NULL && wants_scale_up(a, s));
+}
+
 struct weir_alerts_count weir_alerts_count(const struct weir_alerts *a)
 {
     struct weir_alerts_count n = {0};

@@ -105,6 +105,8 @@ struct weir_alerts_count {
     unsigned scale_up;       /* of these, with this action */
 };
 struct weir_alerts_count weir_alerts_count(const struct weir_alerts *a);
+/* A rule with the action scale_up fires for the provider, or over all. */
+bool weir_alerts_scale_up(const struct weir_alerts *a, const char *provider);
 /* Every rule in every scope, those over all first. */
 void weir_alerts_each(const struct weir_alerts *a, void *arg, weir_alert_fn *fn);
 

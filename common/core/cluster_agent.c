@@ -40,6 +40,12 @@ static int set(struct weir_cluster_agent *a, const struct weir_cluster_agent_con
     if (!c->secret_shared || !a->secret_shared || a->secret[0] == '\0')
         copy_text(a->secret, sizeof a->secret, c->secret);
     a->secret_shared = c->secret_shared;
+    if (a->load_slot_ms != c->load_slot_ms)
+        agent_load_reset(a);
+    a->load_slot_ms = c->load_slot_ms;
+    if (c->follow_hints && !a->follow_hints)
+        a->advice_seen = 0;
+    a->follow_hints = c->follow_hints;
     a->sight_stale = true;
     return 0;
 }
@@ -56,7 +62,7 @@ int weir_cluster_agent_new(struct weir_cluster_agent **out, const struct weir_cl
     weir_cluster_sight_init(&a->sight);
     a->self.state = WEIR_NODE_JOINING;
     a->beat_due_ms = now_ms;
-    a->soon_due_ms = a->calm_due_ms = a->urgent_due_ms = a->tokens_due_ms = AGENT_NEVER;
+    a->soon_due_ms = a->calm_due_ms = a->urgent_due_ms = a->tokens_due_ms = a->advice_due_ms = AGENT_NEVER;
     int code = set(a, c, err);
     if (code == 0 && !agent_sight_make(a, &(bool){false}))
         code = weir_err_set(err, WEIR_ENOMEM, "the cluster's agent: out of memory");
@@ -72,6 +78,7 @@ void weir_cluster_agent_free(struct weir_cluster_agent **a)
 {
     if (*a == NULL)
         return;
+    agent_load_reset(*a);
     weir_members_close(&(*a)->members);
     weir_shard_map_free(&(*a)->map);
     weir_cluster_sight_close(&(*a)->sight);
@@ -127,6 +134,8 @@ void weir_cluster_agent_tick(struct weir_cluster_agent *a, uint64_t now_ms)
     agent_map_tick(a, now_ms);
     agent_circuits_tick(a, now_ms);
     agent_tokens_tick(a, now_ms);
+    agent_load_tick(a, now_ms);
+    agent_advice_tick(a, now_ms);
     agent_sight_settle(a);
     agent_leave_tick(a, now_ms);
 }
@@ -134,7 +143,7 @@ void weir_cluster_agent_tick(struct weir_cluster_agent *a, uint64_t now_ms)
 uint64_t weir_cluster_agent_deadline_ms(const struct weir_cluster_agent *a)
 {
     uint64_t of_each[] = {agent_beat_deadline(a), agent_circuits_deadline(a), agent_tokens_deadline(a),
-                          agent_leave_deadline(a)};
+                          agent_load_deadline(a), agent_advice_deadline(a),   agent_leave_deadline(a)};
     uint64_t first = of_each[0];
     for (size_t i = 1; i < sizeof of_each / sizeof of_each[0]; i++)
         first = of_each[i] < first ? of_each[i] : first;
@@ -182,6 +191,12 @@ void weir_cluster_agent_reply(struct weir_cluster_agent *a, uint64_t now_ms, con
     case WEIR_COORD_EVENTS:
         agent_events_reply(a, r);
         break;
+    case WEIR_COORD_APPEND:
+        agent_load_reply(a, now_ms, r);
+        break;
+    case WEIR_COORD_ADVICE:
+        agent_advice_reply(a, now_ms, r);
+        break;
     default:
         break; /* what was told to all */
     }
@@ -208,6 +223,8 @@ void weir_cluster_agent_push(struct weir_cluster_agent *a, uint64_t now_ms, cons
         agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_HEARD, .event = p->event});
         break;
     case WEIR_COORD_PUSH_HINTS:
+        agent_advice_seen(a, now_ms, p->advice_version);
+        break;
     case WEIR_COORD_PUSH_KINDS:
         break;
     }

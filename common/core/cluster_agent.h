@@ -12,6 +12,8 @@
  *   that lost, by the beat's version. A change is told as an event by the node whose report led to it.
  * - Events: as they are pushed, and the last ones from the store once this node has joined, or is back.
  * - Limits: one request for tokens of all providers, at most each WEIR_LEASE_PULL_US.
+ * - Load: at the end of each slot of time a record of it, slots being cut on the store's clock.
+ * - Advice: the coordinator's hints, when the store has newer ones.
  * - Leaving: drain, until no shard is this node's any more; then leave.
  * - The store away: ALONE, and everything goes on with what is known.
  *
@@ -32,10 +34,12 @@ struct weir_cluster_agent_config {
     uint64_t instance;                    /* chance, at each start of the process; from 1, below 2^53 */
     uint32_t weight;
     uint64_t failover_timeout_ms;
-    bool failover;        /* failover_enabled */
-    uint32_t shard_count; /* the map in force may have another */
-    const char *secret;   /* what peers prove themselves with; proposed when nobody has placed one yet */
-    bool secret_shared;   /* through the store (nobody configured it); else it is used as it is, and not stored */
+    bool failover;         /* failover_enabled */
+    uint32_t shard_count;  /* the map in force may have another */
+    const char *secret;    /* what peers prove themselves with; proposed when nobody has placed one yet */
+    bool secret_shared;    /* through the store (nobody configured it); else it is used as it is, and not stored */
+    uint64_t load_slot_ms; /* analytics.sample_interval; 0: no load is told */
+    bool follow_hints;     /* advice is asked for whenever there is a newer one */
 };
 
 /* -- what is pulled -- */
@@ -85,12 +89,13 @@ enum weir_cluster_do {
     WEIR_CLUSTER_CHECKED, /* checked: another node's active check of an endpoint */
     WEIR_CLUSTER_HEARD,   /* event: of another member, or of this one (a JSON object): for whoever listens. May have
                              been heard before */
+    WEIR_CLUSTER_ADVICE,  /* advice: the store's newest. Nobody has looked at its texts. May come again */
     WEIR_CLUSTER_NOTE,    /* note: for the log, once per change */
 };
 
 struct weir_cluster_action {
     enum weir_cluster_do what;
-    uint64_t store_ms; /* LEARN, GRANTED: the store's clock when it was so */
+    uint64_t store_ms; /* LEARN, GRANTED, ADVICE: the store's clock when it was so */
     union {
         const struct weir_coord_request *request;
         struct {
@@ -113,6 +118,7 @@ struct weir_cluster_action {
         } tokens;
         struct weir_coord_checked checked;
         struct weir_str event;
+        const struct weir_coord_advice_reply *advice;
         struct {
             enum weir_cluster_note kind;
             const char *node, *why;    /* "" where there is none */
@@ -131,6 +137,10 @@ struct weir_cluster_ports {
                              struct weir_coord_report_item *items, uint32_t max);
     /* Likewise what limits want, hand back and have spent; 0: nothing now. */
     uint32_t (*take_tokens)(void *arg, uint64_t now_ms, struct weir_coord_tokens_item *items, uint32_t max);
+    /* What was seen since the last call, which is what this slot saw, as core/load_record's text; slot 0: it was no
+     * slot, and the answer is not looked at. Empty: nothing is to be told. Lives until the next call of the agent.
+     * Never called with load_slot_ms 0. */
+    struct weir_str (*take_load)(void *arg, uint64_t now_ms, uint64_t slot);
 };
 
 /* -- life; the caller gets its first actions with the first tick -- */
@@ -164,6 +174,9 @@ void weir_cluster_agent_epoch(struct weir_cluster_agent *a, uint64_t now_ms, uin
  * less often). True: the answer to MEMBERS is on its way, and the sight has it with that reply; false: it is no older
  * than that, or cannot be had. */
 bool weir_cluster_agent_look(struct weir_cluster_agent *a, uint64_t now_ms);
+/* Somebody looks at the advice: it is asked for with the analytics, at most once a second. True: the answer is on its
+ * way, and comes as ADVICE with that reply; false: it is no older than that, or cannot be had. */
+bool weir_cluster_agent_look_advice(struct weir_cluster_agent *a, uint64_t now_ms);
 /* For the next beat. */
 void weir_cluster_agent_load(struct weir_cluster_agent *a, const struct weir_coord_load *load);
 /* Some circuit owes a report: once per change of the highest haste is enough. */

@@ -30,6 +30,12 @@
 #define AGENT_SILENT_MS_PER_MEMBER 10u
 /* For somebody who looks at their loads they are asked for no more often: a load is told with a beat. */
 #define AGENT_LOOK_MS 1000u
+/* Slots whose records are kept for a store that is away. */
+#define AGENT_LOADS 4u
+/* After a record, or the question for advice, that brought no answer. */
+#define AGENT_LOAD_AGAIN_MS 1000u
+/* All nodes ask for new advice within this time. */
+#define AGENT_ADVICE_SPREAD_MS 500u
 /* Batches of one kind under way at a time; what is beyond waits for an answer. */
 #define AGENT_BATCHES 4u
 #define AGENT_NEVER   UINT64_MAX
@@ -46,6 +52,12 @@ struct agent_token_batch {
     uint32_t count;
     struct weir_coord_tokens_item items[WEIR_COORD_BATCH]; /* provider: into providers */
     char providers[WEIR_COORD_BATCH][WEIR_PROVIDER_NAME_MAX + 1];
+};
+
+/* A record that is not told yet: core/load_record's text, owned. */
+struct agent_load_record {
+    char *text;
+    size_t len;
 };
 
 enum agent_leaving { AGENT_STAYS, AGENT_DRAINS, AGENT_DRAINED, AGENT_LEAVES, AGENT_LEFT };
@@ -103,6 +115,19 @@ struct weir_cluster_agent {
     /* Limits. */
     uint64_t tokens_due_ms, tokens_asked_ms;
     struct agent_token_batch tokens[AGENT_BATCHES];
+
+    /* Load. */
+    uint64_t load_slot_ms;                       /* 0: none is told */
+    uint64_t load_slot;                          /* the one under way; 0: none yet */
+    bool load_whole;                             /* it was seen from its beginning */
+    struct agent_load_record loads[AGENT_LOADS]; /* a ring */
+    uint32_t load_first, load_count;
+    uint64_t load_due_ms, load_request; /* of the oldest */
+
+    /* Advice. */
+    bool follow_hints, advice_whole; /* whole: the analytics are wanted with it */
+    uint64_t advice_seen;            /* version that the store was last known to have */
+    uint64_t advice_due_ms, advice_request, advice_looked_ms;
 
     /* Events. */
     bool events_wanted;
@@ -164,6 +189,22 @@ void agent_tokens_tick(struct weir_cluster_agent *a, uint64_t now_ms);
 uint64_t agent_tokens_deadline(const struct weir_cluster_agent *a);
 void agent_tokens_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
 void agent_tokens_return(struct weir_cluster_agent *a, uint64_t now_ms); /* the last time, before leaving */
+
+/* -- cluster_agent_load.c -- */
+
+void agent_load_tick(struct weir_cluster_agent *a, uint64_t now_ms);
+uint64_t agent_load_deadline(const struct weir_cluster_agent *a);
+void agent_load_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r);
+/* Forgets what is not told; the next slot is told that is seen whole. */
+void agent_load_reset(struct weir_cluster_agent *a);
+
+/* -- cluster_agent_advice.c -- */
+
+void agent_advice_tick(struct weir_cluster_agent *a, uint64_t now_ms);
+uint64_t agent_advice_deadline(const struct weir_cluster_agent *a);
+/* The store has advice of this version. */
+void agent_advice_seen(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t version);
+void agent_advice_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r);
 
 /* -- cluster_agent_events.c -- */
 

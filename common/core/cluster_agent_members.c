@@ -228,6 +228,7 @@ void agent_beat_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struc
          now_ms >= a->members_asked_ms + (uint64_t)a->members.count * AGENT_SILENT_MS_PER_MEMBER))
         a->members_wanted = true;
     agent_map_seen(a, beat->map_epoch, beat->map_leader, r->now_us);
+    agent_advice_seen(a, now_ms, beat->advice_version);
     if (a->leaving == AGENT_DRAINS && a->drain_told_ms == 0)
         a->drain_told_ms = r->sent_ms >= a->drain_from_ms ? now_ms : 0;
     agent_maybe_join(a, now_ms);

@@ -24,6 +24,8 @@
     X(STORE_CHECKED, "weir_cluster_store_requests_total", "op=\"checked\"", COUNTER, COUNT, WEIR_HELP_STORE)         \
     X(STORE_EVENT, "weir_cluster_store_requests_total", "op=\"event\"", COUNTER, COUNT, WEIR_HELP_STORE)             \
     X(STORE_EVENTS, "weir_cluster_store_requests_total", "op=\"events\"", COUNTER, COUNT, WEIR_HELP_STORE)           \
+    X(STORE_APPEND, "weir_cluster_store_requests_total", "op=\"append\"", COUNTER, COUNT, WEIR_HELP_STORE)           \
+    X(STORE_ADVICE, "weir_cluster_store_requests_total", "op=\"advice\"", COUNTER, COUNT, WEIR_HELP_STORE)           \
     X(STORE_OK, "weir_cluster_store_answers_total", "outcome=\"ok\"", COUNTER, COUNT, WEIR_HELP_STORE_ANSWERS)       \
     X(STORE_AWAY, "weir_cluster_store_answers_total", "outcome=\"away\"", COUNTER, COUNT, WEIR_HELP_STORE_ANSWERS)   \
     X(STORE_REFUSED, "weir_cluster_store_answers_total", "outcome=\"refused\"", COUNTER, COUNT,                      \

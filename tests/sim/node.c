@@ -224,6 +224,7 @@ static void act(void *arg, const struct weir_cluster_action *a)
         break;
     case WEIR_CLUSTER_CHECKED:
     case WEIR_CLUSTER_HEARD:
+    case WEIR_CLUSTER_ADVICE:
         break;
     }
 }

@@ -32,6 +32,10 @@ static void keep(const struct weir_coord_request *r)
         f.beat_self = *r->beat.self;
     if (r->op == WEIR_COORD_EVENT)
         (void)snprintf(f.event, sizeof f.event, "%.*s", WEIR_FMT(r->event));
+    if (r->op == WEIR_COORD_APPEND)
+        (void)snprintf(f.appended, sizeof f.appended, "%.*s", WEIR_FMT(r->append));
+    if (r->op == WEIR_COORD_ADVICE)
+        f.whole = r->advice_whole;
 }
 
 static void act(void *arg, const struct weir_cluster_action *a)
@@ -61,6 +65,10 @@ static void act(void *arg, const struct weir_cluster_action *a)
         break;
     case WEIR_CLUSTER_HEARD:
         log_word("heard", "");
+        break;
+    case WEIR_CLUSTER_ADVICE:
+        (void)snprintf(f.hints, sizeof f.hints, "%.*s", WEIR_FMT(a->advice->hints));
+        log_word("advice", f.hints);
         break;
     case WEIR_CLUSTER_NOTE:
         log_word(weir_cluster_note_text(a->note.kind), a->note.node);
@@ -97,10 +105,24 @@ static uint32_t take_tokens(void *arg, uint64_t now_ms, struct weir_coord_tokens
     return n;
 }
 
+static struct weir_str take_load(void *arg, uint64_t now_ms, uint64_t slot)
+{
+    (void)arg;
+    (void)now_ms;
+    f.load_slot = slot;
+    return weir_str_of(f.load);
+}
+
 void agent_setup(void)
 {
+    agent_setup_with(0, false);
+}
+
+void agent_setup_with(uint64_t load_slot_ms, bool follow_hints)
+{
     struct weir_err err;
-    struct weir_cluster_ports ports = {.act = act, .take_reports = take_reports, .take_tokens = take_tokens};
+    struct weir_cluster_ports ports = {
+        .act = act, .take_reports = take_reports, .take_tokens = take_tokens, .take_load = take_load};
     memset(&f, 0, sizeof f);
     log_read = false;
     f.now_ms = START;
@@ -115,7 +137,9 @@ void agent_setup(void)
                                                   .failover = true,
                                                   .shard_count = 64,
                                                   .secret = "proposed",
-                                                  .secret_shared = true};
+                                                  .secret_shared = true,
+                                                  .load_slot_ms = load_slot_ms,
+                                                  .follow_hints = follow_hints};
     ck_assert_int_eq(weir_cluster_agent_new(&f.agent, &f.config, &ports, START, &err), 0);
     weir_cluster_agent_contact(f.agent, START, true, NULL);
     ck_assert_str_eq(agent_log(), "sight");
@@ -198,6 +222,8 @@ void agent_answer(enum weir_coord_op op)
         r.report.count = to.report.count;
     } else if (op == WEIR_COORD_EVENTS) {
         r.events = (struct weir_coord_events_reply){f.event_count, f.events};
+    } else if (op == WEIR_COORD_ADVICE) {
+        r.advice = f.advice;
     }
     reply(&to, &r);
 }

@@ -26,6 +26,11 @@ struct agent_fixture {
     uint32_t report_count;
     struct weir_coord_tokens_item tokens[32];
     uint32_t token_count;
+    char load[64];                   /* what take_load tells; "": nothing */
+    uint64_t load_slot;              /* that it was asked for last */
+    char appended[64];               /* the text sent last */
+    char hints[64];                  /* of the advice acted on last */
+    bool whole;                      /* asked for last with ADVICE */
     struct weir_cluster_action last; /* TOKENS, LEARN, GRANTED, CHECKED */
     /* The store. */
     struct weir_coord_member members[16];
@@ -34,11 +39,14 @@ struct agent_fixture {
     struct weir_coord_map_reply map;
     struct weir_str events[4];
     uint32_t event_count;
+    struct weir_coord_advice_reply advice;
 };
 
 extern struct agent_fixture f;
 
 void agent_setup(void); /* connected, nothing answered yet; node "b" with 64 shards */
+/* The same with analytics. */
+void agent_setup_with(uint64_t load_slot_ms, bool follow_hints);
 void agent_teardown(void);
 /* A member that the store knows, beating; state ACTIVE. Moves the version. */
 struct weir_coord_member *agent_member(const char *id);
