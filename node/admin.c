@@ -4,8 +4,11 @@
 
 #include "core/render.h"
 #include "core/render_cluster.h"
+#include "node/admin_auth.h"
+#include "node/dashboard.h"
 #include "node/memory_report.h"
 #include "node/node.h"
+#include "node/overview.h"
 
 static const struct {
     struct weir_str path;
@@ -25,27 +28,6 @@ static enum weir_admin_page page_of(struct weir_str path)
         if (weir_str_eq(path, pages[i].path))
             return (enum weir_admin_page)i;
     return WEIR_ADMIN_NONE;
-}
-
-/* Takes as long whatever the bytes are: the token cannot be guessed byte by byte. */
-static bool same_secret(struct weir_str a, struct weir_str b)
-{
-    unsigned char differ = a.len != b.len;
-    for (size_t i = 0; i < a.len && b.len > 0; i++)
-        differ |= (unsigned char)(a.ptr[i] ^ b.ptr[i % b.len]);
-    return differ == 0 && a.len > 0;
-}
-
-static bool allowed(const struct weir_request *r)
-{
-    const struct weir_config_server *s = &r->hold->view->config->server;
-    if (r->address_certain && weir_config_nets_hold(&s->admin.allow, r->address.bytes))
-        return true;
-    const struct weir_field *f = weir_fields_get(&r->head->fields, WEIR_FIELD_AUTHORIZATION);
-    if (s->admin.token == NULL || f == NULL || f->value.len < 7)
-        return false;
-    struct weir_str scheme = {f->value.ptr, 7}, token = {f->value.ptr + 7, f->value.len - 7};
-    return weir_str_eq_nocase(scheme, WEIR_STR("bearer ")) && same_secret(token, weir_str_of(s->admin.token));
 }
 
 static bool takes_method(enum weir_admin_page page, struct weir_str method)
@@ -70,6 +52,35 @@ static void answer_here(struct weir_request *r, enum weir_admin_page page)
         weir_request_answer(r, 503, "application/json", starting, sizeof starting - 1);
     else
         weir_request_answer(r, 200, "application/json", ready, sizeof ready - 1);
+}
+
+static bool add_field(struct weir_request *r, struct weir_str name, const char *value)
+{
+    return weir_fields_add(&r->own_fields, &r->arena, name, weir_str_of(value));
+}
+
+/* Nobody else's page may frame it, and it reaches no further than to the node that it came from. */
+static void answer_dashboard(struct weir_request *r)
+{
+    const struct weir_dashboard *page = &weir_dashboard;
+    if (page->html == NULL)
+        weir_request_fail(r, 404, "no_dashboard", "This node was built without its web page: %s.", page->missing);
+    else if (add_field(r, WEIR_STR("content-security-policy"), page->policy) &&
+             add_field(r, WEIR_STR("x-content-type-options"), "nosniff") &&
+             add_field(r, WEIR_STR("referrer-policy"), "no-referrer"))
+        weir_request_answer(r, 200, "text/html; charset=utf-8", page->html, page->len);
+    else
+        weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
+}
+
+/* A browser that came for the page asks its user for the token. */
+static void refuse(struct weir_request *r, enum weir_admin_page page)
+{
+    if (page == WEIR_ADMIN_DASHBOARD && !add_field(r, WEIR_STR("www-authenticate"), WEIR_ADMIN_BROWSER_CHALLENGE))
+        r->own_fields.count = 0; /* no memory: without the question */
+    weir_request_fail(r, 401, "admin_token_required",
+                      "This page asks for the admin token (server.admin.token) as a bearer token, or for a client "
+                      "address in server.admin.allow.");
 }
 
 static void free_call(struct weir_admin_call *call)
@@ -150,12 +161,12 @@ bool weir_admin_take(struct weir_request *r)
     r->step = WEIR_STEP_LOCAL;
     if (!takes_method(page, r->head->method))
         weir_request_fail(r, 405, "method_not_allowed", "This page takes %s.", pages[page].methods);
-    else if (!pages[page].open && !allowed(r))
-        weir_request_fail(r, 401, "admin_token_required",
-                          "This page asks for the admin token (server.admin.token) as a bearer token, or for a client "
-                          "address in server.admin.allow.");
+    else if (!pages[page].open && !weir_admin_allowed(r))
+        refuse(r, page);
     else if (page == WEIR_ADMIN_LIVE || page == WEIR_ADMIN_READY)
         answer_here(r, page);
+    else if (page == WEIR_ADMIN_DASHBOARD)
+        answer_dashboard(r);
     else
         ask_control(r, page, weir_str_eq(r->head->method, WEIR_STR("POST")));
     return true;
@@ -264,12 +275,27 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
     case WEIR_ADMIN_CLUSTER_EVENTS:
         render_cluster(call, from, &rv);
         break;
+    case WEIR_ADMIN_OVERVIEW:
+        rv = weir_overview_make(from->overview, from, from->now_ms);
+        if (rv == 0)
+            weir_admin_recall(call, from->overview, from->now_ms);
+        break;
+    case WEIR_ADMIN_DASHBOARD:
     case WEIR_ADMIN_LIVE:
     case WEIR_ADMIN_READY:
     case WEIR_ADMIN_NONE:
         break;
     }
     call->text.failed = call->text.failed || rv != 0;
+}
+
+bool weir_admin_recall(struct weir_admin_call *call, const struct weir_overview *kept, uint64_t now_ms)
+{
+    if (call->page != WEIR_ADMIN_OVERVIEW || !weir_overview_recall(kept, &call->text, now_ms))
+        return false;
+    call->status = 200;
+    call->content_type = "application/json";
+    return true;
 }
 
 void weir_admin_return(struct weir_admin_call *call)

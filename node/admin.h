@@ -1,6 +1,6 @@
-/* weir's own paths. Workers answer whether the node lives and is ready; everything else goes to control as a message
- * and comes back as a finished text. /health and what is below it is for everybody, the rest for whoever has the admin
- * token or comes from a network in server.admin.allow. */
+/* weir's own paths. Workers answer whether the node lives and is ready, and the page for people, which does not change;
+ * everything else goes to control as a message and comes back as a finished text. /health and what is below it is for
+ * everybody, the rest for whom node/admin_auth.h lets in. */
 #ifndef WEIR_NODE_ADMIN_H
 #define WEIR_NODE_ADMIN_H
 
@@ -29,6 +29,8 @@
     X(CLUSTER_BREAKERS, "/api/cluster/breakers", false, "GET, HEAD") \
     X(CLUSTER_LIMITS, "/api/cluster/limits", false, "GET, HEAD")     \
     X(CLUSTER_EVENTS, "/api/cluster/events", false, "GET, HEAD")     \
+    X(OVERVIEW, "/api/cluster/overview", false, "GET, HEAD")         \
+    X(DASHBOARD, "/dashboard", false, "GET, HEAD")                   \
     X(LATENCY, "/debug/network/latency", false, "GET, HEAD")         \
     X(MEMORY_POOL, "/debug/memory/pool", false, "GET, HEAD")         \
     X(MEMORY_GC, "/debug/memory/gc", false, "GET, HEAD, POST")
@@ -59,6 +61,8 @@ struct weir_admin_call {
     struct weir_event_follower *follower; /* the answer goes on behind the text; the request's reference */
 };
 
+struct weir_overview;
+
 /* What control answers from. */
 struct weir_admin_sources {
     const struct weir_snapshot *snapshot;
@@ -66,10 +70,14 @@ struct weir_admin_sources {
     const struct weir_view *view;
     const struct weir_alerting *alerting;
     struct weir_event_feed *events;
+    struct weir_overview *overview;
+    uint64_t now_ms;
 };
 
 /* On control: fills in the answer; then weir_admin_return. */
 void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sources *from);
+/* On control: answers from what is kept of an answer to the same question. False: there is none. */
+bool weir_admin_recall(struct weir_admin_call *call, const struct weir_overview *kept, uint64_t now_ms);
 /* On control: sends it back to its worker, which owns it again. */
 void weir_admin_return(struct weir_admin_call *call);
 

@@ -126,8 +126,14 @@ static void answer(struct weir_control *c, struct weir_admin_call *call)
     struct weir_arena arena = {0};
     struct weir_snapshot s;
     bool scrape = call->page == WEIR_ADMIN_METRICS || call->page == WEIR_ADMIN_PROMETHEUS;
+    const struct weir_admin_sources from = {&s,         &c->node,     c->view,          &c->alerting,
+                                            &c->events, &c->overview, c->reactor.now_ms};
+    if (weir_admin_recall(call, &c->overview, from.now_ms)) {
+        weir_admin_return(call);
+        return;
+    }
     if (take_snapshot(c, &s, &arena, scrape) == 0)
-        weir_admin_render(call, &(struct weir_admin_sources){&s, &c->node, c->view, &c->alerting, &c->events});
+        weir_admin_render(call, &from);
     else
         call->text.failed = true;
     weir_arena_reset(&arena);
@@ -152,7 +158,8 @@ static void admin_call(struct weir_message *m, void *receiver)
 {
     struct weir_control *c = control_of(receiver);
     struct weir_admin_call *call = (struct weir_admin_call *)m;
-    if (call->page != WEIR_ADMIN_CLUSTER_NODES || c->cluster == NULL || !weir_cluster_look(c->cluster)) {
+    bool looks = call->page == WEIR_ADMIN_CLUSTER_NODES || call->page == WEIR_ADMIN_OVERVIEW;
+    if (!looks || c->cluster == NULL || !weir_cluster_look(c->cluster)) {
         answer(c, call);
         return;
     }
@@ -339,6 +346,7 @@ static void close_control(struct weir_control *c)
     answer_lookers(c);
     weir_alerting_close(&c->alerting);
     weir_event_feed_close(&c->events);
+    weir_overview_close(&c->overview);
     weir_resolve_close(&c->resolve);
     weir_upkeep_close(&c->upkeep);
     weir_deadline_drop(&c->reactor.wheel, &c->refresh);

@@ -7,6 +7,7 @@
 #include "node/cluster.h"
 #include "node/control.h"
 #include "node/event_feed.h"
+#include "node/overview.h"
 #include "node/resolve.h"
 #include "node/upkeep.h"
 
@@ -21,6 +22,7 @@ struct weir_control {
     struct weir_deadline refresh, monitor, drain_begin;
     struct weir_alerting alerting;
     struct weir_event_feed events;
+    struct weir_overview overview;
     struct weir_cluster *cluster; /* NULL: the node is by itself */
     struct weir_list lookers;     /* weir_admin_call.waiting: for what the members do */
     struct weir_deadline look_end;

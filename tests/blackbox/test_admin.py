@@ -1,5 +1,6 @@
 """weir's own pages, who may see them, and the client's address as the node understands it."""
 
+import base64
 import re
 import signal
 import socket
@@ -43,6 +44,8 @@ SECRET_PAGES = [
     "/api/cluster/shards",
     "/api/cluster/breakers",
     "/api/cluster/limits",
+    "/api/cluster/overview",
+    "/dashboard",
     "/debug/network/latency",
     "/debug/memory/pool",
     "/debug/memory/gc",
@@ -181,6 +184,31 @@ def test_others_need_the_token(stage, mock, page):
     assert ask(node, page, [*ELSEWHERE, *TOKEN]).status == 200
     for open_page in OPEN_PAGES:
         assert ask(node, open_page, ELSEWHERE).status == 200
+
+
+def basic(user, password):
+    return [("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())]
+
+
+def test_browsers_send_the_token_as_a_password(stage, mock):
+    node = stranger(stage, mock, {"token": "admin-token"})
+    asked = ask(node, "/dashboard", ELSEWHERE)
+    assert asked.status == 401 and any(v.startswith("Basic ") for v in asked.all("www-authenticate"))
+    assert not any(v.startswith("Basic ") for v in ask(node, "/metrics", ELSEWHERE).all("www-authenticate"))
+    for page in ("/dashboard", "/api/cluster/overview"):
+        assert ask(node, page, [*ELSEWHERE, *basic("me", "admin-token")]).status == 200
+    assert ask(node, "/metrics", [*ELSEWHERE, *basic("", "admin-token")]).status == 200
+    wrong = [basic("admin-token", ""), basic("me", "admin-toke"), basic("me", "admin-token:"), basic("me", "x" * 2000)]
+    for fields in (*wrong, [("Authorization", "Basic !!!!")], [("Authorization", "Basic ")]):
+        assert_denied(ask(node, "/metrics", [*ELSEWHERE, *fields]))
+
+
+def test_a_password_is_good_for_reading_only(stage, mock):
+    """A browser sends it whichever site makes it ask."""
+    node = stranger(stage, mock, {"token": "admin-token"})
+    for fields, status in ((basic("me", "admin-token"), 401), (TOKEN, 200)):
+        with node.client() as c:
+            assert c.request("POST", "/debug/memory/gc", [*ELSEWHERE, *fields]).status == status
 
 
 def test_without_a_token_others_are_denied(stage, mock):

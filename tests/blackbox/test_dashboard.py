@@ -1,0 +1,143 @@
+"""The page at /dashboard in a real browser, in front of a cluster in which things happen."""
+
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+from browser import Browser
+from cluster import Cluster, ask
+
+SIZE_MAX = 200_000
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("browser")) as b:
+        yield b
+
+
+@pytest.fixture
+def cluster(stage):
+    """Three nodes and a coordinator; a circuit stays open once it is."""
+    c = Cluster(stage, connection_affinity="round_robin", shard_count=48)
+    c.mock = stage.mock()
+    provider = {"base_url": c.mock.url, "rate_limit": {"requests_per_minute": 6000, "burst": 600}}
+    c.nodes(3, {"openai": provider}, http_client={"circuit_breaker": {"failure_threshold": 3, "recovery_timeout": 600}},
+            alerting={"connection_pool": [{"name": "busy", "condition": "total_requests > 4", "severity": "critical"}]})
+    c.coordinator()
+    c.wait_map()
+    return c
+
+
+def page_of(node):
+    return f"http://127.0.0.1:{node.port}/dashboard"
+
+
+def look(browser, node, **options):
+    answer = browser.open(page_of(node), **options)
+    assert answer["status"] == 200
+    browser.wait("document.querySelector('#link').dataset.state === 'live'")
+    return answer
+
+
+def assert_clean(browser, node):
+    """Nothing went wrong on the page, and it asked nobody but its node."""
+    seen = browser.seen()
+    assert seen["errors"] == []
+    hosts = {urlsplit(url).netloc for url in seen["requests"] if not url.startswith("data:")}
+    assert hosts == {f"127.0.0.1:{node.port}"}
+    paths = {urlsplit(url).path for url in seen["requests"] if not url.startswith("data:")}
+    assert paths == {"/dashboard", "/api/cluster/overview", "/api/cluster/events"}
+    assert sum(urlsplit(url).path == "/api/cluster/events" for url in seen["requests"]) == 1
+
+
+def text(browser, selector):
+    return browser.run(f"document.querySelector({selector!r}).innerText")
+
+
+def test_the_cluster_at_a_glance(browser, cluster):
+    node = cluster.members[0]
+    ask(node, "/v1/models")
+    answer = look(browser, node)
+    assert len(answer["body"].encode()) < SIZE_MAX
+    policy = answer["headers"]["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "*" not in policy
+    for n in cluster.members:
+        browser.wait(f"document.querySelector('[data-node={n.id}]')?.dataset.shown === 'active'")
+    assert browser.run("document.querySelectorAll('#shards .map i[data-owner]').length") == 48
+    owned = browser.run("[...document.querySelectorAll('#shards .owners b')].map((b) => +b.textContent)")
+    assert len(owned) == 3 and sum(owned) == 48
+    assert "openai" in text(browser, "#pools") and "6\u202f000" in text(browser, "#limits")
+    assert "closed" in text(browser, "#circuits")
+    browser.wait("document.querySelectorAll('#events li[data-event=node_joined]').length === 3")
+    assert "No forecast yet" in text(browser, "#forecast")
+    assert_clean(browser, node)
+
+
+def test_a_killed_node_is_gone(browser, cluster):
+    node, victim = cluster.members[0], cluster.members[2]
+    look(browser, node)
+    browser.wait(f"document.querySelector('[data-node={victim.id}]')?.dataset.shown === 'active'")
+    cluster.kill(victim)
+    browser.wait(f"document.querySelector('[data-node={victim.id}]')?.dataset.shown === 'lost'")
+    browser.wait("document.querySelector('#events li[data-event=node_lost]')")
+    browser.wait("[...document.querySelectorAll('#shards .owners b')].filter((b) => +b.textContent > 0).length === 2")
+    assert "1 node lost" in text(browser, "#glance")
+    assert_clean(browser, node)
+
+
+def test_a_circuit_opens(browser, cluster):
+    node, other = cluster.members[:2]
+    look(browser, node)
+    browser.wait("document.querySelector('#circuits tr[data-circuit=closed]')")
+    cluster.mock.plan(status=500)
+    for _ in range(3):
+        ask(other, "/v1/models")
+    browser.wait("document.querySelector('#circuits tr[data-circuit=open]')")
+    browser.wait("document.querySelector('#events li[data-event=circuit_opened]')")
+    assert "open" in text(browser, "#circuits tr[data-circuit=open]")
+    assert_clean(browser, node)
+
+
+def test_load_and_alerts(browser, cluster):
+    node = cluster.members[0]
+    look(browser, node)
+    gate = [("x-mock-gate", "g")]
+    waiting = [threading.Thread(target=ask, args=(node, "/v1/models"), kwargs={"headers": gate}) for _ in range(4)]
+    for t in waiting:
+        t.start()
+    cluster.mock.wait_waiting("g", 4)
+    browser.wait("document.querySelector('tr[data-pool=openai]')?.children[3].textContent === '4'")
+    cluster.mock.steps("g", "all")
+    for t in waiting:
+        t.join()
+    browser.wait("document.querySelector('tr[data-pool=openai]')?.children[3].textContent === '0'")
+    ask(node, "/v1/models")
+    browser.wait("document.querySelector('#alerts li[data-alert=busy]')")
+    assert "total_requests > 4" in text(browser, "#alerts")
+    assert_clean(browser, node)
+
+
+def test_a_node_by_itself(browser, node):
+    look(browser, node)
+    assert "a node by itself" in text(browser, "header")
+    assert browser.run("document.querySelectorAll('#nodes tbody tr').length") == 1
+
+
+def test_the_node_ends_and_comes_back(browser, stage, mock):
+    node = stage.node(mock)
+    look(browser, node)
+    config, port = node.config_path.read_text(), node.port
+    node.stop()
+    browser.wait("document.querySelector('#link').dataset.state === 'down'")
+    stage.node_of(config, port, name="again")
+    browser.wait("document.querySelector('#link').dataset.state === 'live'")
+
+
+def test_the_token_as_a_password(browser, stage, mock):
+    node = stage.node(mock, server={"admin": {"token": "admin-token", "allow": ["192.0.2.1/32"]}})
+    look(browser, node, user={"username": "me", "password": "admin-token"})
+    browser.wait("document.querySelector('#nodes tbody th')")
+    assert_clean(browser, node)
+
+
