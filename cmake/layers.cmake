@@ -20,15 +20,18 @@ function(weir_layer name)
   endif()
 endfunction()
 
-# weir_embed_lua(LAYER dir): each dir/NAME.lua becomes weir_lua_NAME in that layer; "weir_lua.h" declares them to whoever
-# links it.
+# weir_embed_lua(LAYER dir): each dir/NAME.lua, behind dir/prelude.lua, becomes weir_lua_NAME in that layer; "weir_lua.h"
+# declares them to whoever links it.
 function(weir_embed_lua layer dir)
   file(GLOB scripts CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/*.lua")
+  set(prelude "${CMAKE_SOURCE_DIR}/${dir}/prelude.lua")
+  list(REMOVE_ITEM scripts "${prelude}")
   set(folder ${CMAKE_BINARY_DIR}/generated)
   file(MAKE_DIRECTORY ${folder})
   add_custom_command(OUTPUT ${folder}/weir_lua.c ${folder}/weir_lua.h
-    COMMAND ${CMAKE_COMMAND} "-DSCRIPTS=${scripts}" -DOUT=${folder}/weir_lua -P ${CMAKE_SOURCE_DIR}/cmake/embed_lua.cmake
-    DEPENDS ${scripts} ${CMAKE_SOURCE_DIR}/cmake/embed_lua.cmake VERBATIM)
+    COMMAND ${CMAKE_COMMAND} "-DSCRIPTS=${scripts}" "-DPRELUDE=${prelude}" -DOUT=${folder}/weir_lua
+      -P ${CMAKE_SOURCE_DIR}/cmake/embed_lua.cmake
+    DEPENDS ${scripts} ${prelude} ${CMAKE_SOURCE_DIR}/cmake/embed_lua.cmake VERBATIM)
   target_sources(weir_${layer} PRIVATE ${folder}/weir_lua.c ${folder}/weir_lua.h)
   target_include_directories(weir_${layer} PUBLIC ${folder})
 endfunction()

@@ -3,30 +3,14 @@
 -- ARGV: schema, now in us or '', channel, id, instance, record, load, lease ms, forget ms, members at most, secret or ''
 -- Answer: word, now in us, why; OK: incarnation, members' version, members, silent, map's epoch and leader,
 --   circuits' version, secret
-local meta, members, load, seen, map = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local members, load, seen, map = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local channel, id, record = ARGV[3], ARGV[4], ARGV[6]
 local lease, forget, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local two52 = 4503599627370496
 
-local function int(n)
-    return string.format('%.0f', n)
-end
-
-local now_us = tonumber(ARGV[2])
-if not now_us then
-    local time = redis.call('TIME')
-    now_us = time[1] * 1000000 + time[2]
-end
-local now = math.floor(now_us / 1000)
-
-local m = redis.call('HMGET', meta, 'schema', 'incarnation', 'secret', 'members_version', 'circuits_version',
-    'forget_from_ms')
-local schema, incarnation, secret = tonumber(m[1]) or 0, tonumber(m[2]) or 0, m[3] or ''
-local version = tonumber(m[4]) or 0
-local forget_from = tonumber(m[6]) or 0
-if schema > tonumber(ARGV[1]) then
-    return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}
-end
+local m = redis.call('HMGET', meta, 'incarnation', 'secret', 'members_version', 'circuits_version', 'forget_from_ms')
+local incarnation, secret, version = tonumber(m[1]) or 0, m[2] or '', tonumber(m[3]) or 0
+local forget_from = tonumber(m[5]) or 0
 if schema < tonumber(ARGV[1]) then
     redis.call('HSET', meta, 'schema', ARGV[1])
 end
@@ -93,4 +77,4 @@ end
 local published = redis.call('HMGET', map, 'epoch', 'leader')
 return {word, now_us, why, incarnation, version, redis.call('ZCARD', seen),
     redis.call('ZCOUNT', seen, '-inf', int(now - lease)), tonumber(published[1]) or 0, published[2] or '',
-    tonumber(m[5]) or 0, secret}
+    tonumber(m[4]) or 0, secret}

@@ -2,22 +2,8 @@
 -- KEYS: meta, lead, map, load
 -- ARGV: schema, now in us or '', id, token held (0: none), lease ms
 -- Answer: word, now in us, why; OK and STALE: token, leader, ms left of the lease, map's epoch, highest epoch seen
-local meta, lead, map, load = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local lead, map, load = KEYS[2], KEYS[3], KEYS[4]
 local id, token, lease = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-
-local function int(n)
-    return string.format('%.0f', n)
-end
-
-local now_us = tonumber(ARGV[2])
-if not now_us then
-    local time = redis.call('TIME')
-    now_us = time[1] * 1000000 + time[2]
-end
-local now = math.floor(now_us / 1000)
-if (tonumber(redis.call('HGET', meta, 'schema')) or 0) > tonumber(ARGV[1]) then
-    return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}
-end
 
 local l = redis.call('HMGET', lead, 'id', 'token', 'until_ms', 'lease_ms')
 local holder, last = l[1] or '', tonumber(l[2]) or 0

@@ -2,12 +2,8 @@
 -- KEYS: meta, lead, map, load
 -- ARGV: schema, now in us or '', channel, id, token, epoch, map
 -- Answer: word, now in us, why; OK and STALE: token, leader, ms left of the lease, map's epoch, highest epoch seen
-local meta, lead, map, load = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local lead, map, load = KEYS[2], KEYS[3], KEYS[4]
 local channel, id, token, epoch = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
-
-local function int(n)
-    return string.format('%.0f', n)
-end
 
 -- Byte by byte: the operator < follows the server's locale.
 local function is_above(a, b)
@@ -20,23 +16,12 @@ local function is_above(a, b)
     return #a > #b
 end
 
-local now_us = tonumber(ARGV[2])
-if not now_us then
-    local time = redis.call('TIME')
-    now_us = time[1] * 1000000 + time[2]
-end
-local now = math.floor(now_us / 1000)
-if (tonumber(redis.call('HGET', meta, 'schema')) or 0) > tonumber(ARGV[1]) then
-    return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}
-end
-
-local l = redis.call('HMGET', lead, 'id', 'token', 'until_ms')
-local holder, last, ends = l[1] or '', tonumber(l[2]) or 0, tonumber(l[3]) or 0
+local holder, last, ends = lead_in(lead)
 local published = redis.call('HMGET', map, 'epoch', 'leader')
 local stored, leader = tonumber(published[1]) or 0, published[2] or ''
 local led = holder ~= '' and now < ends
 local word, why = 'OK', ''
-if not led or token == 0 or token ~= last or id ~= holder then
+if not leads(lead, id, token) then
     word, why = 'STALE', 'the lead is lost'
 elseif epoch < stored or epoch == stored and (epoch == 0 or not is_above(id, leader)) then
     word, why = 'STALE', 'a newer map is published'

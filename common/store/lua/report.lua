@@ -7,31 +7,18 @@
 --   permits wanted; probes (8 at most): id=verdict,... or ''
 -- Answer: word, now in us, why; OK, of each endpoint: {phase, generation, open until, cooldown until, generation of
 --   the permits, {id, expires of each}, {kind, reason, generation, until, run, successes, failures of each event}}
-local meta, circuits, states = KEYS[1], KEYS[2], KEYS[3]
+local circuits, states = KEYS[2], KEYS[3]
 local channel, by, circuits_max = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local FIELDS = 19
 local BUCKETS, PERMITS_MAX, BATCH = 60, 64, 8
 local COOLDOWN_MS_MAX, WITNESS_MS, WITNESS_OK, PPM = 3600000, 10000, 3, 1000000
 
-local function int(n)
-    return string.format('%.0f', n)
-end
-
 local function add_u32(a, b)
     return math.min(a + b, 4294967295)
 end
 
-local now_us = tonumber(ARGV[2])
-if not now_us then
-    local time = redis.call('TIME')
-    now_us = time[1] * 1000000 + time[2]
-end
-local now = math.floor(now_us / 1000)
-local m = redis.call('HMGET', meta, 'schema', 'circuits_version')
-local version = tonumber(m[2]) or 0
-if (tonumber(m[1]) or 0) > tonumber(ARGV[1]) then
-    return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}
-end
+local version_before = meta_number('circuits_version')
+local version = version_before
 
 -- A state in the store: "name=value name=value ...".
 
@@ -375,7 +362,7 @@ for at = 6, #ARGV, FIELDS do
         {gen = n[9], node = n[10], ok = n[11], fail = n[12], run = n[13], recent_ok = n[14], recent_fail = n[15],
         cooldown_ms = n[16], want = n[17], probes = ARGV[at + FIELDS - 1]})
 end
-if version ~= (tonumber(m[2]) or 0) then
+if version ~= version_before then
     redis.call('HSET', meta, 'circuits_version', int(version))
 end
 return answer

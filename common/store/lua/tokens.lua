@@ -8,10 +8,6 @@
 
 local RETURN_US, LOWS_US = 1500000, 100000
 
-local function int(n)
-    return string.format('%.0f', n)
-end
-
 -- Whole numbers: exact, since a % b is.
 local function divide(a, b)
     return (a - a % b) / b
@@ -19,15 +15,6 @@ end
 
 local function divide_up(a, b)
     return divide(a, b) + (a % b ~= 0 and 1 or 0)
-end
-
-local now_us = tonumber(ARGV[2])
-if not now_us then
-    local time = redis.call('TIME')
-    now_us = time[1] * 1000000 + time[2]
-end
-if (tonumber(redis.call('HGET', KEYS[1], 'schema')) or 0) > tonumber(ARGV[1]) then
-    return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}
 end
 
 -- What is owed in the bucket as it is stored, in parts of the numbers asked for, and whether it had the same numbers.
