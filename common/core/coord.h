@@ -193,7 +193,7 @@ struct weir_coord_fold {
     uint32_t step; /* which series: below WEIR_COORD_STEPS */
     uint32_t step_ms;
     uint64_t number;      /* at least 1, and above that of the newest point, else STALE */
-    struct weir_str text; /* 1 to WEIR_COORD_RECORD_MAX bytes: printable, and line breaks; so in APPEND */
+    struct weir_str text; /* weir_coord_is_record */
 };
 
 struct weir_coord_series {
@@ -224,7 +224,7 @@ struct weir_coord_request {
         struct weir_coord_checked checked;
         struct weir_str event;  /* a JSON object */
         uint32_t events_count;  /* at most WEIR_COORD_EVENTS_KEPT */
-        struct weir_str append; /* text, see weir_coord_fold */
+        struct weir_str append; /* weir_coord_is_record */
         struct weir_coord_loads loads;
         struct weir_coord_fold fold;
         struct weir_coord_series series;
@@ -383,6 +383,12 @@ struct weir_coord_push {
     };
 };
 
+/* What no store carries out, whatever it contains: NULL, or a sentence. */
+const char *weir_coord_check(const struct weir_coord_request *request);
+/* One line that is at least framed like a JSON object: readers put it into streams of lines. */
+bool weir_coord_is_object(struct weir_str text);
+/* Of APPEND and FOLD: 1 to WEIR_COORD_RECORD_MAX printable bytes and line breaks. */
+bool weir_coord_is_record(struct weir_str text);
 /* How many points of that step the store keeps. */
 uint32_t weir_coord_series_max(uint32_t step);
 /* A node's number in reports of circuits, from its id: from 1, below 2^53. */

@@ -35,6 +35,17 @@ struct weir_coord_bucket {
     } lows[WEIR_COORD_LOWS]; /* oldest first, so none is below the one before it */
 };
 
+/* Texts by rising id; the oldest makes room. */
+struct weir_coord_stream {
+    uint32_t step_ms; /* of a series that has points */
+    uint32_t first, count, cap;
+    struct weir_coord_kept {
+        uint64_t id;
+        uint32_t len;
+        char *text; /* heap */
+    } * ring;       /* the oldest is at first */
+};
+
 struct weir_coord_state {
     uint32_t schema;
     uint64_t incarnation; /* 0: nobody has beaten yet */
@@ -69,6 +80,16 @@ struct weir_coord_state {
     uint64_t event_last;                                /* id */
     struct weir_textbuf events[WEIR_COORD_EVENTS_KEPT]; /* event N at N modulo that */
     struct weir_str events_shown[WEIR_COORD_EVENTS_KEPT];
+
+    struct weir_coord_stream loads, series[WEIR_COORD_STEPS];
+    struct weir_coord_entry entries_shown[WEIR_COORD_ENTRIES_MAX];
+    struct weir_coord_advice {
+        uint64_t version; /* 0: there is none */
+        char leader[WEIR_NODE_ID_MAX + 1];
+        uint64_t token, at_ms;
+        char *hints, *analytics; /* heap */
+        size_t hints_len, analytics_len;
+    } advice;
 };
 
 /* One request under way. */
@@ -95,6 +116,7 @@ uint64_t weir_coord_epoch_seen(const struct weir_coord_state *s); /* the highest
 
 void weir_coord_lead(const struct weir_coord_turn *t, const struct weir_coord_lead *l);
 void weir_coord_resign(const struct weir_coord_turn *t, const struct weir_coord_lead *l);
+bool weir_coord_leads(const struct weir_coord_turn *t, const char *id, uint64_t token); /* now, under this token */
 void weir_coord_publish(const struct weir_coord_turn *t, const struct weir_coord_publish *p);
 void weir_coord_map(const struct weir_coord_turn *t);
 
@@ -102,5 +124,15 @@ void weir_coord_report(const struct weir_coord_turn *t, const struct weir_coord_
 void weir_coord_circuits(const struct weir_coord_turn *t, uint64_t since);
 
 void weir_coord_tokens(const struct weir_coord_turn *t, const struct weir_coord_tokens *q);
+
+void weir_coord_append(const struct weir_coord_turn *t, struct weir_str record);
+void weir_coord_loads(const struct weir_coord_turn *t, const struct weir_coord_loads *q);
+void weir_coord_fold(const struct weir_coord_turn *t, const struct weir_coord_fold *f);
+void weir_coord_series(const struct weir_coord_turn *t, const struct weir_coord_series *q);
+void weir_coord_advise(const struct weir_coord_turn *t, const struct weir_coord_advise *q);
+void weir_coord_advice(const struct weir_coord_turn *t, bool whole);
+/* Frees all entries; the stream is empty then. */
+void weir_coord_stream_clear(struct weir_coord_stream *s);
+const struct weir_coord_kept *weir_coord_stream_at(const struct weir_coord_stream *s, uint32_t i); /* 0: the oldest */
 
 #endif

@@ -13,6 +13,11 @@ static bool holds(const struct weir_coord_state *s, const char *id, uint64_t tok
     return token != 0 && token == s->lead.token && strcmp(id, s->lead.id) == 0;
 }
 
+bool weir_coord_leads(const struct weir_coord_turn *t, const char *id, uint64_t token)
+{
+    return holds(t->s, id, token) && is_led(t);
+}
+
 /* What LEAD and PUBLISH tell, whatever their word. */
 static void tell(const struct weir_coord_turn *t)
 {
@@ -64,11 +69,7 @@ static bool is_newer(const struct weir_coord_state *s, const struct weir_coord_p
 void weir_coord_publish(const struct weir_coord_turn *t, const struct weir_coord_publish *p)
 {
     struct weir_coord_state *s = t->s;
-    if (p->map.len > WEIR_COORD_MAP_MAX) {
-        weir_coord_refuse(t, WEIR_COORD_REFUSED, "the map is too large");
-        return;
-    }
-    if (!holds(s, p->id, p->token) || !is_led(t)) {
+    if (!weir_coord_leads(t, p->id, p->token)) {
         weir_coord_refuse(t, WEIR_COORD_STALE, "the lead is lost");
     } else if (!is_newer(s, p)) {
         weir_coord_refuse(t, WEIR_COORD_STALE, "a newer map is published");

@@ -151,6 +151,7 @@ void weir_coord_beat(const struct weir_coord_turn *t, const struct weir_coord_be
         .members = s->member_count,
         .map_epoch = s->map.epoch,
         .circuits_version = s->circuits_version,
+        .advice_version = s->advice.version,
         .map_leader = s->map.leader,
         .secret = s->secret,
     };

@@ -32,6 +32,11 @@ void weir_coord_state_free(struct weir_coord_state **state)
     free(s->buckets);
     for (size_t i = 0; i < WEIR_COORD_EVENTS_KEPT; i++)
         weir_textbuf_close(&s->events[i]);
+    weir_coord_stream_clear(&s->loads);
+    for (size_t i = 0; i < WEIR_COORD_STEPS; i++)
+        weir_coord_stream_clear(&s->series[i]);
+    free(s->advice.hints);
+    free(s->advice.analytics);
     free(s);
 }
 
@@ -81,10 +86,6 @@ static void checked(const struct weir_coord_turn *t, const struct weir_coord_che
 static void event(const struct weir_coord_turn *t, struct weir_str text)
 {
     struct weir_coord_state *s = t->s;
-    if (text.len > WEIR_COORD_EVENT_MAX || text.len < 2 || text.ptr[0] != '{' || text.ptr[text.len - 1] != '}') {
-        weir_coord_refuse(t, WEIR_COORD_REFUSED, "not an event: a JSON object of at most 512 bytes");
-        return;
-    }
     struct weir_textbuf *b = &s->events[(s->event_last + 1) % WEIR_COORD_EVENTS_KEPT];
     weir_textbuf_close(b);
     weir_textbuf_printf(b, "{\"id\":%llu,\"unix_ms\":%llu%s", (unsigned long long)s->event_last + 1,
@@ -114,6 +115,72 @@ static void events(const struct weir_coord_turn *t, uint32_t count)
     t->reply->events = (struct weir_coord_events_reply){.count = shown, .at = s->events_shown};
 }
 
+static void carry_out(const struct weir_coord_turn *t, const struct weir_coord_request *request)
+{
+    switch (request->op) {
+    case WEIR_COORD_BEAT:
+        weir_coord_beat(t, &request->beat);
+        break;
+    case WEIR_COORD_LEAVE:
+        weir_coord_leave(t, request->leave);
+        break;
+    case WEIR_COORD_MEMBERS:
+        weir_coord_members(t);
+        break;
+    case WEIR_COORD_MAP:
+        weir_coord_map(t);
+        break;
+    case WEIR_COORD_LEAD:
+        weir_coord_lead(t, &request->lead);
+        break;
+    case WEIR_COORD_RESIGN:
+        weir_coord_resign(t, &request->resign);
+        break;
+    case WEIR_COORD_PUBLISH:
+        weir_coord_publish(t, &request->publish);
+        break;
+    case WEIR_COORD_REPORT:
+        weir_coord_report(t, &request->report);
+        break;
+    case WEIR_COORD_CIRCUITS:
+        weir_coord_circuits(t, request->circuits_since);
+        break;
+    case WEIR_COORD_TOKENS:
+        weir_coord_tokens(t, &request->tokens);
+        break;
+    case WEIR_COORD_CHECKED:
+        checked(t, &request->checked);
+        break;
+    case WEIR_COORD_EVENT:
+        event(t, request->event);
+        break;
+    case WEIR_COORD_EVENTS:
+        events(t, request->events_count);
+        break;
+    case WEIR_COORD_APPEND:
+        weir_coord_append(t, request->append);
+        break;
+    case WEIR_COORD_LOADS:
+        weir_coord_loads(t, &request->loads);
+        break;
+    case WEIR_COORD_FOLD:
+        weir_coord_fold(t, &request->fold);
+        break;
+    case WEIR_COORD_SERIES:
+        weir_coord_series(t, &request->series);
+        break;
+    case WEIR_COORD_ADVISE:
+        weir_coord_advise(t, &request->advise);
+        break;
+    case WEIR_COORD_ADVICE:
+        weir_coord_advice(t, request->advice_whole);
+        break;
+    case WEIR_COORD_OPS:
+        assert(0);
+        break;
+    }
+}
+
 void weir_coord_apply(struct weir_coord_state *state, uint64_t now_us, const struct weir_coord_request *request,
                       struct weir_coord_reply *reply, weir_coord_push_cb push, void *arg)
 {
@@ -124,56 +191,9 @@ void weir_coord_apply(struct weir_coord_state *state, uint64_t now_us, const str
         weir_coord_refuse(&t, WEIR_COORD_SCHEMA_NEWER, "the store's contents are of a newer version of weir");
         return;
     }
-    switch (request->op) {
-    case WEIR_COORD_BEAT:
-        weir_coord_beat(&t, &request->beat);
-        break;
-    case WEIR_COORD_LEAVE:
-        weir_coord_leave(&t, request->leave);
-        break;
-    case WEIR_COORD_MEMBERS:
-        weir_coord_members(&t);
-        break;
-    case WEIR_COORD_MAP:
-        weir_coord_map(&t);
-        break;
-    case WEIR_COORD_LEAD:
-        weir_coord_lead(&t, &request->lead);
-        break;
-    case WEIR_COORD_RESIGN:
-        weir_coord_resign(&t, &request->resign);
-        break;
-    case WEIR_COORD_PUBLISH:
-        weir_coord_publish(&t, &request->publish);
-        break;
-    case WEIR_COORD_REPORT:
-        weir_coord_report(&t, &request->report);
-        break;
-    case WEIR_COORD_CIRCUITS:
-        weir_coord_circuits(&t, request->circuits_since);
-        break;
-    case WEIR_COORD_TOKENS:
-        weir_coord_tokens(&t, &request->tokens);
-        break;
-    case WEIR_COORD_CHECKED:
-        checked(&t, &request->checked);
-        break;
-    case WEIR_COORD_EVENT:
-        event(&t, request->event);
-        break;
-    case WEIR_COORD_EVENTS:
-        events(&t, request->events_count);
-        break;
-    case WEIR_COORD_APPEND:
-    case WEIR_COORD_LOADS:
-    case WEIR_COORD_FOLD:
-    case WEIR_COORD_SERIES:
-    case WEIR_COORD_ADVISE:
-    case WEIR_COORD_ADVICE:
-        weir_coord_refuse(&t, WEIR_COORD_REFUSED, "no load history is kept");
-        break;
-    case WEIR_COORD_OPS:
-        assert(0);
-        break;
-    }
+    const char *refused = weir_coord_check(request);
+    if (refused != NULL)
+        weir_coord_refuse(&t, WEIR_COORD_REFUSED, refused);
+    else
+        carry_out(&t, request);
 }

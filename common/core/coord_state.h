@@ -15,9 +15,12 @@
  *   over a minute and the life of a lease, so that any minute admits at most limit + burst, leases included. Tokens
  *   that go back leave the bucket as if they had not been taken. It owes a full bucket and one limit at most: whatever
  *   was spent before that is over.
+ * - APPEND keeps a node's record, FOLD a point of the cluster's, ADVISE the hints; the latter two under the leader's
+ * token.
  *
  * Bounds: WEIR_CLUSTER_NODES_MAX members (more are refused), WEIR_COORD_CIRCUITS_MAX circuits and
- * WEIR_COORD_LIMITS_MAX limits (the least recently changed, or used, is forgotten), WEIR_COORD_EVENTS_KEPT events. */
+ * WEIR_COORD_LIMITS_MAX limits (the least recently changed, or used, is forgotten), WEIR_COORD_EVENTS_KEPT events,
+ * WEIR_COORD_LOADS_MAX records of loads and weir_coord_series_max points of each series (the oldest goes). */
 #ifndef WEIR_CORE_COORD_STATE_H
 #define WEIR_CORE_COORD_STATE_H
 

@@ -85,15 +85,18 @@ static bool keep(struct call *c)
         return keep_text(c, &q->checked.endpoint) && keep_text(c, &q->checked.node) && keep_text(c, &q->checked.why);
     case WEIR_COORD_EVENT:
         return keep_bytes(c, &q->event);
+    case WEIR_COORD_APPEND:
+        return keep_bytes(c, &q->append);
+    case WEIR_COORD_FOLD:
+        return keep_text(c, &q->fold.id) && keep_bytes(c, &q->fold.text);
+    case WEIR_COORD_ADVISE:
+        return keep_text(c, &q->advise.id) && keep_bytes(c, &q->advise.hints) && keep_bytes(c, &q->advise.analytics);
     case WEIR_COORD_MEMBERS:
     case WEIR_COORD_MAP:
     case WEIR_COORD_CIRCUITS:
     case WEIR_COORD_EVENTS:
-    case WEIR_COORD_APPEND:
     case WEIR_COORD_LOADS:
-    case WEIR_COORD_FOLD:
     case WEIR_COORD_SERIES:
-    case WEIR_COORD_ADVISE:
     case WEIR_COORD_ADVICE:
     case WEIR_COORD_OPS:
         break;

@@ -4,105 +4,26 @@
 
 #include "store/pairs.h"
 #include "store/redis_ask.h"
+#include "store/redis_take.h"
 
 /* word, now, why */
 #define HEAD 3u
 /* What is shown of a server's error. */
 #define ERROR_SHOWN_MAX 200
 
-/* The elements of an answer, taken one after another; each taking fails for good once one has. */
-struct taker {
-    const struct weir_redis_reply *at;
-    size_t left;
-    struct weir_arena *arena;
-    bool failed; /* not what was expected */
-    bool no_memory;
-};
-
-static struct taker take_from(const struct weir_redis_reply *array, struct weir_arena *a)
-{
-    if (array->type != WEIR_REDIS_ARRAY)
-        return (struct taker){.arena = a, .failed = true};
-    return (struct taker){array->element, array->count, a, false, false};
-}
-
-static const struct weir_redis_reply *take(struct taker *t, enum weir_redis_type type)
-{
-    if (t->failed || t->left == 0 || t->at->type != type) {
-        t->failed = true;
-        return NULL;
-    }
-    t->left--;
-    return t->at++;
-}
-
-static uint64_t take_number(struct taker *t, uint64_t max)
-{
-    const struct weir_redis_reply *r = take(t, WEIR_REDIS_INTEGER);
-    if (r != NULL && r->integer >= 0 && (uint64_t)r->integer <= max)
-        return (uint64_t)r->integer;
-    t->failed = true;
-    return 0;
-}
-
-static uint32_t take_u32(struct taker *t)
-{
-    return (uint32_t)take_number(t, UINT32_MAX);
-}
-
-static uint64_t take_u64(struct taker *t)
-{
-    return take_number(t, WEIR_STORE_NUMBER_MAX);
-}
-
-static struct weir_str take_str(struct taker *t, size_t max)
-{
-    const struct weir_redis_reply *r = take(t, WEIR_REDIS_STRING);
-    if (r != NULL && r->str.len <= max && (r->str.len == 0 || memchr(r->str.ptr, '\0', r->str.len) == NULL))
-        return r->str;
-    t->failed = true;
-    return WEIR_STR("");
-}
-
-static const char *keep(struct taker *t, struct weir_str s)
-{
-    const char *copy = weir_arena_dup(t->arena, s).ptr;
-    t->no_memory = t->no_memory || copy == NULL;
-    return copy != NULL ? copy : "";
-}
-
-static const char *take_id(struct taker *t)
-{
-    struct weir_str s = take_str(t, WEIR_NODE_ID_MAX);
-    if (s.len > 0 && !weir_coord_id_valid(s))
-        t->failed = true;
-    return keep(t, s);
-}
-
-/* A list in the arena for as many as are left in groups of `each`, at most max. */
-static void *list_for(struct taker *t, size_t each, size_t max, size_t size)
-{
-    if (t->left % each != 0 || t->left / each > max) {
-        t->failed = true;
-        return NULL;
-    }
-    void *list = weir_arena_alloc(t->arena, t->left / each * size + 1);
-    t->no_memory = t->no_memory || list == NULL;
-    return list;
-}
-
 /* -- members -- */
 
-static void take_beat(struct taker *t, struct weir_coord_beat_reply *b)
+static void take_beat(struct weir_taker *t, struct weir_coord_beat_reply *b)
 {
-    b->incarnation = take_u64(t);
-    b->members_version = take_u64(t);
-    b->members = take_u32(t);
-    b->silent = take_u32(t);
-    b->map_epoch = take_u64(t);
-    b->map_leader = take_id(t);
-    b->circuits_version = take_u64(t);
-    b->secret = keep(t, take_str(t, WEIR_PEER_SECRET_MAX));
+    b->incarnation = weir_take_u64(t);
+    b->members_version = weir_take_u64(t);
+    b->members = weir_take_u32(t);
+    b->silent = weir_take_u32(t);
+    b->map_epoch = weir_take_u64(t);
+    b->map_leader = weir_take_id(t);
+    b->circuits_version = weir_take_u64(t);
+    b->secret = weir_take_keep(t, weir_take_str(t, WEIR_PEER_SECRET_MAX));
+    b->advice_version = weir_take_u64(t);
 }
 
 static bool read_state(struct weir_str record, enum weir_coord_node_state *out)
@@ -140,16 +61,16 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct weir_coord_member *)a)->id, ((const struct weir_coord_member *)b)->id);
 }
 
-static void take_members(struct taker *t, struct weir_coord_members_reply *out)
+static void take_members(struct weir_taker *t, struct weir_coord_members_reply *out)
 {
-    out->version = take_u64(t);
-    struct weir_coord_member *list = list_for(t, 4, WEIR_CLUSTER_NODES_MAX, sizeof *list);
+    out->version = weir_take_u64(t);
+    struct weir_coord_member *list = weir_take_list(t, 4, WEIR_CLUSTER_NODES_MAX, sizeof *list);
     if (list == NULL)
         return;
     while (t->left > 0 && !t->failed) {
-        struct weir_str id = take_str(t, SIZE_MAX);
-        uint64_t age_ms = take_u64(t);
-        struct weir_str record = take_str(t, SIZE_MAX), load = take_str(t, SIZE_MAX);
+        struct weir_str id = weir_take_str(t, SIZE_MAX);
+        uint64_t age_ms = weir_take_u64(t);
+        struct weir_str record = weir_take_str(t, SIZE_MAX), load = weir_take_str(t, SIZE_MAX);
         if (t->failed || !read_member(&list[out->count], id, record, load))
             continue;
         list[out->count++].age_ms = age_ms;
@@ -161,11 +82,11 @@ static void take_members(struct taker *t, struct weir_coord_members_reply *out)
 
 /* -- the lead and the map -- */
 
-static void take_map(struct taker *t, struct weir_coord_map_reply *m)
+static void take_map(struct weir_taker *t, struct weir_coord_map_reply *m)
 {
-    m->epoch = take_u64(t);
-    m->leader = take_id(t);
-    const struct weir_redis_reply *text = take(t, WEIR_REDIS_STRING);
+    m->epoch = weir_take_u64(t);
+    m->leader = weir_take_id(t);
+    const struct weir_redis_reply *text = weir_take(t, WEIR_REDIS_STRING);
     if (text == NULL || text->str.len > WEIR_COORD_MAP_MAX) {
         t->failed = true;
         return;
@@ -174,18 +95,18 @@ static void take_map(struct taker *t, struct weir_coord_map_reply *m)
     t->no_memory = t->no_memory || m->map.ptr == NULL;
 }
 
-static void take_lead(struct taker *t, struct weir_coord_lead_reply *l)
+static void take_lead(struct weir_taker *t, struct weir_coord_lead_reply *l)
 {
-    l->token = take_u64(t);
-    l->leader = take_id(t);
-    l->left_ms = take_u64(t);
-    l->map_epoch = take_u64(t);
-    l->epoch_seen = take_u64(t);
+    l->token = weir_take_u64(t);
+    l->leader = weir_take_id(t);
+    l->left_ms = weir_take_u64(t);
+    l->map_epoch = weir_take_u64(t);
+    l->epoch_seen = weir_take_u64(t);
 }
 
 /* -- circuits -- */
 
-static void take_permits(struct taker *t, struct weir_breaker_reply *out)
+static void take_permits(struct weir_taker *t, struct weir_breaker_reply *out)
 {
     while (t->left > 0 && !t->failed) {
         if (out->permit_count == WEIR_BREAKER_BATCH) {
@@ -193,14 +114,14 @@ static void take_permits(struct taker *t, struct weir_breaker_reply *out)
             return;
         }
         struct weir_breaker_permit *p = &out->permits[out->permit_count++];
-        p->id = take_u64(t);
-        p->expires_ms = take_u64(t);
+        p->id = weir_take_u64(t);
+        p->expires_ms = weir_take_u64(t);
     }
 }
 
-static enum weir_breaker_event_kind take_kind(struct taker *t)
+static enum weir_breaker_event_kind take_kind(struct weir_taker *t)
 {
-    struct weir_str text = take_str(t, SIZE_MAX);
+    struct weir_str text = weir_take_str(t, SIZE_MAX);
     for (int k = 0; k < WEIR_BREAKER_EVENT_KINDS; k++)
         if (weir_str_eq(text, weir_str_of(weir_breaker_event_label((enum weir_breaker_event_kind)k))))
             return (enum weir_breaker_event_kind)k;
@@ -208,9 +129,9 @@ static enum weir_breaker_event_kind take_kind(struct taker *t)
     return WEIR_BREAKER_IS_OPENED;
 }
 
-static enum weir_breaker_reason take_reason(struct taker *t)
+static enum weir_breaker_reason take_reason(struct weir_taker *t)
 {
-    struct weir_str text = take_str(t, SIZE_MAX);
+    struct weir_str text = weir_take_str(t, SIZE_MAX);
     for (int r = 0; r < WEIR_BREAKER_REASONS; r++)
         if (weir_str_eq(text, weir_str_of(weir_breaker_reason_label((enum weir_breaker_reason)r))))
             return (enum weir_breaker_reason)r;
@@ -218,7 +139,7 @@ static enum weir_breaker_reason take_reason(struct taker *t)
     return WEIR_BREAKER_BY_CONSECUTIVE;
 }
 
-static void take_events(struct taker *t, struct weir_breaker_reply *out)
+static void take_events(struct weir_taker *t, struct weir_breaker_reply *out)
 {
     while (t->left > 0 && !t->failed) {
         if (out->event_count == WEIR_BREAKER_EVENTS_MAX) {
@@ -228,37 +149,38 @@ static void take_events(struct taker *t, struct weir_breaker_reply *out)
         struct weir_breaker_event *e = &out->events[out->event_count++];
         e->kind = take_kind(t);
         e->reason = take_reason(t);
-        e->gen = take_u64(t);
-        e->until_ms = take_u64(t);
-        e->run = take_u32(t);
-        e->window.ok = take_u64(t);
-        e->window.fail = take_u64(t);
+        e->gen = weir_take_u64(t);
+        e->until_ms = weir_take_u64(t);
+        e->run = weir_take_u32(t);
+        e->window.ok = weir_take_u64(t);
+        e->window.fail = weir_take_u64(t);
     }
 }
 
-static void take_report(struct taker *t, uint32_t count, struct weir_coord_report_reply *out)
+static void take_report(struct weir_taker *t, uint32_t count, struct weir_coord_report_reply *out)
 {
     if (t->left != count || count > WEIR_COORD_BATCH) {
         t->failed = true;
         return;
     }
     for (uint32_t i = 0; i < count && !t->failed; i++) {
-        const struct weir_redis_reply *item = take(t, WEIR_REDIS_ARRAY);
+        const struct weir_redis_reply *item = weir_take(t, WEIR_REDIS_ARRAY);
         if (item == NULL)
             return;
-        struct taker in = take_from(item, t->arena);
+        struct weir_taker in = weir_take_from(item, t->arena);
         struct weir_breaker_sight *s = &out->items[i].sight;
         struct weir_breaker_reply *r = &out->items[i].reply;
-        in.failed = !weir_redis_phase(take_str(&in, SIZE_MAX), &s->phase) || in.failed;
-        s->gen = take_u64(&in);
-        s->open_until_ms = take_u64(&in);
-        s->cooldown_until_ms = take_u64(&in);
-        r->gen = take_u64(&in);
-        const struct weir_redis_reply *permits = take(&in, WEIR_REDIS_ARRAY), *events = take(&in, WEIR_REDIS_ARRAY);
+        in.failed = !weir_redis_phase(weir_take_str(&in, SIZE_MAX), &s->phase) || in.failed;
+        s->gen = weir_take_u64(&in);
+        s->open_until_ms = weir_take_u64(&in);
+        s->cooldown_until_ms = weir_take_u64(&in);
+        r->gen = weir_take_u64(&in);
+        const struct weir_redis_reply *permits = weir_take(&in, WEIR_REDIS_ARRAY),
+                                      *events = weir_take(&in, WEIR_REDIS_ARRAY);
         t->failed = in.failed || in.left > 0;
         if (t->failed)
             return;
-        struct taker of_permits = take_from(permits, t->arena), of_events = take_from(events, t->arena);
+        struct weir_taker of_permits = weir_take_from(permits, t->arena), of_events = weir_take_from(events, t->arena);
         take_permits(&of_permits, r);
         take_events(&of_events, r);
         t->failed = of_permits.failed || of_events.failed;
@@ -272,14 +194,14 @@ static int by_version(const void *a, const void *b)
     return (x->version > y->version) - (x->version < y->version);
 }
 
-static void take_circuits(struct taker *t, struct weir_coord_circuits_reply *out)
+static void take_circuits(struct weir_taker *t, struct weir_coord_circuits_reply *out)
 {
-    out->version = take_u64(t);
-    struct weir_coord_circuit *list = list_for(t, 2, WEIR_COORD_CIRCUITS_MAX, sizeof *list);
+    out->version = weir_take_u64(t);
+    struct weir_coord_circuit *list = weir_take_list(t, 2, WEIR_COORD_CIRCUITS_MAX, sizeof *list);
     if (list == NULL)
         return;
     while (t->left > 0 && !t->failed) {
-        struct weir_str endpoint = take_str(t, SIZE_MAX), record = take_str(t, SIZE_MAX);
+        struct weir_str endpoint = weir_take_str(t, SIZE_MAX), record = weir_take_str(t, SIZE_MAX);
         if (!t->failed && weir_redis_circuit(&list[out->count], t->arena, endpoint, record))
             out->count++;
     }
@@ -290,32 +212,74 @@ static void take_circuits(struct taker *t, struct weir_coord_circuits_reply *out
 
 /* -- limits and events -- */
 
-static void take_tokens(struct taker *t, uint32_t count, struct weir_coord_tokens_reply *out)
+static void take_tokens(struct weir_taker *t, uint32_t count, struct weir_coord_tokens_reply *out)
 {
     if (t->left != (size_t)count * 4 || count > WEIR_COORD_BATCH) {
         t->failed = true;
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        out->items[i].granted = take_u32(t);
-        out->items[i].remaining = take_u32(t);
-        out->items[i].wait_us = take_u64(t);
-        out->items[i].full_us = take_u64(t);
+        out->items[i].granted = weir_take_u32(t);
+        out->items[i].remaining = weir_take_u32(t);
+        out->items[i].wait_us = weir_take_u64(t);
+        out->items[i].full_us = weir_take_u64(t);
     }
     out->count = count;
 }
 
-static void take_event_list(struct taker *t, struct weir_coord_events_reply *out)
+static void take_event_list(struct weir_taker *t, struct weir_coord_events_reply *out)
 {
-    struct weir_str *list = list_for(t, 1, WEIR_COORD_EVENTS_KEPT, sizeof *list);
+    struct weir_str *list = weir_take_list(t, 1, WEIR_COORD_EVENTS_KEPT, sizeof *list);
     if (list == NULL)
         return;
     while (t->left > 0 && !t->failed) {
-        struct weir_str text = take_str(t, SIZE_MAX);
-        if (!t->failed && weir_redis_is_event(text))
-            list[out->count++] = (struct weir_str){keep(t, text), text.len};
+        struct weir_str text = weir_take_str(t, SIZE_MAX);
+        if (!t->failed && weir_coord_is_object(text))
+            list[out->count++] = (struct weir_str){weir_take_keep(t, text), text.len};
     }
     out->at = list;
+}
+
+/* -- load and advice -- */
+
+static void take_entries(struct weir_taker *t, struct weir_coord_entries_reply *out)
+{
+    out->newest = weir_take_u64(t);
+    out->upto = weir_take_u64(t);
+    out->step_ms = weir_take_u32(t);
+    struct weir_coord_entry *list = weir_take_list(t, 2, WEIR_COORD_ENTRIES_MAX, sizeof *list);
+    if (list == NULL)
+        return;
+    uint64_t before = 0;
+    while (t->left > 0 && !t->failed) {
+        uint64_t id = weir_take_u64(t);
+        const struct weir_redis_reply *text = weir_take(t, WEIR_REDIS_STRING);
+        if (text == NULL || id <= before || !weir_coord_is_record(text->str))
+            continue;
+        struct weir_str kept = {weir_take_keep(t, text->str), text->str.len};
+        list[out->count++] = (struct weir_coord_entry){id, kept};
+        before = id;
+    }
+    t->failed = t->failed || before > out->upto || out->upto > out->newest;
+    out->at = list;
+}
+
+/* What is not an object of at most max bytes is left out. */
+static struct weir_str take_object(struct weir_taker *t, size_t max)
+{
+    const struct weir_redis_reply *r = weir_take(t, WEIR_REDIS_STRING);
+    if (r == NULL || r->str.len > max || !weir_coord_is_object(r->str))
+        return WEIR_STR("");
+    return (struct weir_str){weir_take_keep(t, r->str), r->str.len};
+}
+
+static void take_advice(struct weir_taker *t, struct weir_coord_advice_reply *out)
+{
+    out->version = weir_take_u64(t);
+    out->leader = weir_take_id(t);
+    out->unix_ms = weir_take_u64(t);
+    out->hints = take_object(t, WEIR_COORD_HINTS_MAX);
+    out->analytics = take_object(t, WEIR_COORD_ANALYTICS_MAX);
 }
 
 /* -- the whole -- */
@@ -338,7 +302,7 @@ static bool read_word(struct weir_str text, enum weir_coord_word *out)
     return false;
 }
 
-static void take_rest(struct taker *t, struct weir_coord_reply *reply, uint32_t count)
+static void take_rest(struct weir_taker *t, struct weir_coord_reply *reply, uint32_t count)
 {
     if (reply->word != WEIR_COORD_OK && reply->word != WEIR_COORD_STALE)
         return;
@@ -368,16 +332,24 @@ static void take_rest(struct taker *t, struct weir_coord_reply *reply, uint32_t 
     case WEIR_COORD_EVENTS:
         take_event_list(t, &reply->events);
         break;
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_SERIES:
+        take_entries(t, &reply->entries);
+        break;
+    case WEIR_COORD_FOLD:
+        reply->fold_newest = weir_take_u64(t);
+        break;
+    case WEIR_COORD_ADVISE:
+        reply->advise_version = weir_take_u64(t);
+        break;
+    case WEIR_COORD_ADVICE:
+        take_advice(t, &reply->advice);
+        break;
     case WEIR_COORD_LEAVE:
     case WEIR_COORD_RESIGN:
     case WEIR_COORD_CHECKED:
     case WEIR_COORD_EVENT:
     case WEIR_COORD_APPEND:
-    case WEIR_COORD_LOADS:
-    case WEIR_COORD_FOLD:
-    case WEIR_COORD_SERIES:
-    case WEIR_COORD_ADVISE:
-    case WEIR_COORD_ADVICE:
     case WEIR_COORD_OPS:
         break;
     }
@@ -409,10 +381,10 @@ void weir_redis_answer(struct weir_coord_reply *reply, uint32_t count, struct we
         answer_error(reply, a, from->str);
         return;
     }
-    struct taker t = take_from(from, a);
-    bool known = read_word(take_str(&t, SIZE_MAX), &reply->word);
-    reply->now_us = take_u64(&t);
-    reply->why = keep(&t, take_str(&t, WEIR_COORD_EVENT_MAX));
+    struct weir_taker t = weir_take_from(from, a);
+    bool known = read_word(weir_take_str(&t, SIZE_MAX), &reply->word);
+    reply->now_us = weir_take_u64(&t);
+    reply->why = weir_take_keep(&t, weir_take_str(&t, WEIR_COORD_EVENT_MAX));
     if (reply->word == WEIR_COORD_OK)
         reply->why = "";
     if (known && !t.failed)

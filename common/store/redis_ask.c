@@ -203,18 +203,48 @@ static void add_checked(struct writer *w, const struct weir_coord_checked *c)
     add_text(w, c->why != NULL ? c->why : "");
 }
 
-static const char *check(const struct weir_coord_request *q)
+/* -- load and advice -- */
+
+static void add_append(struct writer *w, struct weir_str record)
 {
-    if (q->op >= WEIR_COORD_APPEND)
-        return "no load history is kept";
-    if (q->op == WEIR_COORD_PUBLISH && q->publish.map.len > WEIR_COORD_MAP_MAX)
-        return "the map is too large";
-    if (q->op != WEIR_COORD_EVENT)
-        return NULL;
-    struct weir_str e = q->event;
-    if (e.len > WEIR_COORD_EVENT_MAX || e.len < 2 || e.ptr[0] != '{' || e.ptr[e.len - 1] != '}')
-        return "not an event: a JSON object of at most 512 bytes";
-    return NULL;
+    add(w, record);
+    add_number(w, WEIR_COORD_LOADS_MAX);
+    add_number(w, WEIR_COORD_LOADS_KEPT_MS);
+}
+
+/* What the first half of an entry's id counts is the last: microseconds in loads, of which it has the milliseconds. */
+static void add_entries(struct writer *w, uint64_t after, uint32_t count, uint32_t scale)
+{
+    add_number(w, after);
+    add_number(w, count < WEIR_COORD_ENTRIES_MAX ? count : WEIR_COORD_ENTRIES_MAX);
+    add_number(w, WEIR_COORD_ENTRIES_BYTES_MAX);
+    add_number(w, scale);
+}
+
+static void add_series_key(struct writer *w, uint32_t step)
+{
+    const char digit[] = {(char)('0' + step), '\0'};
+    add_key(w, "series:", digit);
+}
+
+static void add_fold(struct writer *w, const struct weir_coord_fold *f)
+{
+    add_series_key(w, f->step);
+    add_text(w, f->id);
+    add_number(w, f->token);
+    add_number(w, f->step_ms);
+    add_number(w, f->number);
+    add_number(w, weir_coord_series_max(f->step));
+    add(w, f->text);
+}
+
+static void add_advise(struct writer *w, const struct weir_coord_advise *q)
+{
+    add_text(w, w->names->channel);
+    add_text(w, q->id);
+    add_number(w, q->token);
+    add(w, q->hints);
+    add(w, q->analytics.len > 0 ? q->analytics : WEIR_STR(""));
 }
 
 /* Keys: see begin. */
@@ -222,7 +252,7 @@ static const struct {
     const struct weir_redis_script *script;
     const char *keys;
 } scripts[WEIR_COORD_OPS] = {
-    [WEIR_COORD_BEAT] = {&weir_lua_beat, "members\0load\0seen\0map\0"},
+    [WEIR_COORD_BEAT] = {&weir_lua_beat, "members\0load\0seen\0map\0advice\0"},
     [WEIR_COORD_LEAVE] = {&weir_lua_leave, "members\0load\0seen\0"},
     [WEIR_COORD_MEMBERS] = {&weir_lua_members, "members\0load\0seen\0"},
     [WEIR_COORD_MAP] = {&weir_lua_map, "map\0"},
@@ -235,67 +265,91 @@ static const struct {
     [WEIR_COORD_CHECKED] = {&weir_lua_checked, ""},
     [WEIR_COORD_EVENT] = {&weir_lua_event, "events\0"},
     [WEIR_COORD_EVENTS] = {&weir_lua_events, "events\0"},
+    [WEIR_COORD_APPEND] = {&weir_lua_append, "loads\0"},
+    [WEIR_COORD_LOADS] = {&weir_lua_entries, "loads\0"},
+    [WEIR_COORD_FOLD] = {&weir_lua_fold, "lead\0"},
+    [WEIR_COORD_SERIES] = {&weir_lua_entries, ""},
+    [WEIR_COORD_ADVISE] = {&weir_lua_advise, "lead\0advice\0"},
+    [WEIR_COORD_ADVICE] = {&weir_lua_advice, "advice\0"},
 };
+
+static void add_arguments(struct writer *w, const struct weir_coord_request *q)
+{
+    switch (q->op) {
+    case WEIR_COORD_BEAT:
+        add_beat(w, &q->beat);
+        break;
+    case WEIR_COORD_LEAVE:
+        add_leave(w, q->leave);
+        break;
+    case WEIR_COORD_LEAD:
+        add_text(w, q->lead.id);
+        add_number(w, q->lead.token);
+        add_number(w, q->lead.lease_ms);
+        break;
+    case WEIR_COORD_RESIGN:
+        add_text(w, q->resign.id);
+        add_number(w, q->resign.token);
+        break;
+    case WEIR_COORD_PUBLISH:
+        add_publish(w, &q->publish);
+        break;
+    case WEIR_COORD_REPORT:
+        add_report(w, &q->report);
+        break;
+    case WEIR_COORD_CIRCUITS:
+        add_number(w, q->circuits_since);
+        break;
+    case WEIR_COORD_TOKENS:
+        add_tokens(w, &q->tokens);
+        break;
+    case WEIR_COORD_CHECKED:
+        add_checked(w, &q->checked);
+        break;
+    case WEIR_COORD_EVENT:
+        add_text(w, w->names->channel);
+        add(w, q->event);
+        add_number(w, WEIR_COORD_EVENTS_KEPT);
+        break;
+    case WEIR_COORD_EVENTS:
+        add_number(w, q->events_count < WEIR_COORD_EVENTS_KEPT ? q->events_count : WEIR_COORD_EVENTS_KEPT);
+        break;
+    case WEIR_COORD_APPEND:
+        add_append(w, q->append);
+        break;
+    case WEIR_COORD_LOADS:
+        add_entries(w, q->loads.after, q->loads.count, 1000);
+        break;
+    case WEIR_COORD_FOLD:
+        add_fold(w, &q->fold);
+        break;
+    case WEIR_COORD_SERIES:
+        add_series_key(w, q->series.step);
+        add_entries(w, q->series.after, q->series.count, 1);
+        break;
+    case WEIR_COORD_ADVISE:
+        add_advise(w, &q->advise);
+        break;
+    case WEIR_COORD_ADVICE:
+        add_text(w, q->advice_whole ? "1" : "0");
+        break;
+    case WEIR_COORD_MEMBERS:
+    case WEIR_COORD_MAP:
+    case WEIR_COORD_OPS:
+        break;
+    }
+}
 
 const char *weir_redis_ask_set(struct weir_redis_ask *ask, struct weir_arena *a, const struct weir_redis_names *n,
                                const struct weir_coord_request *q, uint64_t now_us)
 {
-    const char *refused = check(q);
+    const char *refused = weir_coord_check(q);
     if (refused != NULL)
         return refused;
     struct writer w = {ask, a, n, false};
     assert(q->op < WEIR_COORD_OPS);
     ask->key_count = ask->arg_count = 0;
     begin(&w, scripts[q->op].script, scripts[q->op].keys, now_us);
-    switch (q->op) {
-    case WEIR_COORD_BEAT:
-        add_beat(&w, &q->beat);
-        break;
-    case WEIR_COORD_LEAVE:
-        add_leave(&w, q->leave);
-        break;
-    case WEIR_COORD_LEAD:
-        add_text(&w, q->lead.id);
-        add_number(&w, q->lead.token);
-        add_number(&w, q->lead.lease_ms);
-        break;
-    case WEIR_COORD_RESIGN:
-        add_text(&w, q->resign.id);
-        add_number(&w, q->resign.token);
-        break;
-    case WEIR_COORD_PUBLISH:
-        add_publish(&w, &q->publish);
-        break;
-    case WEIR_COORD_REPORT:
-        add_report(&w, &q->report);
-        break;
-    case WEIR_COORD_CIRCUITS:
-        add_number(&w, q->circuits_since);
-        break;
-    case WEIR_COORD_TOKENS:
-        add_tokens(&w, &q->tokens);
-        break;
-    case WEIR_COORD_CHECKED:
-        add_checked(&w, &q->checked);
-        break;
-    case WEIR_COORD_EVENT:
-        add_text(&w, w.names->channel);
-        add(&w, q->event);
-        add_number(&w, WEIR_COORD_EVENTS_KEPT);
-        break;
-    case WEIR_COORD_EVENTS:
-        add_number(&w, q->events_count < WEIR_COORD_EVENTS_KEPT ? q->events_count : WEIR_COORD_EVENTS_KEPT);
-        break;
-    case WEIR_COORD_MEMBERS:
-    case WEIR_COORD_MAP:
-    case WEIR_COORD_APPEND:
-    case WEIR_COORD_LOADS:
-    case WEIR_COORD_FOLD:
-    case WEIR_COORD_SERIES:
-    case WEIR_COORD_ADVISE:
-    case WEIR_COORD_ADVICE:
-    case WEIR_COORD_OPS:
-        break;
-    }
+    add_arguments(&w, q);
     return w.failed ? "out of memory" : NULL;
 }

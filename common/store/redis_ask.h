@@ -51,8 +51,6 @@ bool weir_redis_push(struct weir_coord_push *push, struct weir_arena *a, struct 
 /* -- texts that answers and pushes have in common -- */
 
 bool weir_redis_phase(struct weir_str text, enum weir_breaker_phase *out);
-/* One line that is at least framed like an object: readers put it into streams of lines. */
-bool weir_redis_is_event(struct weir_str text);
 /* A circuit's record: "phase=open gen=2 ...", as answers and pushes have it. Texts are in the arena. */
 bool weir_redis_circuit(struct weir_coord_circuit *c, struct weir_arena *a, struct weir_str endpoint,
                         struct weir_str record);

@@ -32,16 +32,6 @@ bool weir_redis_circuit(struct weir_coord_circuit *c, struct weir_arena *a, stru
     return c->endpoint != NULL && c->by != NULL;
 }
 
-bool weir_redis_is_event(struct weir_str s)
-{
-    if (s.len < 2 || s.ptr[0] != '{' || s.ptr[s.len - 1] != '}')
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] < ' ')
-            return false;
-    return true;
-}
-
 /* Takes the next word off the text; what follows its space is left. */
 static struct weir_str next_word(struct weir_str *text)
 {
@@ -85,6 +75,10 @@ bool weir_redis_push(struct weir_coord_push *push, struct weir_arena *a, struct 
         push->kind = WEIR_COORD_PUSH_MAP;
         return read_number(message, &push->map_epoch);
     }
+    if (weir_str_eq(kind, WEIR_STR("hints"))) {
+        push->kind = WEIR_COORD_PUSH_HINTS;
+        return read_number(message, &push->advice_version);
+    }
     if (weir_str_eq(kind, WEIR_STR("circuit"))) {
         push->kind = WEIR_COORD_PUSH_CIRCUIT;
         struct weir_str endpoint = next_word(&message);
@@ -96,5 +90,5 @@ bool weir_redis_push(struct weir_coord_push *push, struct weir_arena *a, struct 
     }
     push->kind = WEIR_COORD_PUSH_EVENT;
     push->event = message;
-    return weir_str_eq(kind, WEIR_STR("event")) && weir_redis_is_event(message);
+    return weir_str_eq(kind, WEIR_STR("event")) && weir_coord_is_object(message);
 }

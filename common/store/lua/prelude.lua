@@ -31,6 +31,20 @@ local function leads(lead, id, token)
     return holder ~= '' and id == holder and token ~= 0 and token == last and now < ends
 end
 
+-- The newest entry of a stream: both halves of its id, and its fields by name; nil: there is none.
+local function newest_in(stream)
+    local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    if not last then
+        return nil
+    end
+    local first, second = string.match(last[1], '^(%d+)-(%d+)$')
+    local fields = {}
+    for i = 1, #last[2], 2 do
+        fields[last[2][i]] = last[2][i + 1]
+    end
+    return tonumber(first), tonumber(second), fields
+end
+
 local schema = meta_number('schema')
 if schema > tonumber(ARGV[1]) then
     return {'SCHEMA_NEWER', now_us, 'the store\'s contents are of a newer version of weir'}

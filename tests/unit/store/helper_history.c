@@ -184,6 +184,76 @@ static void tokens(struct history *h, const struct weir_coord_state *s, struct w
     }
 }
 
+/* Who leads, with its token, but for one in so many. */
+static const char *leader(struct history *h, const struct weir_coord_state *s, uint64_t *token)
+{
+    bool right = s->lead.id[0] != '\0' && !one_in(h, 8);
+    *token = right ? s->lead.token : below(h, 3);
+    if (!right)
+        return PICK(h, ids);
+    weir_coord_copy(h->id, sizeof h->id, s->lead.id);
+    return h->id;
+}
+
+static struct weir_str numbered(struct history *h, const char *before, const char *behind)
+{
+    int n = snprintf(h->text, sizeof h->text, "%s%u%s", before, (unsigned)below(h, 1000), behind);
+    return (struct weir_str){h->text, (size_t)n};
+}
+
+/* Near the time now or near the newest point; of one length for a while. */
+static void fold(struct history *h, const struct weir_coord_state *s, struct weir_coord_fold *f)
+{
+    static const uint32_t steps_ms[] = {1000, 10000, 999};
+    *f = (struct weir_coord_fold){.step = (uint32_t)below(h, WEIR_COORD_STEPS)};
+    uint64_t era = h->now_us / (600 * SECOND_US);
+    f->id = leader(h, s, &f->token);
+    f->step_ms = one_in(h, 50) ? PICK(h, steps_ms) : steps_ms[era % 3];
+    f->number = h->now_us / 1000 / f->step_ms + 1 - below(h, one_in(h, 4) ? 5 : 3);
+    f->text = numbered(h, "requests=", " in_flight_peak=3");
+}
+
+static uint64_t some_id(struct history *h, const struct weir_coord_stream *s)
+{
+    if (s->count == 0 || one_in(h, 4))
+        return one_in(h, 2) ? 0 : below(h, UINT64_C(1) << 52);
+    return weir_coord_stream_at(s, (uint32_t)below(h, s->count))->id - below(h, 2);
+}
+
+static void history_of_load(struct history *h, const struct weir_coord_state *s, struct weir_coord_request *q)
+{
+    uint32_t step = (uint32_t)below(h, WEIR_COORD_STEPS);
+    switch (below(h, 8)) {
+    case 0:
+    case 1:
+        q->op = WEIR_COORD_APPEND;
+        q->append = numbered(h, "node=a requests=", "");
+        break;
+    case 2:
+        q->op = WEIR_COORD_LOADS;
+        q->loads = (struct weir_coord_loads){some_id(h, &s->loads), (uint32_t)below(h, 5)};
+        break;
+    case 3:
+        q->op = WEIR_COORD_SERIES;
+        q->series = (struct weir_coord_series){step, some_id(h, &s->series[step]), (uint32_t)below(h, 5)};
+        break;
+    case 4:
+        q->op = WEIR_COORD_ADVISE;
+        q->advise = (struct weir_coord_advise){.hints = numbered(h, "{\"nodes\":", "}"),
+                                               .analytics = one_in(h, 2) ? WEIR_STR("{}") : WEIR_STR("")};
+        q->advise.id = leader(h, s, &q->advise.token);
+        break;
+    case 5:
+        q->op = WEIR_COORD_ADVICE;
+        q->advice_whole = one_in(h, 2);
+        break;
+    default:
+        q->op = WEIR_COORD_FOLD;
+        fold(h, s, &q->fold);
+        break;
+    }
+}
+
 static void told(struct history *h, struct weir_coord_request *q)
 {
     if (one_in(h, 2)) {
@@ -209,7 +279,7 @@ void history_next(struct history *h, const struct weir_coord_state *s, struct we
 {
     pass_time(h);
     *q = (struct weir_coord_request){.op = WEIR_COORD_MEMBERS};
-    switch (below(h, 16)) {
+    switch (below(h, 20)) {
     case 0:
     case 1:
     case 2:
@@ -243,6 +313,12 @@ void history_next(struct history *h, const struct weir_coord_state *s, struct we
             q->op = WEIR_COORD_LEAVE;
             q->leave = &h->member;
         }
+        break;
+    case 15:
+    case 16:
+    case 17:
+    case 18:
+        history_of_load(h, s, q);
         break;
     default:
         q->op = one_in(h, 2) ? WEIR_COORD_MAP : WEIR_COORD_EVENTS;

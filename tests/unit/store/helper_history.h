@@ -11,7 +11,7 @@ struct history {
     uint64_t now_us;
     bool even; /* the time moves in steps of 250 ms: with every second seed */
     struct weir_coord_member member;
-    char text[2048];
+    char text[2048], id[WEIR_NODE_ID_MAX + 1];
 };
 
 void history_begin(struct history *h, uint64_t seed);

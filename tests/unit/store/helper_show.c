@@ -196,6 +196,27 @@ static void show_number(struct weir_textbuf *o, const char *field, uint64_t v)
         weir_textbuf_printf(o, "%s %" PRIu64 "\n", field, v);
 }
 
+static void show_stream(struct weir_textbuf *o, const char *name, const struct weir_coord_stream *s, uint64_t scale)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct weir_coord_kept *k = weir_coord_stream_at(s, i);
+        weir_textbuf_printf(o, "%s %" PRIu64 "-%" PRIu64 " %s %.*s", name, k->id / scale, k->id % scale,
+                            scale > 1 ? "record" : "point", (int)k->len, k->text);
+        if (scale == 1)
+            weir_textbuf_printf(o, " step_ms %u", s->step_ms);
+        weir_textbuf_char(o, '\n');
+    }
+}
+
+static void show_advice(struct weir_textbuf *o, const struct weir_coord_advice *a)
+{
+    weir_textbuf_printf(o, "advice version %" PRIu64 "\nadvice leader %s\nadvice token %" PRIu64 "\n", a->version,
+                        a->leader, a->token);
+    weir_textbuf_printf(o, "advice ms %" PRIu64 "\nadvice hints %.*s\n", a->at_ms, (int)a->hints_len, a->hints);
+    if (a->analytics_len > 0)
+        weir_textbuf_printf(o, "advice analytics %.*s\n", (int)a->analytics_len, a->analytics);
+}
+
 void show_state(struct weir_textbuf *o, const struct weir_coord_state *s)
 {
     show_number(o, "meta schema", s->schema);
@@ -230,6 +251,12 @@ void show_state(struct weir_textbuf *o, const struct weir_coord_state *s)
                                 s->buckets[i].lows[n].at_us);
         weir_textbuf_str(o, "\n");
     }
+    show_stream(o, "loads", &s->loads, 1000);
+    show_stream(o, "series:0", &s->series[0], 1);
+    show_stream(o, "series:1", &s->series[1], 1);
+    show_stream(o, "series:2", &s->series[2], 1);
+    if (s->advice.version != 0)
+        show_advice(o, &s->advice);
     sort_lines(o);
 }
 

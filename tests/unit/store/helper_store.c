@@ -44,6 +44,11 @@ static void keep_lists(struct store_fixture *f, struct weir_coord_reply *r)
         for (uint32_t i = 0; i < r->events.count; i++)
             list[i] = weir_arena_dup(&f->arena, list[i]);
         r->events.at = list;
+    } else if (r->op == WEIR_COORD_LOADS || r->op == WEIR_COORD_SERIES) {
+        struct weir_coord_entry *list = keep_list(f, r->entries.at, r->entries.count, sizeof *list);
+        for (uint32_t i = 0; i < r->entries.count; i++)
+            list[i].text = weir_arena_dup(&f->arena, list[i].text);
+        r->entries.at = list;
     }
 }
 
@@ -62,6 +67,10 @@ static void keep_reply(struct store_fixture *f, const struct weir_coord_reply *r
         r->map.map = weir_arena_dup(&f->arena, r->map.map);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
         r->lead.leader = keep(f, r->lead.leader);
+    } else if (r->op == WEIR_COORD_ADVICE) {
+        r->advice.leader = keep(f, r->advice.leader);
+        r->advice.hints = weir_arena_dup(&f->arena, r->advice.hints);
+        r->advice.analytics = weir_arena_dup(&f->arena, r->advice.analytics);
     }
     keep_lists(f, r);
 }

@@ -73,7 +73,7 @@ static const struct {
     uint32_t count;
     const char *text;
 } answers[] = {
-    {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'c' 4 'secret']"},
+    {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'c' 4 'secret' 5]"},
     {WEIR_COORD_LEAVE, 0, "['OK' 10 '']"},
     {WEIR_COORD_MEMBERS, 0, "['OK' 10 '' 2 'b' 10 '" RECORD "' '" LOAD "' 'a' 0 '" RECORD "' '" LOAD "']"},
     {WEIR_COORD_MAP, 0, "['OK' 10 '' 3 'c' 'text']"},
@@ -85,6 +85,12 @@ static const struct {
     {WEIR_COORD_CIRCUITS, 0, "['OK' 10 '' 4 'http://e:80' '" CIRCUIT "']"},
     {WEIR_COORD_TOKENS, 2, "['OK' 10 '' 1 2 3 4 5 6 7 8]"},
     {WEIR_COORD_EVENTS, 0, "['OK' 10 '' '{}' '{\"id\":2}']"},
+    {WEIR_COORD_APPEND, 0, "['OK' 10 '']"},
+    {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 8 0 3 'node=a' 5 '\x01' 8 'node=b']"},
+    {WEIR_COORD_FOLD, 0, "['STALE' 10 'a newer point is kept' 4]"},
+    {WEIR_COORD_SERIES, 0, "['OK' 10 '' 8 8 60000 7 'requests=1' 8 'requests=2']"},
+    {WEIR_COORD_ADVISE, 0, "['OK' 10 '' 3]"},
+    {WEIR_COORD_ADVICE, 0, "['OK' 10 '' 3 'c' 11 '{}' 'x']"},
 };
 #define ANSWERS (sizeof answers / sizeof answers[0])
 
@@ -108,6 +114,25 @@ START_TEST(test_whole_answers_are_read)
 }
 END_TEST
 
+START_TEST(test_what_others_wrote_is_left_out)
+{
+    struct weir_redis_reply from;
+    struct weir_coord_reply out;
+    node_count = 0;
+    read_node("['OK' 10 '' 9 8 0 3 'node=a' 3 'again' 2 'before' 5 '\x01' 6 '' 8 'node=b']", &from);
+    ck_assert_int_eq(judge(WEIR_COORD_LOADS, 0, &from, &out), WEIR_COORD_OK);
+    ck_assert_uint_eq(out.entries.count, 2);
+    ck_assert_uint_eq(out.entries.at[0].id, 3);
+    ck_assert(weir_str_eq(out.entries.at[1].text, WEIR_STR("node=b")));
+    ck_assert_uint_eq(out.entries.upto, 8);
+    node_count = 0;
+    read_node("['OK' 10 '' 3 'c' 11 '{\x02}' '[]']", &from);
+    ck_assert_int_eq(judge(WEIR_COORD_ADVICE, 0, &from, &out), WEIR_COORD_OK);
+    ck_assert_uint_eq(out.advice.version, 3);
+    ck_assert_uint_eq(out.advice.hints.len + out.advice.analytics.len, 0);
+}
+END_TEST
+
 START_TEST(test_other_answers_are_refused)
 {
     static const struct {
@@ -122,8 +147,8 @@ START_TEST(test_other_answers_are_refused)
         {WEIR_COORD_LEAVE, 0, "['OKAY' 10 '']"},
         {WEIR_COORD_LEAVE, 0, "['OK' -10 '']"},
         {WEIR_COORD_LEAVE, 0, "['OK' 9007199254740992 '']"},
-        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'a b' 4 'secret']"},
-        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 4294967296 1 7 'a' 4 'secret']"},
+        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'a b' 4 'secret' 5]"},
+        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 4294967296 1 7 'a' 4 'secret' 5]"},
         {WEIR_COORD_REPORT, 2, "['OK' 10 '' ['closed' 1 0 0 0 [] []]]"},
         {WEIR_COORD_REPORT, 1, "['OK' 10 '' ['ajar' 1 0 0 0 [] []]]"},
         {WEIR_COORD_REPORT, 1, "['OK' 10 '' ['closed' 1 0 0 0 [1] []]]"},
@@ -132,6 +157,13 @@ START_TEST(test_other_answers_are_refused)
         {WEIR_COORD_TOKENS, 2, "['OK' 10 '' 1 2 3 4]"},
         {WEIR_COORD_TOKENS, 1, "['OK' 10 '' 4294967296 2 3 4]"},
         {WEIR_COORD_MEMBERS, 0, "['OK' 10 '' 2 'b' 10 'x']"},
+        {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 9 0 3]"},
+        {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 10 0]"},
+        {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 2 0 3 'node=a']"},
+        {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 9 0 3 4]"},
+        {WEIR_COORD_FOLD, 0, "['STALE' 10 'a newer point is kept']"},
+        {WEIR_COORD_ADVICE, 0, "['OK' 10 '' 3 'c d' 11 '{}' '']"},
+        {WEIR_COORD_ADVICE, 0, "['OK' 10 '' 3 'c' 11 4 '']"},
     };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
         ck_assert_msg(judge_text(odd[i].op, odd[i].count, odd[i].text) == WEIR_COORD_AWAY, "%s", odd[i].text);
@@ -190,18 +222,22 @@ END_TEST
 /* Messages cut short, and with bytes replaced. */
 START_TEST(test_spoiled_messages_do_no_harm)
 {
-    static const char *const messages[] = {"members 5 6", "map 5 6", ("circuit 5 http://e:80 " CIRCUIT),
-                                           "checked 5 http://e:80 node-1 0 status 500, twice", "event 5 {\"id\":1}"};
+    static const char *const messages[] = {"members 5 6",
+                                           "map 5 6",
+                                           ("circuit 5 http://e:80 " CIRCUIT),
+                                           "checked 5 http://e:80 node-1 0 status 500, twice",
+                                           "event 5 {\"id\":1}",
+                                           "hints 5 6"};
     struct weir_rng rng = {2};
     struct weir_textbuf shown;
     weir_textbuf_init(&shown, 1u << 20);
     for (unsigned round = 0; round < 50000; round++) {
         struct weir_coord_push push;
         char text[256];
-        const char *message = messages[round % 5];
+        const char *message = messages[round % 6];
         size_t len = strlen(message);
         memcpy(text, message, len);
-        bool whole = round < 5;
+        bool whole = round < 6;
         if (!whole) {
             len -= weir_rng_next(&rng) % 3 == 0 ? weir_rng_next(&rng) % len : 0;
             text[weir_rng_next(&rng) % len] = (char)(weir_rng_next(&rng) % 256);
@@ -232,6 +268,6 @@ START_TEST(test_names_of_keys)
 }
 END_TEST
 
-CHECK_MAIN("redis_answer", NULL, teardown, test_whole_answers_are_read, test_other_answers_are_refused,
-           test_an_error_is_a_refusal_in_one_line, test_spoiled_answers_do_no_harm, test_spoiled_messages_do_no_harm,
-           test_names_of_keys)
+CHECK_MAIN("redis_answer", NULL, teardown, test_whole_answers_are_read, test_what_others_wrote_is_left_out,
+           test_other_answers_are_refused, test_an_error_is_a_refusal_in_one_line, test_spoiled_answers_do_no_harm,
+           test_spoiled_messages_do_no_harm, test_names_of_keys)

@@ -209,10 +209,39 @@ static void read_key(const char *name, bool sorted_set)
     RUN_UNTIL(&f.r, reading.done);
 }
 
+/* Of each entry: its id and its fields, joined by spaces. */
+static void note_stream(void *owner, const struct weir_redis_reply *reply, const struct weir_err *err)
+{
+    struct reading *k = owner;
+    ck_assert_msg(err == NULL && reply->type == WEIR_REDIS_ARRAY, "%s cannot be read", k->name);
+    for (size_t i = 0; i < reply->count; i++) {
+        const struct weir_redis_reply *entry = reply->element[i].element, *fields = &entry[1];
+        weir_textbuf_printf(&f.from_lua, "%s %.*s", k->name, WEIR_FMT(entry[0].str));
+        for (size_t n = 0; n < fields->count; n++)
+            weir_textbuf_printf(&f.from_lua, " %.*s", WEIR_FMT(fields->element[n].str));
+        weir_textbuf_char(&f.from_lua, '\n');
+    }
+    k->done = true;
+}
+
+static void read_stream(const char *name)
+{
+    char key[128];
+    struct reading reading = {.name = name};
+    snprintf(key, sizeof key, CLUSTER_BASE ":%s", name);
+    const struct weir_str range[] = {WEIR_STR("XRANGE"), weir_str_of(key), WEIR_STR("-"), WEIR_STR("+")};
+    ck_assert_int_eq(weir_redis_link_call(f.link, range, 4, 0, note_stream, &reading), 0);
+    RUN_UNTIL(&f.r, reading.done);
+}
+
 static void compare_states(void)
 {
-    static const char *const hashes[] = {"meta",     "members",        "load",         "lead",       "map",
-                                         "circuits", "circuits:state", "limit:openai", "limit:vllm", "limit:p.3"};
+    static const char *const hashes[] = {"meta",         "members",    "load",     "lead",
+                                         "map",          "advice",     "circuits", "circuits:state",
+                                         "limit:openai", "limit:vllm", "limit:p.3"};
+    static const char *const streams[] = {"loads", "series:0", "series:1", "series:2"};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
+        read_stream(streams[i]);
     for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
         read_key(hashes[i], false);
     read_key("seen", true);
@@ -240,7 +269,7 @@ static void run_history(const char *program, uint64_t seed, uint32_t steps)
         if (f.step % STATE_EACH == 0)
             compare_states();
     }
-    for (int op = 0; op < WEIR_COORD_APPEND; op++)
+    for (int op = 0; op < WEIR_COORD_OPS; op++)
         ck_assert_msg(answers[op] > 0, "seed %llu never had an answer to %s", (unsigned long long)seed,
                       weir_coord_op_text((enum weir_coord_op)op));
     compare_states();
