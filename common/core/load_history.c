@@ -27,6 +27,7 @@ struct weir_load_history {
     weir_load_closed_cb closed;
     void *arg;
     uint64_t last[WEIR_LOAD_STEPS];
+    uint64_t stored;                                 /* slots before this one were there when this history began */
     struct open_slot open[WEIR_LOAD_OPEN_SLOTS];     /* slot N at N modulo that */
     struct weir_load_record longer[WEIR_LOAD_STEPS]; /* under way; .slots is 0: nothing yet. Of the slots: not used */
     struct weir_load_capacity capacity;
@@ -140,7 +141,7 @@ void weir_load_history_take(struct weir_load_history *h, uint64_t store_ms, cons
         return;
     }
     if (!follows(h, WEIR_LOAD_SLOT, r->slot)) {
-        h->counts.late++;
+        h->counts.late += r->slot >= h->stored;
         return;
     }
     if (r->slot >= WEIR_LOAD_OPEN_SLOTS)
@@ -183,6 +184,7 @@ bool weir_load_history_replay(struct weir_load_history *h, uint64_t store_ms, en
         return false;
     h->last[step] = r->slot;
     if (step == WEIR_LOAD_SLOT) {
+        h->stored = r->slot + 1;
         h->capacity.before = (double)r->safe_concurrency;
         lengthen(h, r);
     }

@@ -48,7 +48,8 @@ uint64_t weir_load_history_last(const struct weir_load_history *h, enum weir_loa
 uint64_t weir_load_history_safe_concurrency(const struct weir_load_history *h);
 
 struct weir_load_history_counts {
-    uint64_t taken, late, early, twice; /* nodes' records: early: of a time to come; twice: told already */
+    uint64_t taken, late, early, twice; /* nodes' records: early: of a time to come; twice: told already. What
+                                           is of slots that were replayed does not count */
 };
 struct weir_load_history_counts weir_load_history_counts(const struct weir_load_history *h);
 
