@@ -100,14 +100,38 @@ static void check_owners(struct sim_world *w, uint32_t node)
     }
 }
 
+/* With failover off, who has crashed keeps its shards. */
+static void check_kept(struct sim_world *w, uint32_t node)
+{
+    const struct sim_client *c = &w->clients[node];
+    const struct weir_cluster_sight *s = weir_cluster_agent_sight(c->node.agent);
+    for (uint32_t k = 0; k < w->node_count; k++) {
+        const struct sim_client *gone = &w->clients[k];
+        uint32_t owns = 0;
+        bool crashed = !gone->up && gone->node.joined && !gone->node.drains && gone->node.owned > 1;
+        uint64_t undisturbed_us = later(later(c->disturbed_us, w->store.disturbed_us), gone->disturbed_us);
+        if (!crashed || undisturbed_us + DEATH_US + ROUND_US > gone->gone_us)
+            continue;
+        for (uint32_t shard = 0; shard < s->shard_count; shard++)
+            owns += strcmp(s->peers[s->owner[shard]].id, gone->id) == 0;
+        if (owns == 0)
+            sim_break(w, "kept-owner", "%s takes none of the %u shards of %s for its own any more, which has crashed",
+                      c->id, gone->node.owned, gone->id);
+    }
+}
+
 static void look(struct sim_world *w, uint32_t who, uint64_t mark, void *data)
 {
     (void)data;
     for (uint32_t i = 0; i < w->node_count && store_is_well(w); i++) {
         const struct sim_client *c = &w->clients[i];
         bool judges = c->up && c->paused_until_us <= w->now_us && !c->cut && c->node.joined && !c->node.left;
-        if (judges && weir_cluster_agent_sight(c->node.agent)->contact)
+        if (!judges || !weir_cluster_agent_sight(c->node.agent)->contact)
+            continue;
+        if (w->failover)
             check_owners(w, i);
+        else
+            check_kept(w, i);
     }
     sim_at(w, w->now_us + LOOK_EACH_US, look, who, mark, NULL);
 }
@@ -194,8 +218,9 @@ static void check_alone(struct sim_world *w, uint32_t node)
     const struct weir_limiter *share = &n->limit.alone;
     uint64_t bound = share->burst + share->limit * (w->now_us - n->alone_from_us) / MINUTE_US;
     bound += RATE_SLACK(bound);
-    if (w->strict)
-        sim_break(w, "limit", "%s admits without a lease, though the limit is strict", w->clients[node].id);
+    if (w->strict || w->fail_closed)
+        sim_break(w, "limit", "%s admits without a lease, though the limit is %s", w->clients[node].id,
+                  w->strict ? "strict" : "closed");
     else if (++n->alone_count > bound)
         sim_break(w, "limit", "%s admitted %llu alone, its share is %llu", w->clients[node].id,
                   (unsigned long long)n->alone_count, (unsigned long long)bound);
@@ -218,6 +243,38 @@ void sim_check_probe(struct sim_world *w, uint32_t node, uint32_t endpoint)
     if (sure && w->probes[endpoint] > SIM_PERMITS)
         sim_break(w, "permits", "%u probes of endpoint %u at once, the last by %s", w->probes[endpoint], endpoint,
                   w->clients[node].id);
+}
+
+/* -- cooldowns -- */
+
+/* A cooldown has come to all nodes by then, and ends early by no more than that. */
+#define TOLD_US  (3 * SIM_S / 2)
+#define EARLY_US (100 * SIM_MS)
+/* Before it nothing had disturbed whoever told of it, and whoever heard, for so long. */
+#define CALM_US (DEATH_US + ROUND_US)
+
+void sim_check_cooldown(struct sim_world *w, uint32_t node, uint32_t endpoint, uint64_t for_us)
+{
+    const struct sim_client *c = &w->clients[node];
+    struct sim_cooldown *k = &w->cooldowns[endpoint];
+    bool tells = !c->cut && weir_cluster_agent_sight(c->node.agent)->contact;
+    if (tells && w->now_us + for_us > k->until_us)
+        *k = (struct sim_cooldown){w->now_us, w->now_us + for_us, node, c->process};
+}
+
+void sim_check_tried(struct sim_world *w, uint32_t node, uint32_t endpoint)
+{
+    const struct sim_cooldown *k = &w->cooldowns[endpoint];
+    const struct sim_client *c = &w->clients[node], *by = &w->clients[k->by];
+    uint64_t disturbed_us = later(w->store.disturbed_us, later(c->disturbed_us, by->disturbed_us));
+    if (w->now_us <= k->at_us + TOLD_US || w->now_us + EARLY_US >= k->until_us)
+        return;
+    bool told = by->process == k->process && by->node.joined && !by->node.left;
+    bool heard = c->node.joined && weir_cluster_agent_sight(c->node.agent)->contact && c->node.views[endpoint].sharing;
+    if (told && heard && store_is_well(w) && disturbed_us + CALM_US < k->at_us)
+        sim_break(w, "cooldown", "%s asks endpoint %u, which told %s %llu ms ago to be left alone for %llu", c->id,
+                  endpoint, by->id, (unsigned long long)((w->now_us - k->at_us) / SIM_MS),
+                  (unsigned long long)((k->until_us - k->at_us) / SIM_MS));
 }
 
 /* -- after the faults -- */

@@ -24,7 +24,7 @@ void sim_coordinator_start(struct sim_world *w, uint32_t i)
     struct weir_coordinator_agent_config config = {.id = c->id,
                                                    .lease_ms = SIM_LEAD_MS,
                                                    .failover_timeout_ms = SIM_FAILOVER_MS,
-                                                   .failover = true,
+                                                   .failover = w->failover,
                                                    .shard_count = w->shard_count};
     c->node.world = w;
     c->node.index = i;

@@ -26,6 +26,7 @@ enum fault {
     LAG,
     ENDPOINT_FAILS,
     ENDPOINT_FAILS_FOR_ONE,
+    ENDPOINT_COOLS,
     FAULTS,
 };
 static const char *const names[FAULTS] = {
@@ -48,6 +49,7 @@ static const char *const names[FAULTS] = {
     "lag",
     "endpoint fails",
     "endpoint fails for one",
+    "endpoint wants a rest",
 };
 
 struct planned {
@@ -172,6 +174,8 @@ static void on_endpoint(struct sim_world *w, const struct planned *p, bool begin
     uint32_t e = p->other % SIM_ENDPOINTS;
     if (p->kind == ENDPOINT_FAILS)
         w->endpoints[e].failing = begins;
+    else if (p->kind == ENDPOINT_COOLS)
+        w->endpoints[e].cools = begins;
     else
         w->endpoints[e].failing_for = begins ? p->who : UINT32_MAX;
 }

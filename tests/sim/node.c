@@ -73,6 +73,8 @@ static uint32_t take_reports(void *arg, uint64_t now_ms, enum weir_cluster_haste
         *item = (struct weir_coord_report_item){.endpoint = endpoints[e], .policy = policy};
         if (n->views[e].sharing) {
             (void)weir_breaker_view_take(&n->views[e], now_ms, &item->report);
+            if (sim_planted(n->world, "cools-alone"))
+                item->report.cooldown_ms = 0;
         } else {
             n->asked_share_us[e] = n->world->now_us;
             item->report.node = n->views[e].pending.node;
@@ -243,7 +245,7 @@ void sim_node_make_agent(struct sim_world *w, uint32_t i)
                                                .instance = weir_rng_next(&w->rng) >> 12,
                                                .weight = 1 + i % 2,
                                                .failover_timeout_ms = SIM_FAILOVER_MS,
-                                               .failover = true,
+                                               .failover = w->failover || sim_planted(w, "fails-over"),
                                                .shard_count = w->shard_count,
                                                .secret = i % 2 == 0 ? "proposed" : "another",
                                                .secret_shared = true};
@@ -254,8 +256,11 @@ void sim_node_make_agent(struct sim_world *w, uint32_t i)
 void sim_node_start(struct sim_world *w, uint32_t i)
 {
     struct sim_node *n = &w->clients[i].node;
-    struct weir_cluster_limit_config limit = {
-        .limit = w->limit, .burst = w->burst, .strict = w->strict, .share_ppm = SIM_LIMIT_SHARE};
+    struct weir_cluster_limit_config limit = {.limit = w->limit,
+                                              .burst = w->burst,
+                                              .strict = w->strict,
+                                              .fail_closed = w->fail_closed,
+                                              .share_ppm = SIM_LIMIT_SHARE};
     memset(n, 0, sizeof *n);
     n->world = w;
     n->index = i;
@@ -272,7 +277,9 @@ void sim_node_start(struct sim_world *w, uint32_t i)
 
 void sim_node_end(struct sim_world *w, uint32_t i)
 {
-    weir_cluster_agent_free(&w->clients[i].node.agent);
+    struct sim_node *n = &w->clients[i].node;
+    n->owned = weir_cluster_agent_sight(n->agent)->owned_count;
+    weir_cluster_agent_free(&n->agent);
 }
 
 void sim_node_drain(struct sim_world *w, uint32_t i)
@@ -281,6 +288,7 @@ void sim_node_drain(struct sim_world *w, uint32_t i)
     if (!c->up)
         return;
     sim_trace(w, c->id, "is told to drain");
+    c->node.drains = true;
     weir_cluster_agent_drain(c->node.agent, local_ms(w, i));
     sim_client_retick(w, i);
 }

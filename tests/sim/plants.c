@@ -11,6 +11,8 @@ const struct sim_plant sim_plants[] = {
     {"owner-only", "no-request-lost", "a node drops requests for shards that it does not take for its own"},
     {"nobody-dies", "live-owner", "nobody's silence is told to nodes and coordinators"},
     {"tokens-twice", "limit", "a node spends twice what it was granted"},
+    {"fails-over", "kept-owner", "nodes go by failover_enabled: true where it is false"},
+    {"cools-alone", "cooldown", "nodes do not tell the others of a cooldown"},
     {"probes-unasked", "permits", "every request counts as a probe, asked for or not"},
     {"deaf", "converges", "node n0 hears of no change of a circuit"},
     {"restless", "time-passes", "every agent wants to be woken at once, whatever there is to do"},

@@ -72,7 +72,8 @@ struct sim_node {
     uint32_t queued;
     uint64_t epoch; /* acted on */
     char leader[WEIR_NODE_ID_MAX + 1];
-    bool joined, contact, drained, left;
+    bool joined, contact, drains, drained, left;
+    uint32_t owned; /* shards, as it saw it when it ended */
     uint64_t requests_mean_us;
     /* The limit's share while the store is away: since when, and what was admitted from it. */
     bool alone;
@@ -169,10 +170,12 @@ struct sim_world {
     struct {
         bool failing;         /* for all */
         uint32_t failing_for; /* or for one node; UINT32_MAX: none */
+        bool cools;           /* answers 429 with Retry-After */
     } endpoints[SIM_ENDPOINTS];
     uint32_t shard_count;
     uint32_t limit, burst; /* a minute */
-    bool strict;
+    bool strict, fail_closed;
+    bool failover; /* failover_enabled */
 
     const char *interned[SIM_INTERNED_MAX];
     uint32_t interned_count;
@@ -181,6 +184,11 @@ struct sim_world {
     struct sim_extra extras[SIM_EXTRAS_MAX];
     uint32_t extra_count;
     uint32_t probes[SIM_ENDPOINTS]; /* in flight */
+    struct sim_cooldown {
+        uint64_t at_us, until_us; /* told, and as it was told then */
+        uint32_t by;              /* to that node */
+        uint64_t process;         /* of which this one */
+    } cooldowns[SIM_ENDPOINTS];   /* the one that lasts longest */
     struct sim_map_seen maps[SIM_MAPS_MAX];
     uint32_t map_count;
     struct sim_request *requests; /* SIM_REQUESTS of them, a ring; number N at N modulo that */
@@ -270,6 +278,9 @@ void sim_check_outcome(struct sim_world *w, uint64_t request);
 /* Something that has just happened to the store lets so many more tokens through. */
 void sim_check_extra(struct sim_world *w, uint64_t tokens);
 void sim_check_probe(struct sim_world *w, uint32_t node, uint32_t endpoint);
+/* The endpoint has told that node to stay away for so long; a node goes there. */
+void sim_check_cooldown(struct sim_world *w, uint32_t node, uint32_t endpoint, uint64_t for_us);
+void sim_check_tried(struct sim_world *w, uint32_t node, uint32_t endpoint);
 void sim_check_end(struct sim_world *w);
 
 /* -- report.c -- */

@@ -24,8 +24,13 @@ struct attempt {
     uint64_t request;
     uint32_t endpoint;
     bool fails;
+    uint32_t cools_ms; /* 429 with Retry-After; 0: not */
     struct weir_breaker_ticket ticket;
 };
+
+/* Of a cooldown. */
+#define COOLS_MS_MIN 500u
+#define COOLS_MS_MAX 6000u
 
 static void probe_over(struct sim_world *w, uint32_t endpoint, uint64_t mark, void *data)
 {
@@ -57,9 +62,15 @@ static void done(struct sim_world *w, uint32_t i, uint64_t mark, void *data)
     if (sim_client_hangs(w, i, done, mark, data, sizeof *a))
         return;
     weir_breaker_view_done(&c->node.views[a->endpoint], sim_policy(), local_us(w, i) / 1000, &a->ticket,
-                           a->fails ? WEIR_BREAKER_FAILURE : WEIR_BREAKER_SUCCESS, 0, &reply);
-    w->counts.served += !a->fails;
-    w->counts.failed += a->fails;
+                           a->cools_ms > 0 ? WEIR_BREAKER_NEITHER
+                           : a->fails      ? WEIR_BREAKER_FAILURE
+                                           : WEIR_BREAKER_SUCCESS,
+                           a->cools_ms, &reply);
+    if (a->cools_ms > 0)
+        sim_check_cooldown(w, i, a->endpoint, a->cools_ms * SIM_MS);
+    bool well = !a->fails && a->cools_ms == 0;
+    w->counts.served += well;
+    w->counts.failed += !well;
     sim_check_outcome(w, a->request);
     tell_owed(w, i, a->endpoint);
 }
@@ -69,7 +80,9 @@ static void go_out(struct sim_world *w, uint32_t i, uint32_t e, uint64_t request
     struct attempt *a = sim_alloc(sizeof *a);
     bool fails = w->endpoints[e].failing || w->endpoints[e].failing_for == i;
     uint64_t takes = sim_between(w, SIM_MS, (fails ? 50 : SIM_TRY_MS) * SIM_MS);
-    *a = (struct attempt){request, e, fails, ticket};
+    uint32_t cools_ms = w->endpoints[e].cools ? (uint32_t)sim_between(w, COOLS_MS_MIN, COOLS_MS_MAX) : 0;
+    *a = (struct attempt){request, e, fails, cools_ms, ticket};
+    sim_check_tried(w, i, e);
     if (ticket.permit != 0 || sim_planted(w, "probes-unasked")) {
         w->counts.probes++;
         w->probes[e]++;

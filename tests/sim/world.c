@@ -184,6 +184,8 @@ static void begin(struct sim_world *w)
     w->limit = sim_one_in(w, 3) ? 600 : 6000; /* far below what comes, and well above */
     w->burst = w->limit / 10;
     w->strict = sim_one_in(w, 4);
+    w->fail_closed = sim_one_in(w, 6);
+    w->failover = !sim_one_in(w, 6);
     for (uint32_t e = 0; e < SIM_ENDPOINTS; e++)
         w->endpoints[e].failing_for = UINT32_MAX;
     sim_store_open(w);
