@@ -47,7 +47,8 @@ function(weir_program name main)
 endfunction()
 
 # weir_unit_tests(LAYER dir): each test_*.c is a Check program of its own. Helpers of its folder and those in
-# tests/unit/helper that its layer can build (core_*.c everywhere, net_*.c from net up) are linked into each.
+# tests/unit/helper that its layer can build (core_*.c everywhere, net_*.c from net up) are compiled once and linked into
+# each.
 function(weir_unit_tests layer dir)
   file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/test_*.c")
   file(GLOB helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${dir}/helper_*.c"
@@ -56,13 +57,16 @@ function(weir_unit_tests layer dir)
     file(GLOB net_helpers CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/helper/net_*.c")
     list(APPEND helpers ${net_helpers})
   endif()
+  set(helped ${layer}_test_helpers)
+  add_library(${helped} OBJECT ${helpers})
+  target_include_directories(${helped} PUBLIC "${CMAKE_SOURCE_DIR}/tests/unit")
+  target_compile_definitions(${helped} PUBLIC WEIR_TESTS_DIR="${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(${helped} PUBLIC weir_${layer} weir_dep_check)
   foreach(test ${tests})
     get_filename_component(stem ${test} NAME_WE)
     set(target ${layer}_${stem})
-    add_executable(${target} ${test} ${helpers})
-    target_include_directories(${target} PRIVATE "${CMAKE_SOURCE_DIR}/tests/unit")
-    target_compile_definitions(${target} PRIVATE WEIR_TESTS_DIR="${CMAKE_SOURCE_DIR}/tests")
-    target_link_libraries(${target} PRIVATE weir_${layer} weir_dep_check)
+    add_executable(${target} ${test})
+    target_link_libraries(${target} PRIVATE ${helped})
     target_link_options(${target} PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${layer}/${stem} COMMAND ${target})
