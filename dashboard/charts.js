@@ -15,11 +15,14 @@ function veil(color, alpha) {
   return `rgba(${parts.slice(0, 3).join(",")},${alpha})`;
 }
 
+// Seconds between the marks of an axis that shows the time of day.
+const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+
 function axes(root, show, xValues, xSplits) {
   const common = { font: FONT, stroke: () => colorOf(root.querySelector(".axis-ink")), ticks: { show: false }, gap: 4 };
   const lines = { width: 1, stroke: () => colorOf(root.querySelector(".grid-ink")) };
   return [
-    { ...common, size: 20, space: 56, grid: { show: false }, values: xValues, ...(xSplits ? { splits: xSplits } : {}) },
+    { ...common, size: 20, space: 56, grid: { show: false }, values: xValues, ...(xSplits ? { splits: xSplits } : { incrs: STEPS }) },
     { ...common, size: 44, space: 28, grid: lines, values: (_, splits) => splits.map((v) => (v === null ? "" : show(v))) },
   ];
 }
@@ -31,7 +34,10 @@ function minutes(u) {
 }
 
 export class Chart {
-  /** options: { title, unit, series: [{ name, class, fill }], show(value) -> text, ahead: whether x goes beyond now } */
+  /**
+   * options: { title, series: [{ name, class, fill, width }], data, show(value) -> text, when(time, times) -> text, and for
+   * those that do not end now: clock(u, splits) -> texts, bands(colors), height, now() -> the time to mark }
+   */
   constructor(parent, options) {
     this.options = options;
     this.values = options.series.map((s) => h("b", {}));
@@ -59,8 +65,23 @@ export class Chart {
         label: s.name, width: s.width ?? 1.5, spanGaps: false, points: { show: false }, dash: s.dash ?? DASHES[i] ?? [],
         stroke: () => colors()[i], fill: s.fill ? () => veil(colors()[i], 0.12) : undefined,
       }))],
-      hooks: { setCursor: [(u) => this.#read(u.cursor.idx)] },
+      hooks: { setCursor: [(u) => this.#read(u.cursor.idx)], drawAxes: [(u) => this.#mark(u)] },
     };
+  }
+
+  /** A line where the past ends. */
+  #mark(u) {
+    const now = this.options.now?.();
+    if (now === undefined) return;
+    const x = Math.round(u.valToPos(now, "x", true));
+    u.ctx.save();
+    u.ctx.strokeStyle = colorOf(this.root.querySelector(".axis-ink"));
+    u.ctx.globalAlpha = 0.5;
+    u.ctx.beginPath();
+    u.ctx.moveTo(x, u.bbox.top);
+    u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+    u.ctx.stroke();
+    u.ctx.restore();
   }
 
   #fit() {

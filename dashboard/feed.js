@@ -17,12 +17,20 @@ export class Feed {
     this.on = on;
     this.timer = null;
     this.asking = false;
-    document.addEventListener("visibilitychange", () => this.#look());
+    this.looking = () => this.#look();
+    document.addEventListener("visibilitychange", this.looking);
+    this.#look();
+  }
+
+  /** Asks and listens no more. */
+  stop() {
+    document.removeEventListener("visibilitychange", this.looking);
+    this.stopped = true;
     this.#look();
   }
 
   #look() {
-    if (document.hidden) {
+    if (document.hidden || this.stopped) {
       clearTimeout(this.timer);
       this.source?.close();
       this.source = null;
@@ -34,25 +42,28 @@ export class Feed {
 
   #later(ms) {
     clearTimeout(this.timer);
-    if (!document.hidden) this.timer = setTimeout(() => this.#ask(), ms);
+    if (!document.hidden && !this.stopped) this.timer = setTimeout(() => this.#ask(), ms);
   }
 
   async #ask() {
-    if (this.asking) return;
+    if (this.asking || this.stopped) return;
     this.asking = true;
     const began = performance.now();
     try {
       const answer = await fetch("/api/cluster/overview", { signal: AbortSignal.timeout(WAIT_MS), cache: "no-store" });
       if (answer.status === 401) throw new Error("the node asks for the admin token: load the page anew");
       if (!answer.ok) throw new Error(`the node answered ${answer.status}`);
-      this.on.overview(await answer.json(), Date.now());
+      const overview = await answer.json();
+      if (this.stopped) return;
+      this.on.overview(overview, Date.now());
       this.on.trouble(null);
     } catch (error) {
       this.on.trouble(error.name === "TimeoutError" ? "the node does not answer" : error.message.replace(/^Failed to fetch$/, "the node cannot be reached"));
     }
     this.asking = false;
     // A large cluster on a slow line: it must not be busy with this page alone.
-    this.#later(Math.max(POLL_MS, 4 * (performance.now() - began)));
+    const took = performance.now() - began;
+    this.#later(Math.max(POLL_MS - took, 3 * took));
   }
 
   #listen() {
@@ -69,7 +80,7 @@ export class Feed {
     for (const name of EVENTS) this.source.addEventListener(name, heard);
     // It comes back by itself when the line breaks, but not when it was refused.
     this.source.onerror = () => {
-      if (this.source?.readyState === EventSource.CLOSED) setTimeout(() => !document.hidden && this.#listen(), AGAIN_MS);
+      if (this.source?.readyState === EventSource.CLOSED) setTimeout(() => !document.hidden && !this.stopped && this.#listen(), AGAIN_MS);
     };
   }
 }

@@ -43,6 +43,7 @@ export class Forecast {
       return;
     }
     const data = columns(series, came);
+    this.now = series.past.at(-1)?.[0];
     this.chart ??= this.#make(data);
     this.chart.draw(data);
     text(this.note, `requests in flight, ${span(hints.window_s)} ahead in steps of ${span(series.step_s)}`);
@@ -53,6 +54,7 @@ export class Forecast {
       title: "In flight", data, height: 190, show: rate,
       clock: (_, splits) => splits.map((s) => minute.format(1000 * s)),
       when: (at) => clock(1000 * at),
+      now: () => this.now,
       series: [
         { name: "came", class: "first", width: 2 },
         { name: "expected", class: "second" },

@@ -9,7 +9,11 @@ export function rate(n) {
   return n.toFixed(n < 1 ? 2 : n < 10 ? 1 : 0);
 }
 
-export const percent = (n) => (Number.isFinite(n) ? `${n > 0 && n < 10 ? n.toFixed(1) : Math.round(n)}\u202f%` : "–");
+export function percent(n) {
+  if (!Number.isFinite(n)) return "–";
+  if (n > 0 && n < 0.1) return "<\u202f0.1\u202f%";
+  return `${n > 0 && n < 10 ? n.toFixed(1) : Math.round(n)}\u202f%`;
+}
 
 export function ms(n) {
   if (!Number.isFinite(n)) return "–";

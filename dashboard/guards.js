@@ -47,7 +47,8 @@ export class Limits {
       { head: "Left", class: "grow", title: "Of what may go out at once", cell: (l) => {
         const known = l.remaining !== null && l.remaining !== undefined;
         const share = known && l.burst > 0 ? l.remaining / l.burst : 0;
-        return { text: known ? int(l.remaining) : "–", bar: known && l.burst > 0 ? [{ share, class: share < 0.1 ? "bad" : share < 0.3 ? "warn" : "fill" }] : [] };
+        const level = l.waiting > 0 ? "warn" : "fill"; // little left is no trouble until somebody waits for it
+        return { text: known ? int(l.remaining) : "–", bar: known && l.burst > 0 ? [{ share, class: level }] : [] };
       } },
       { head: "A minute", class: "n", cell: (l) => int(l.requests_per_minute) },
       { head: "Burst", class: "n", cell: (l) => (l.burst === undefined ? "–" : int(l.burst)) },

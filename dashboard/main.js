@@ -3,7 +3,7 @@ import { Chart } from "./charts.js";
 import { byId, h, list, set, text } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Advice, Forecast } from "./forecast.js";
-import { bytes, int, ms, rate, span } from "./format.js";
+import { bytes, count, int, ms, rate, span } from "./format.js";
 import { showGlance } from "./glance.js";
 import { Circuits, Limits } from "./guards.js";
 import { Model } from "./model.js";
@@ -50,7 +50,7 @@ function showFrame({ overview: { state, pools } }) {
   text(byId("asked"), `${state.node} answers, weir ${state.version}`);
   document.title = `weir ${state.cluster ?? state.node}`;
   list(byId("notice"), noticesOf(state), (n) => n.text, (n) => h("p", { "data-state": n.state }, n.text), () => {});
-  text(byId("foot"), `${state.node}: up ${span(pools.process.uptime_s)}, ${bytes(pools.process.resident_bytes)}, ${int(pools.process.workers)} workers. Store: ${state.store ?? "none"}.`);
+  text(byId("foot"), `${state.node}: up ${span(pools.process.uptime_s)}, ${bytes(pools.process.resident_bytes)}, ${count(pools.process.workers, "worker")}. Store: ${state.store ?? "none"}.`);
 }
 
 function show() {

@@ -18,7 +18,7 @@ const load = (of) => (n) => (n.load ? of(n.load) : "–");
 export class Nodes {
   constructor(element) {
     this.table = new Table(element, "The nodes of the cluster, their state and load", [
-      { head: "Node", cell: (n) => ({ text: n.self ? `${n.id} (answers)` : n.id, title: n.advertise, mark: this.names.of(n.id).letter, owner: this.names.of(n.id).color }) },
+      { head: "Node", cell: (n) => ({ text: n.id, title: n.advertise, mark: this.names.of(n.id).letter, owner: this.names.of(n.id).color }) },
       { head: "State", cell: (n) => ({ text: n.shown, ...(STATES[n.shown] ?? STATES.joining), title: STATES[n.shown]?.says }) },
       { head: "Load", class: "grow", title: "Active connections, of those allowed", cell: (n) => {
         const used = n.load?.utilization_percent;

@@ -1,6 +1,9 @@
 // The last minutes of some numbers, a slot for each second. The arrays have their size from the beginning and keep it,
 // however long the page is open; they are moved, not made anew, so that a chart can draw from them as they are.
 
+// A second that nobody asked in, since the clock of asking is not that of the slots, is no hole.
+const BRIDGED = 3;
+
 export class Ring {
   /** columns: how many numbers a slot has. */
   constructor(columns, slots = 300, slotMs = 1000) {
@@ -13,7 +16,9 @@ export class Ring {
 
   /** Enters numbers, null for one that is not known, at a time. A slot that was entered before is overwritten. */
   put(unixMs, values) {
+    const missed = this.last === null ? 0 : Math.floor(unixMs / this.slotMs) - this.last - 1;
     this.move(unixMs);
+    if (missed > 0 && missed <= BRIDGED) for (const column of this.columns) column.fill(column.at(-missed - 2), this.slots - 1 - missed, -1);
     const ago = this.last - Math.floor(unixMs / this.slotMs);
     if (ago >= this.slots) return;
     this.columns.forEach((column, i) => {

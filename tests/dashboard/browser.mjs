@@ -43,6 +43,7 @@ const verbs = {
   open,
   run: ({ js }) => page.evaluate(js),
   wait,
+  reload: () => page.reload().then(() => true),
   press: ({ key }) => page.keyboard.press(key),
   shot: ({ path, full = true }) => page.screenshot({ path, fullPage: full }).then(() => true),
   size: ({ width, height }) => page.setViewportSize({ width, height }),
