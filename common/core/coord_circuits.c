@@ -14,6 +14,8 @@ static void forget_one(struct weir_coord_state *s)
     s->circuits[oldest] = s->circuits[--s->circuit_count];
 }
 
+/* A circuit that was forgotten and begins again does so above every generation that it had: nodes may hold an older one
+ * to be open, and heed nothing below it. The version is never below any generation. */
 static struct weir_coord_circuit_record *make(const struct weir_coord_turn *t, const char *endpoint)
 {
     struct weir_coord_state *s = t->s;
@@ -35,7 +37,7 @@ static struct weir_coord_circuit_record *make(const struct weir_coord_turn *t, c
     s->circuits[s->circuit_count++] = c;
     weir_coord_copy(c->endpoint, sizeof c->endpoint, endpoint);
     weir_breaker_init(&c->breaker, t->now_ms);
-    c->version = ++s->circuits_version;
+    c->breaker.gen = c->version = ++s->circuits_version;
     return c;
 }
 
@@ -79,7 +81,8 @@ void weir_coord_report(const struct weir_coord_turn *t, const struct weir_coord_
         if (after.gen != before.gen)
             weir_coord_copy(c->by, sizeof c->by, r->by);
         if (!sees_the_same(&before, &after)) {
-            c->version = ++t->s->circuits_version;
+            uint64_t phases = after.gen - before.gen;
+            c->version = t->s->circuits_version += phases > 1 ? phases : 1;
             struct weir_coord_push push = {.kind = WEIR_COORD_PUSH_CIRCUIT, .circuit = show(c)};
             weir_coord_push_out(t, &push);
         }

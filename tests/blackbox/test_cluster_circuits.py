@@ -217,6 +217,25 @@ def test_a_restarted_node_does_not_reset_it(stage):
     assert is_open(ask(again)) and is_open(ask(b)) and is_open(ask(c))
 
 
+def test_a_circuit_that_the_store_has_dropped_begins_anew(stage):
+    """By hand, by an eviction, or for want of room: who has it open finds out with the next question, and goes on."""
+    endpoint = Endpoint(stage)
+    cluster, (a, b) = cluster_of(stage, endpoint, count=2, recovery_s=1)
+    for _ in range(2):  # so that its generation is above that of one that has just begun
+        fail(a, 5)
+        for n in (a, b):
+            wait_for(lambda n=n: circuit(n)["state"] != "closed", f"the circuit to be open on {n.name}")
+        wait_for(lambda: ask(a).status == 200, "a probe to close it")
+    fail(a, 5)
+    for n in (a, b):
+        wait_for(lambda n=n: circuit(n)["state"] != "closed", f"the circuit to be open on {n.name}")
+    for key in ("circuits", "circuits:state"):
+        assert cluster.redis.ask(f"DEL weir:{{default}}:{key}") == ":1"
+    for n in (a, b):
+        wait_for(lambda n=n: ask(n).status == 200, f"{n.name} to be served again")
+        assert circuit(n)["state"] == "closed"
+
+
 def test_a_cooldown_is_for_all(stage):
     up = stage.upstream([b"HTTP/1.1 429 Busy\r\nRetry-After: 600\r\nContent-Length: 0\r\n\r\n"])
     cluster, (a, b) = cluster_of(stage, up, count=2)

@@ -52,8 +52,10 @@ local function forget_phase(s)
     s.permits, s.buckets, s.witnesses = {}, {}, {{0, 0}, {0, 0}}
 end
 
+-- Above every generation that a circuit of this endpoint may have had before it was forgotten: nodes may hold an older
+-- one to be open, and heed nothing below it. The version is never below any generation.
 local function make()
-    local s = {phase = 'closed', gen = 1, since_ms = now, open_until_ms = 0, cooldown_until_ms = 0, openings = 0,
+    local s = {phase = 'closed', gen = version, since_ms = now, open_until_ms = 0, cooldown_until_ms = 0, openings = 0,
         permit_last = 0, by = ''}
     forget_phase(s)
     return s
@@ -339,7 +341,7 @@ local function serve(endpoint, p, r)
     end
     local changed = s.gen ~= gen or s.open_until_ms ~= till or s.cooldown_until_ms ~= cooling
     if changed then
-        version = version + 1
+        version = version + math.max(s.gen - gen, 1)
         s.version = version
     end
     local text = shown(s)

@@ -112,7 +112,7 @@ START_TEST(test_a_batch_is_answered_in_its_order)
     }
     report(&q);
     for (unsigned i = 0; i < WEIR_COORD_BATCH; i++) {
-        q.report.items[i].report.gen = 1;
+        q.report.items[i].report.gen = f.reply.report.items[i].sight.gen;
         q.report.items[i].report.fail = q.report.items[i].report.run = i % 2 * 3;
     }
     report(&q);
@@ -139,6 +139,10 @@ START_TEST(test_the_circuit_that_changed_least_recently_makes_room)
     ck_assert_uint_eq(changed_since(0), WEIR_COORD_CIRCUITS_MAX);
     ck_assert_str_eq(f.reply.circuits.at[0].endpoint, "http://e-2:80");
     ck_assert_str_eq(f.reply.circuits.at[WEIR_COORD_CIRCUITS_MAX - 2].endpoint, "http://e-0:80");
+    /* The one that had to go begins above all that nodes may know of it. */
+    struct weir_coord_request again = coord_report("a", "http://e-1:80", 0, 0, 0);
+    report(&again);
+    ck_assert_uint_gt(f.reply.report.items[0].sight.gen, WEIR_COORD_CIRCUITS_MAX);
 }
 END_TEST
 
