@@ -20,3 +20,8 @@ if(WEIR_COVERAGE)
   target_compile_options(weir_flags INTERFACE --coverage)
   target_link_options(weir_flags INTERFACE --coverage)
 endif()
+if(WEIR_STATIC)
+  # Still at an address of chance. weir resolves names by c-ares, so nothing here needs the C library's own plug-ins.
+  target_compile_options(weir_flags INTERFACE -fPIE)
+  target_link_options(weir_flags INTERFACE -static-pie)
+endif()
