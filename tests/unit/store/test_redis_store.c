@@ -35,6 +35,13 @@ START_TEST(test_a_newer_schema_is_left_alone)
             coord_tokens("p", 600, 60, false, 1),
             {.op = WEIR_COORD_EVENT, .event = WEIR_STR("{}")},
             {.op = WEIR_COORD_CHECKED, .checked = {.endpoint = E, .node = "a", .passed = true, .why = ""}},
+            {.op = WEIR_COORD_APPEND, .append = WEIR_STR("x")},
+            {.op = WEIR_COORD_LOADS},
+            {.op = WEIR_COORD_FOLD,
+             .fold = {.id = "c", .token = 1, .step_ms = 10000, .number = 1, .text = WEIR_STR("x")}},
+            {.op = WEIR_COORD_SERIES},
+            {.op = WEIR_COORD_ADVISE, .advise = {.id = "c", .token = 1, .hints = WEIR_STR("{}")}},
+            {.op = WEIR_COORD_ADVICE},
         };
         for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
             ck_assert_int_eq(store_ask(&f, &requests[i]), WEIR_COORD_SCHEMA_NEWER);
@@ -127,6 +134,76 @@ START_TEST(test_half_a_store_heals)
         store_command(&f, "HDEL weir:{test}:meta incarnation");
         beat("a", 1);
         ck_assert_uint_ne(f.reply.beat.incarnation, incarnation);
+    }
+}
+END_TEST
+
+static const struct weir_coord_entries_reply *loads(uint64_t after)
+{
+    struct weir_coord_request q = {.op = WEIR_COORD_LOADS, .loads = {after, WEIR_COORD_ENTRIES_MAX}};
+    ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
+    return &f.reply.entries;
+}
+
+/* What is in the store's stream of loads, read to its end. */
+static unsigned count_loads(void)
+{
+    unsigned count = 0;
+    uint64_t after = 0;
+    do {
+        count += loads(after)->count;
+        after = f.reply.entries.upto;
+        weir_arena_reset(&f.arena);
+    } while (after < f.reply.entries.newest);
+    return count;
+}
+
+START_TEST(test_loads_are_bounded)
+{
+    EACH_SERVER(&f, NULL)
+    {
+        struct weir_coord_request q = {.op = WEIR_COORD_APPEND, .append = WEIR_STR("the last")};
+        ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
+        unsigned long long now_ms = f.reply.now_us / 1000;
+        store_command(&f, "EVAL %s 1 weir:{test}:loads %llu %u",
+                      "redis.call('DEL', KEYS[1]) for i = 1, ARGV[2] do redis.call('XADD', KEYS[1], string.format("
+                      "'%.0f-%d', ARGV[1] - 60000 + math.floor(i / 1000), i % 1000), 'record', i) end",
+                      now_ms, WEIR_COORD_LOADS_MAX);
+        ck_assert_uint_eq(count_loads(), WEIR_COORD_LOADS_MAX);
+        ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
+        ck_assert_uint_eq(count_loads(), WEIR_COORD_LOADS_MAX);
+        ck_assert(weir_str_eq(loads(0)->at[0].text, WEIR_STR("2")));
+        ck_assert(weir_str_eq(loads(f.reply.entries.newest - 1)->at[0].text, WEIR_STR("the last")));
+    }
+}
+END_TEST
+
+/* Whoever writes into a stream has its entries passed over, or taken for text; those of members are read. */
+START_TEST(test_entries_of_others_do_no_harm)
+{
+    EACH_SERVER(&f, NULL)
+    {
+        struct weir_coord_request q = {.op = WEIR_COORD_APPEND, .append = WEIR_STR("node=a")};
+        store_command(&f, "XADD weir:{test}:loads 5-4000 a b c d");
+        store_command(&f, "XADD weir:{test}:loads 5-4001 e f");
+        store_command(&f, "XADD weir:{test}:loads 6-0 record %s", "\x01");
+        ck_assert_uint_eq(loads(0)->count, 1);
+        ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
+        ck_assert_uint_eq(loads(0)->count, 1);
+        ck_assert(weir_str_eq(f.reply.entries.at[0].text, WEIR_STR("node=a")));
+        store_command(&f, "XADD weir:{test}:series:1 7-7 x y");
+        struct weir_coord_request series = {.op = WEIR_COORD_SERIES, .series = {.step = 1, .count = 9}};
+        ck_assert_int_eq(store_ask(&f, &series), WEIR_COORD_OK);
+        ck_assert_uint_eq(f.reply.entries.newest, 7);
+        struct weir_coord_request lead = coord_lead("c", 0, 60000);
+        ck_assert_int_eq(store_ask(&f, &lead), WEIR_COORD_OK);
+        struct weir_coord_request fold = {
+            .op = WEIR_COORD_FOLD,
+            .fold = {.id = "c", .token = 1, .step = 1, .step_ms = 10000, .number = 8, .text = WEIR_STR("requests=1")}};
+        ck_assert_int_eq(store_ask(&f, &fold), WEIR_COORD_OK);
+        ck_assert_int_eq(store_ask(&f, &series), WEIR_COORD_OK);
+        ck_assert_uint_eq(f.reply.entries.count, 1);
+        ck_assert_uint_eq(f.reply.entries.at[0].id, 8);
     }
 }
 END_TEST
@@ -267,6 +344,7 @@ END_TEST
 
 CHECK_MAIN("redis_store", NULL, NULL, test_a_newer_schema_is_left_alone, test_a_full_server_refuses_with_its_sentence,
            test_keys_outside_of_the_acl_are_refused, test_records_of_others_are_left_out, test_half_a_store_heals,
-           test_a_key_of_another_type_is_a_refusal, test_messages_of_others_are_ignored, test_gone_and_empty_again,
+           test_a_key_of_another_type_is_a_refusal, test_loads_are_bounded, test_entries_of_others_do_no_harm,
+           test_messages_of_others_are_ignored, test_gone_and_empty_again,
            test_a_call_under_way_is_away_when_the_server_dies, test_a_silent_server_is_away_after_the_deadline,
            test_not_there_at_first_is_told_once, test_a_wrong_password_is_told_without_it, test_a_wrong_url_is_an_error)
