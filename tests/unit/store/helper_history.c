@@ -201,7 +201,7 @@ static struct weir_str numbered(struct history *h, const char *before, const cha
     return (struct weir_str){h->text, (size_t)n};
 }
 
-/* Near the time now or near the newest point; of one length for a while. */
+/* Near the time now or near the newest point, which the clock is set back to at times; of one length for a while. */
 static void fold(struct history *h, const struct weir_coord_state *s, struct weir_coord_fold *f)
 {
     static const uint32_t steps_ms[] = {1000, 10000, 999};
@@ -209,7 +209,12 @@ static void fold(struct history *h, const struct weir_coord_state *s, struct wei
     uint64_t era = h->now_us / (600 * SECOND_US);
     f->id = leader(h, s, &f->token);
     f->step_ms = one_in(h, 50) ? PICK(h, steps_ms) : steps_ms[era % 3];
-    f->number = h->now_us / 1000 / f->step_ms + 1 - below(h, one_in(h, 4) ? 5 : 3);
+    const struct weir_coord_stream *kept = &s->series[f->step];
+    uint64_t newest = kept->count > 0 ? weir_coord_stream_at(kept, kept->count - 1)->id : 0;
+    if (newest > 0 && one_in(h, 6))
+        h->now_us = (newest * kept->step_ms + below(h, 2 * (uint64_t)kept->step_ms)) * 1000;
+    bool near_newest = newest > 0 && f->step_ms == kept->step_ms && one_in(h, 3);
+    f->number = (near_newest ? newest : h->now_us / 1000 / f->step_ms) + 1 - below(h, 3);
     f->text = numbered(h, "requests=", " in_flight_peak=3");
 }
 
