@@ -24,6 +24,7 @@ struct carried_reply {
     union {
         struct weir_coord_member members[1];
         struct weir_coord_circuit circuits[1];
+        struct weir_coord_entry entries[1]; /* their texts are behind them */
         char text[1];
     };
 };
@@ -83,6 +84,14 @@ static void push_out(void *arg, const struct weir_coord_push *push)
     }
 }
 
+/* The block has moved since it was filled. */
+static void place_entries(struct weir_coord_entry *entries, uint32_t count)
+{
+    const char *at = (const char *)(entries + count);
+    for (uint32_t i = 0; i < count; at += entries[i++].text.len)
+        entries[i].text.ptr = at;
+}
+
 static void reply_arrives(struct sim_world *w, uint32_t i, uint64_t mark, void *data)
 {
     struct sim_client *c = &w->clients[i];
@@ -106,10 +115,27 @@ static void reply_arrives(struct sim_world *w, uint32_t i, uint64_t mark, void *
     case WEIR_COORD_MAP:
         in->r.map.map.ptr = in->text;
         break;
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_SERIES:
+        place_entries(in->entries, in->r.entries.count);
+        in->r.entries.at = in->entries;
+        break;
+    case WEIR_COORD_ADVICE:
+        in->r.advice.hints.ptr = in->text;
+        in->r.advice.analytics.ptr = in->text + in->r.advice.hints.len;
+        break;
     default:
         break;
     }
     sim_client_reply(w, i, &in->r);
+}
+
+static size_t entry_bytes(const struct weir_coord_entries_reply *r)
+{
+    size_t bytes = r->count * sizeof *r->at;
+    for (uint32_t i = 0; i < r->count; i++)
+        bytes += r->at[i].text.len;
+    return bytes;
 }
 
 static size_t payload(const struct weir_coord_reply *r)
@@ -123,6 +149,11 @@ static size_t payload(const struct weir_coord_reply *r)
         return r->circuits.count * sizeof *r->circuits.at;
     case WEIR_COORD_MAP:
         return r->map.map.len;
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_SERIES:
+        return entry_bytes(&r->entries);
+    case WEIR_COORD_ADVICE:
+        return r->advice.hints.len + r->advice.analytics.len;
     default:
         return 0;
     }
@@ -141,9 +172,28 @@ static uint64_t wire_bytes(const struct weir_coord_reply *r)
         return WIRE_BYTES + r->map.map.len;
     case WEIR_COORD_REPORT:
         return WIRE_BYTES + (uint64_t)r->report.count * WIRE_ITEM;
+    case WEIR_COORD_LOADS:
+    case WEIR_COORD_SERIES:
+    case WEIR_COORD_ADVICE:
+        return WIRE_BYTES + payload(r);
     default:
         return WIRE_BYTES;
     }
+}
+
+static void put_text(char **at, struct weir_str text)
+{
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+}
+
+static void put_entries(struct carried_reply *out, const struct weir_coord_entries_reply *r)
+{
+    char *at = (char *)(out->entries + r->count);
+    memcpy(out->entries, r->at, r->count * sizeof *r->at);
+    for (uint32_t i = 0; i < r->count; i++)
+        put_text(&at, r->at[i].text);
 }
 
 static struct carried_reply *carry_reply(struct sim_world *w, const struct weir_coord_reply *r)
@@ -166,28 +216,52 @@ static struct carried_reply *carry_reply(struct sim_world *w, const struct weir_
             out->circuits[k].endpoint = sim_intern(w, out->circuits[k].endpoint);
             out->circuits[k].by = sim_intern(w, out->circuits[k].by);
         }
+    } else if (more > 0 && (r->op == WEIR_COORD_LOADS || r->op == WEIR_COORD_SERIES)) {
+        put_entries(out, &r->entries);
+    } else if (more > 0 && r->op == WEIR_COORD_ADVICE) {
+        char *at = out->text;
+        put_text(&at, r->advice.hints);
+        put_text(&at, r->advice.analytics);
     } else if (more > 0) {
         memcpy(out->text, r->map.map.ptr, more);
     }
     if (r->word == WEIR_COORD_OK && r->op == WEIR_COORD_MAP)
         out->r.map.leader = sim_intern(w, r->map.leader);
+    if (r->word == WEIR_COORD_OK && r->op == WEIR_COORD_ADVICE)
+        out->r.advice.leader = sim_intern(w, r->advice.leader);
     return out;
 }
 
 /* -- requests -- */
 
+/* The texts that a request points to, of any length; they are carried in this order. */
+static unsigned texts_of(struct weir_coord_request *r, struct weir_str *texts[2])
+{
+    texts[0] = r->op == WEIR_COORD_PUBLISH  ? &r->publish.map
+               : r->op == WEIR_COORD_EVENT  ? &r->event
+               : r->op == WEIR_COORD_APPEND ? &r->append
+               : r->op == WEIR_COORD_FOLD   ? &r->fold.text
+               : r->op == WEIR_COORD_ADVISE ? &r->advise.hints
+                                            : NULL;
+    texts[1] = r->op == WEIR_COORD_ADVISE ? &r->advise.analytics : NULL;
+    return (unsigned)(texts[0] != NULL) + (texts[1] != NULL);
+}
+
 static struct carried *carry(struct sim_world *w, uint32_t from, const struct weir_coord_request *r)
 {
-    struct weir_str text = r->op == WEIR_COORD_PUBLISH ? r->publish.map
-                           : r->op == WEIR_COORD_EVENT ? r->event
-                                                       : (struct weir_str){NULL, 0};
-    size_t size = sizeof(struct carried) + text.len;
-    struct carried *c = sim_alloc(size);
+    struct weir_coord_request copy = *r;
+    struct weir_str *texts[2];
+    unsigned text_count = texts_of(&copy, texts);
+    size_t text_bytes = 0;
+    for (unsigned i = 0; i < text_count; i++)
+        text_bytes += texts[i]->len;
+    struct carried *c = sim_alloc(sizeof *c + text_bytes);
     c->r = *r;
-    c->size = size;
-    if (text.len > 0)
-        memcpy(c->text, text.ptr, text.len);
-    w->counts.store_bytes += WIRE_BYTES + text.len;
+    c->size = sizeof *c + text_bytes;
+    char *at = c->text;
+    for (unsigned i = 0; i < text_count; i++)
+        put_text(&at, *texts[i]);
+    w->counts.store_bytes += WIRE_BYTES + text_bytes;
     switch (r->op) {
     case WEIR_COORD_BEAT:
         c->self = *r->beat.self;
@@ -206,6 +280,12 @@ static struct carried *carry(struct sim_world *w, uint32_t from, const struct we
     case WEIR_COORD_PUBLISH:
         c->r.publish.id = w->clients[from].id;
         break;
+    case WEIR_COORD_FOLD:
+        c->r.fold.id = w->clients[from].id;
+        break;
+    case WEIR_COORD_ADVISE:
+        c->r.advise.id = w->clients[from].id;
+        break;
     case WEIR_COORD_REPORT:
         c->r.report.by = w->clients[from].id;
         w->counts.store_bytes += (uint64_t)r->report.count * 2 * WIRE_ITEM;
@@ -219,28 +299,22 @@ static struct carried *carry(struct sim_world *w, uint32_t from, const struct we
 /* The block has moved since it was filled. */
 static const struct weir_coord_request *unpack(struct carried *c)
 {
-    switch (c->r.op) {
-    case WEIR_COORD_BEAT:
+    struct weir_str *texts[2];
+    const char *at = c->text;
+    unsigned text_count = texts_of(&c->r, texts);
+    for (unsigned i = 0; i < text_count; at += texts[i++]->len)
+        texts[i]->ptr = at;
+    if (c->r.op == WEIR_COORD_BEAT)
         c->r.beat.self = &c->self;
-        break;
-    case WEIR_COORD_LEAVE:
+    else if (c->r.op == WEIR_COORD_LEAVE)
         c->r.leave = &c->self;
-        break;
-    case WEIR_COORD_PUBLISH:
-        c->r.publish.map.ptr = c->text;
-        break;
-    case WEIR_COORD_EVENT:
-        c->r.event.ptr = c->text;
-        break;
-    default:
-        break;
-    }
     return &c->r;
 }
 
 static bool writes(enum weir_coord_op op)
 {
-    return op != WEIR_COORD_MEMBERS && op != WEIR_COORD_MAP && op != WEIR_COORD_CIRCUITS && op != WEIR_COORD_EVENTS;
+    return op != WEIR_COORD_MEMBERS && op != WEIR_COORD_MAP && op != WEIR_COORD_CIRCUITS && op != WEIR_COORD_EVENTS &&
+           op != WEIR_COORD_LOADS && op != WEIR_COORD_SERIES && op != WEIR_COORD_ADVICE;
 }
 
 /* mark: the store's time when the original was carried out. */
