@@ -217,7 +217,9 @@ static void render_cluster(struct weir_admin_call *call, const struct weir_admin
         [WEIR_ADMIN_CLUSTER_NODES] = weir_render_cluster_nodes,
         [WEIR_ADMIN_CLUSTER_SHARDS] = weir_render_cluster_shards,
         [WEIR_ADMIN_CLUSTER_BREAKERS] = weir_render_cluster_breakers,
-        [WEIR_ADMIN_CLUSTER_LIMITS] = weir_render_cluster_limits};
+        [WEIR_ADMIN_CLUSTER_LIMITS] = weir_render_cluster_limits,
+        [WEIR_ADMIN_CLUSTER_HINTS] = weir_render_cluster_hints,
+        [WEIR_ADMIN_CLUSTER_ANALYTICS] = weir_render_cluster_analytics};
     if (call->page == WEIR_ADMIN_CLUSTER_EVENTS)
         render_events(call, from, rv);
     else
@@ -273,6 +275,8 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
     case WEIR_ADMIN_CLUSTER_BREAKERS:
     case WEIR_ADMIN_CLUSTER_LIMITS:
     case WEIR_ADMIN_CLUSTER_EVENTS:
+    case WEIR_ADMIN_CLUSTER_HINTS:
+    case WEIR_ADMIN_CLUSTER_ANALYTICS:
         render_cluster(call, from, &rv);
         break;
     case WEIR_ADMIN_OVERVIEW:

@@ -12,27 +12,29 @@
 #include "node/request.h"
 
 /* X(id, path, open to everybody, methods) */
-#define WEIR_ADMIN_MAP(X)                                            \
-    X(LIVE, "/health/live", true, "GET, HEAD")                       \
-    X(READY, "/health/ready", true, "GET, HEAD")                     \
-    X(HEALTH, "/health", true, "GET, HEAD")                          \
-    X(CONNECTIONS, "/health/connections", true, "GET, HEAD")         \
-    X(PROVIDERS, "/health/providers", true, "GET, HEAD")             \
-    X(CIRCUIT, "/health/circuit-breaker", true, "GET, HEAD")         \
-    X(METRICS, "/metrics", false, "GET, HEAD")                       \
-    X(PROMETHEUS, "/metrics/prometheus", false, "GET, HEAD")         \
-    X(POOL_STATS, "/api/http-client/pool/stats", false, "GET, HEAD") \
-    X(ALERTS, "/api/alerts", false, "GET, HEAD")                     \
-    X(CLUSTER_STATE, "/api/cluster/state", false, "GET, HEAD")       \
-    X(CLUSTER_NODES, "/api/cluster/nodes", false, "GET, HEAD")       \
-    X(CLUSTER_SHARDS, "/api/cluster/shards", false, "GET, HEAD")     \
-    X(CLUSTER_BREAKERS, "/api/cluster/breakers", false, "GET, HEAD") \
-    X(CLUSTER_LIMITS, "/api/cluster/limits", false, "GET, HEAD")     \
-    X(CLUSTER_EVENTS, "/api/cluster/events", false, "GET, HEAD")     \
-    X(OVERVIEW, "/api/cluster/overview", false, "GET, HEAD")         \
-    X(DASHBOARD, "/dashboard", false, "GET, HEAD")                   \
-    X(LATENCY, "/debug/network/latency", false, "GET, HEAD")         \
-    X(MEMORY_POOL, "/debug/memory/pool", false, "GET, HEAD")         \
+#define WEIR_ADMIN_MAP(X)                                              \
+    X(LIVE, "/health/live", true, "GET, HEAD")                         \
+    X(READY, "/health/ready", true, "GET, HEAD")                       \
+    X(HEALTH, "/health", true, "GET, HEAD")                            \
+    X(CONNECTIONS, "/health/connections", true, "GET, HEAD")           \
+    X(PROVIDERS, "/health/providers", true, "GET, HEAD")               \
+    X(CIRCUIT, "/health/circuit-breaker", true, "GET, HEAD")           \
+    X(METRICS, "/metrics", false, "GET, HEAD")                         \
+    X(PROMETHEUS, "/metrics/prometheus", false, "GET, HEAD")           \
+    X(POOL_STATS, "/api/http-client/pool/stats", false, "GET, HEAD")   \
+    X(ALERTS, "/api/alerts", false, "GET, HEAD")                       \
+    X(CLUSTER_STATE, "/api/cluster/state", false, "GET, HEAD")         \
+    X(CLUSTER_NODES, "/api/cluster/nodes", false, "GET, HEAD")         \
+    X(CLUSTER_SHARDS, "/api/cluster/shards", false, "GET, HEAD")       \
+    X(CLUSTER_BREAKERS, "/api/cluster/breakers", false, "GET, HEAD")   \
+    X(CLUSTER_LIMITS, "/api/cluster/limits", false, "GET, HEAD")       \
+    X(CLUSTER_EVENTS, "/api/cluster/events", false, "GET, HEAD")       \
+    X(CLUSTER_HINTS, "/api/cluster/hints", false, "GET, HEAD")         \
+    X(CLUSTER_ANALYTICS, "/api/cluster/analytics", false, "GET, HEAD") \
+    X(OVERVIEW, "/api/cluster/overview", false, "GET, HEAD")           \
+    X(DASHBOARD, "/dashboard", false, "GET, HEAD")                     \
+    X(LATENCY, "/debug/network/latency", false, "GET, HEAD")           \
+    X(MEMORY_POOL, "/debug/memory/pool", false, "GET, HEAD")           \
     X(MEMORY_GC, "/debug/memory/gc", false, "GET, HEAD, POST")
 
 #define WEIR_ADMIN_ENUM(id, path, open, methods) WEIR_ADMIN_##id,

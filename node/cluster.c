@@ -103,6 +103,8 @@ static void act(void *cluster, const struct weir_cluster_action *a)
         c->events->heard(c->owner, a->event);
         break;
     case WEIR_CLUSTER_ADVICE:
+        weir_cluster_take_advice(c, a->advice);
+        soon(c, &c->has_advice);
         break;
     case WEIR_CLUSTER_NOTE:
         note(c, a);
@@ -123,10 +125,13 @@ static void later(struct weir_deadline *d, uint64_t ms)
 {
     struct weir_cluster *c = WEIR_CONTAINER(d, struct weir_cluster, later);
     bool changed = c->sight_changed, looked = c->has_looked, drained = c->has_drained, left = c->has_left;
+    bool advised = c->has_advice;
     (void)ms;
-    c->sight_changed = c->has_looked = c->has_drained = c->has_left = false;
+    c->sight_changed = c->has_looked = c->has_drained = c->has_left = c->has_advice = false;
     if (changed)
         c->events->changed(c->owner);
+    if (advised)
+        weir_cluster_follow_advice(c);
     if (looked)
         c->events->looked(c->owner);
     if (drained)
@@ -163,7 +168,7 @@ static void store_replied(void *cluster, const struct weir_coord_reply *r)
     count_answer(c, r);
     weir_cluster_agent_reply(c->agent, now_ms(c), r);
     weir_cluster_settle(c);
-    if (r->op == WEIR_COORD_MEMBERS)
+    if (r->op == WEIR_COORD_MEMBERS || r->op == WEIR_COORD_ADVICE)
         soon(c, &c->has_looked);
 }
 
@@ -222,6 +227,7 @@ static void look(struct weir_deadline *d, uint64_t ms)
         weir_cluster_measure(c, &load, ms);
         weir_cluster_agent_load(c->agent, &load);
         c->load_due_ms = ms + WEIR_CLUSTER_LOAD_MS;
+        weir_cluster_follow_advice(c);
     }
     if (c->view != NULL)
         weir_cluster_meter_look(c);
@@ -280,7 +286,7 @@ static int begin(struct weir_cluster *c, struct weir_err *err)
                                              .take_tokens = weir_cluster_take_tokens,
                                              .take_load = weir_cluster_take_load};
     c->meter = weir_cluster_meter_new();
-    if (c->meter == NULL)
+    if (c->meter == NULL || weir_cluster_advised_new(&c->advised) != 0)
         return weir_err_set(err, WEIR_ENOMEM, "out of memory");
     int rv = weir_cluster_name_self(c, err);
     if (rv == 0)
@@ -335,6 +341,7 @@ void weir_cluster_close(struct weir_cluster **cluster)
     weir_deadline_drop(&c->reactor->wheel, &c->later);
     weir_cluster_agent_free(&c->agent);
     weir_cluster_meter_free(&c->meter);
+    weir_cluster_advised_free(&c->advised);
     weir_shared_config_unref(c->began_with);
     free(c);
     *cluster = NULL;
@@ -378,6 +385,13 @@ void weir_cluster_follow(struct weir_cluster *c, struct weir_view *view)
 bool weir_cluster_look(struct weir_cluster *c)
 {
     bool asked = weir_cluster_agent_look(c->agent, now_ms(c));
+    weir_cluster_settle(c);
+    return asked;
+}
+
+bool weir_cluster_look_advice(struct weir_cluster *c)
+{
+    bool asked = c->view->config->analytics.enabled && weir_cluster_agent_look_advice(c->agent, now_ms(c));
     weir_cluster_settle(c);
     return asked;
 }

@@ -77,6 +77,8 @@ void weir_cluster_warn_of_what_stays(struct weir_log_producer *log, const struct
 /* Somebody looks at what the members do. True: the store is asked for it, and `looked` follows; false: what is known is
  * hardly a second old, or there is nobody to ask. */
 bool weir_cluster_look(struct weir_cluster *c);
+/* The same of the analytics. */
+bool weir_cluster_look_advice(struct weir_cluster *c);
 /* For pages and metrics: fills the snapshot's gauges and *out, in the arena. Errors: WEIR_ENOMEM. */
 int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct weir_arena *a);
 

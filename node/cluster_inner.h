@@ -1,9 +1,11 @@
 /* What the parts of node/cluster.h share: cluster.c (life, the agent, the store), cluster_self.c (who this node is and
- * how much it does), cluster_share.c (circuits, limits, checks), cluster_load.c (the load history), cluster_tell.c (log
- * lines), cluster_show.c (pages). Internal to them. */
+ * how much it does), cluster_share.c (circuits, limits, checks), cluster_load.c (the load history),
+ * cluster_advice.c (the coordinator's hints), cluster_tell.c (log lines), cluster_show.c (pages). Internal to them. */
 #ifndef WEIR_NODE_CLUSTER_INNER_H
 #define WEIR_NODE_CLUSTER_INNER_H
 
+#include "core/advice.h"
+#include "core/textbuf.h"
 #include "net/bell.h"
 #include "net/log.h"
 #include "node/cluster.h"
@@ -26,6 +28,18 @@ enum weir_cluster_outcome {
 
 struct weir_cluster_meter;
 
+/* What the coordinator advises. */
+struct weir_cluster_advised {
+    uint64_t version, unix_ms; /* of what came last; 0: nothing has */
+    bool there;                /* it could be read */
+    bool valid;                /* and is followed */
+    struct weir_advice advice, next;
+    enum weir_advice_action told;
+    struct weir_textbuf hints, analytics; /* as they came */
+    uint64_t open_due_ms;                 /* when connections may be opened again */
+    unsigned turn;                        /* of the workers that open them */
+};
+
 struct weir_cluster_load {
     uint64_t at_ms, requests, errors; /* at the last look */
 };
@@ -44,7 +58,8 @@ struct weir_cluster {
     struct weir_bell owes, thirsty;
     struct weir_deadline tick, look, later;
     struct weir_cluster_load load;
-    struct weir_cluster_meter *meter; /* owned */
+    struct weir_cluster_meter *meter;     /* owned */
+    struct weir_cluster_advised *advised; /* likewise */
     /* Who this node is. */
     char id[WEIR_NODE_ID_MAX + 1], advertise[WEIR_ADVERTISE_MAX + 1], secret[WEIR_PEER_SECRET_MAX + 1];
     uint64_t number, instance;
@@ -55,7 +70,7 @@ struct weir_cluster {
     uint64_t contact_since_unix_ms;
     uint64_t load_due_ms;
     /* What happened inside the agent, for `later`. */
-    bool sight_changed, has_looked, has_drained, has_left;
+    bool sight_changed, has_looked, has_drained, has_left, has_advice;
     /* Calls of the store. */
     uint64_t sent_us[WEIR_STORE_CALLS_MAX]; /* by id, modulo */
     uint64_t answers[WEIR_CLUSTER_OUTCOMES], answer_us, answer_us_max;
@@ -85,6 +100,17 @@ void weir_cluster_meter_free(struct weir_cluster_meter **m);
 void weir_cluster_meter_look(struct weir_cluster *c);
 /* The agent's port. */
 struct weir_str weir_cluster_take_load(void *cluster, uint64_t now_ms, uint64_t slot);
+
+/* -- cluster_advice.c -- */
+
+/* Errors: WEIR_ENOMEM. */
+WEIR_MUST_USE int weir_cluster_advised_new(struct weir_cluster_advised **out);
+void weir_cluster_advised_free(struct weir_cluster_advised **a);
+/* The agent's action; followed once the agent is done. */
+void weir_cluster_take_advice(struct weir_cluster *c, const struct weir_coord_advice_reply *r);
+/* From time to time, at least once a second: what is valid is followed, what is not any more is let go. */
+void weir_cluster_follow_advice(struct weir_cluster *c);
+void weir_cluster_show_advice(struct weir_cluster *c, struct weir_cluster_snapshot *out, uint64_t *gauges);
 
 /* -- cluster_share.c -- */
 

@@ -135,6 +135,7 @@ int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct we
     if (out->store == NULL || show_circuits(c, out, a) != 0 || show_limits(c, out, a) != 0)
         return WEIR_ENOMEM;
     show_gauges(c, out, s->gauges);
+    weir_cluster_show_advice(c, out, s->gauges);
     s->cluster = out;
     return 0;
 }

@@ -154,12 +154,21 @@ static void look_ends(struct weir_deadline *d, uint64_t now_ms)
     answer_lookers(WEIR_CONTAINER(d, struct weir_control, look_end));
 }
 
+/* The page shows what the store knows, and that is on its way. */
+static bool looks(struct weir_control *c, enum weir_admin_page page)
+{
+    if (c->cluster == NULL)
+        return false;
+    if (page == WEIR_ADMIN_CLUSTER_NODES || page == WEIR_ADMIN_OVERVIEW)
+        return weir_cluster_look(c->cluster);
+    return page == WEIR_ADMIN_CLUSTER_ANALYTICS && weir_cluster_look_advice(c->cluster);
+}
+
 static void admin_call(struct weir_message *m, void *receiver)
 {
     struct weir_control *c = control_of(receiver);
     struct weir_admin_call *call = (struct weir_admin_call *)m;
-    bool looks = call->page == WEIR_ADMIN_CLUSTER_NODES || call->page == WEIR_ADMIN_OVERVIEW;
-    if (!looks || c->cluster == NULL || !weir_cluster_look(c->cluster)) {
+    if (!looks(c, call->page)) {
         answer(c, call);
         return;
     }

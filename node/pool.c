@@ -271,6 +271,19 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
     }
 }
 
+bool weir_pool_open_ahead(struct weir_pool *p, struct weir_endpoint *e, const void *target)
+{
+    const struct weir_pool_waiter nobody = {
+        .provider = e->provider, .wanted = e, .target = target, .place.demand = &e->local[p->worker].demand};
+    struct weir_err err;
+    if (!weir_pool_slot_take(e->provider))
+        return false;
+    if (weir_pool_slot_dial(p, &nobody, &err))
+        return true;
+    weir_pool_slot_use(p, e->provider);
+    return false;
+}
+
 void weir_pool_cancel(struct weir_pool *p, struct weir_pool_waiter *w)
 {
     if (w->waiting)

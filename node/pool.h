@@ -115,6 +115,9 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
 void weir_pool_cancel(struct weir_pool *p, struct weir_pool_waiter *w);
 /* An open dial is under way for this one or for one that came later: the wait is the network's, not the pool's. */
 bool weir_pool_covered(const struct weir_pool *p, const struct weir_pool_waiter *w);
+/* Opens a connection that nobody has asked for; it is parked once it is open, or goes to who has come to wait. False:
+ * the pool is full, or the connector could not even begin. target: as a waiter's, but for the call only. */
+bool weir_pool_open_ahead(struct weir_pool *p, struct weir_endpoint *e, const void *target);
 /* Of a shared connection: it takes more requests than before, or fewer, or none any more. */
 void weir_pool_slots(struct weir_pool *p, struct weir_pool_conn *c);
 /* Gives a leased connection back, to be used again. A shared one: it carries nothing any more, or the request that has

@@ -68,6 +68,7 @@ struct weir_endpoint {
     struct weir_foreign *foreign; /* NULL: the provider's own; else it is owned */
     char *id;                     /* canonical scheme://host:port */
     _Atomic uint32_t in_flight;   /* tries that it is at work on, or that wait for a connection to it */
+    _Atomic bool preopening;      /* a worker has been told to open some ahead of a peak, and has not begun */
     /* It came, or came back: slow start counts from here; 0: it was there from the start. */
     _Atomic uint64_t up_since_ms;
     struct weir_circuit circuit;

@@ -24,6 +24,20 @@ static uint32_t part(const struct weir_scaling *s, uint32_t n)
     return most > 0 ? (uint32_t)most : 1;
 }
 
+void weir_scaling_advise(struct weir_provider *p, const struct weir_scaling_hint *hint)
+{
+    struct weir_scaling *s = &p->scaling;
+    s->hint_moved = s->hint_moved || s->hint.pool_size != hint->pool_size;
+    s->hint = *hint;
+}
+
+/* Beside no other wish it is the configured limit that it must be above. */
+static uint32_t hinted(const struct weir_scaling *s, const struct weir_config_pool *pool)
+{
+    bool alone = !pool->load_scaling && s->tuned == 0;
+    return alone && s->hint.pool_size <= part(s, pool->max_connections) ? 0 : s->hint.pool_size;
+}
+
 static uint32_t configured(const struct weir_view_provider *v)
 {
     return part(&v->rt->scaling, v->config->http.pool.max_connections);
@@ -44,7 +58,8 @@ bool weir_scaling_apply(struct weir_provider *p, const struct weir_config_provid
                                         .cap = part(s, pool->max_connections_cap),
                                         .scaled = pool->load_scaling,
                                         .band = s->load.band,
-                                        .tuned = s->tuned};
+                                        .tuned = s->tuned,
+                                        .hinted = hinted(s, pool)};
     struct weir_tuning_limits l = weir_tuning_limits(&wishes);
     uint32_t idle_max = config->connection_reuse ? l.max_keepalive : 0;
     uint32_t total_before = atomic_exchange(&p->total_max, l.max_connections);
@@ -116,19 +131,20 @@ static void tune(const struct weir_view_provider *v, uint64_t now_ms)
 
 /* -- both -- */
 
-enum cause { BY_MEASURE, BY_LOAD, BY_SHARDS };
+enum cause { BY_MEASURE, BY_LOAD, BY_SHARDS, BY_HINTS };
 
 static void tell(const struct weir_view_provider *v, uint64_t now_ms, enum cause cause, struct weir_log_producer *log)
 {
+    static const char *const event[] = {[BY_MEASURE] = "pool_tuned",
+                                        [BY_LOAD] = "pool_scaled",
+                                        [BY_SHARDS] = "pool_sharded",
+                                        [BY_HINTS] = "pool_hinted"};
     static const char *const sentence[] = {[BY_MEASURE] = "the pool's limit follows what is measured",
                                            [BY_LOAD] = "the pool's limits follow its load",
-                                           [BY_SHARDS] = "the pool's limits follow the shards that this node serves"};
+                                           [BY_SHARDS] = "the pool's limits follow the shards that this node serves",
+                                           [BY_HINTS] = "the pool's limit follows the coordinator's hints"};
     struct weir_log_line l;
-    weir_log_begin(&l, log, WEIR_LOG_INFO,
-                   cause == BY_LOAD     ? "pool_scaled"
-                   : cause == BY_SHARDS ? "pool_sharded"
-                                        : "pool_tuned",
-                   sentence[cause]);
+    weir_log_begin(&l, log, WEIR_LOG_INFO, event[cause], sentence[cause]);
     weir_log_text(&l, "provider", v->config->name);
     if (cause == BY_SHARDS) {
         weir_log_u64(&l, "owned", v->rt->scaling.owned);
@@ -153,8 +169,8 @@ bool weir_scaling_tick(const struct weir_view_provider *v, uint64_t now_ms, stru
     bool moved = v->config->http.pool.load_scaling && s->load.band != band;
     bool changed = weir_scaling_apply(v->rt, v->config);
     if (moved || changed)
-        tell(v, now_ms, moved ? BY_LOAD : s->share_moved ? BY_SHARDS : BY_MEASURE, log);
-    s->share_moved = false;
+        tell(v, now_ms, moved ? BY_LOAD : s->share_moved ? BY_SHARDS : s->hint_moved ? BY_HINTS : BY_MEASURE, log);
+    s->share_moved = s->hint_moved = false;
     return changed;
 }
 

@@ -1,7 +1,7 @@
 /* The limits and clocks in force of a provider: as configured, moved by its load (pool_limits.load_scaling) and by what
- * is measured (auto_tune), and of a cluster the part that is this node's. Part of the provider's runtime, so a reload
- * keeps the band and what was measured. Control writes; workers read the limits (weir_provider.total_max, idle_max) and
- * clocks by relaxed loads. */
+ * is measured (auto_tune), raised by the coordinator's hints, and of a cluster the part that is this node's. Part of
+ * the provider's runtime, so a reload keeps the band and what was measured. Control writes; workers read the limits
+ * (weir_provider.total_max, idle_max) and clocks by relaxed loads. */
 #ifndef WEIR_NODE_SCALING_H
 #define WEIR_NODE_SCALING_H
 
@@ -14,7 +14,17 @@ struct weir_provider;
 struct weir_view_provider;
 struct weir_log_producer;
 
+/* What the coordinator advises for the provider. All zero: nothing. */
+struct weir_scaling_hint {
+    bool there;
+    uint32_t pool_size;     /* this node's part */
+    double peak, peak_high; /* requests in flight of the whole cluster, the forecast's 0.5 and 0.9 */
+    uint64_t peak_in_ms;    /* from when it was looked at last; 0: it has passed */
+};
+
 struct weir_scaling {
+    struct weir_scaling_hint hint;
+    bool hint_moved;        /* its pool_size, since the last tick */
     uint32_t owned, shards; /* this node's part of what is configured (pool_sharding); shards 0: all of it */
     bool share_moved;       /* since the last tick */
     struct weir_load load;
@@ -27,6 +37,9 @@ struct weir_scaling {
 /* The node serves so many of the cluster's shards, and holds the same part of the connections, rounded up and at least
  * one; shards 0: all. In force with the next tick. */
 void weir_scaling_share(struct weir_provider *p, uint32_t owned, uint32_t shards);
+/* The coordinator's hint, in force with the next tick: a limit may grow to it, within max_connections_cap; it is never
+ * lowered by one. */
+void weir_scaling_advise(struct weir_provider *p, const struct weir_scaling_hint *hint);
 /* The limits that follow from a configuration and from what is known of the load; puts them in force. True: they have
  * changed, and the workers are to look at their waiters and parked connections again. */
 bool weir_scaling_apply(struct weir_provider *p, const struct weir_config_provider *config);

@@ -85,6 +85,14 @@ static void limit_gauges(uint64_t *gauges, struct weir_limit *l)
     gauges[WEIR_PG_RATE_WAITING] = on ? weir_waitline_count(&l->line) : WEIR_GAUGE_NONE;
 }
 
+static void hint_gauges(uint64_t *gauges, const struct weir_scaling_hint *h)
+{
+    gauges[WEIR_PG_HINT_POOL] = h->there ? h->pool_size : WEIR_GAUGE_NONE;
+    gauges[WEIR_PG_HINT_PEAK] = h->there ? (uint64_t)h->peak : WEIR_GAUGE_NONE;
+    gauges[WEIR_PG_HINT_PEAK_HIGH] = h->there ? (uint64_t)h->peak_high : WEIR_GAUGE_NONE;
+    gauges[WEIR_PG_HINT_PEAK_IN_US] = h->there ? 1000 * h->peak_in_ms : WEIR_GAUGE_NONE;
+}
+
 static int provider(struct weir_provider_snapshot *out, const struct weir_view_provider *p, struct weir_arena *a)
 {
     struct weir_endpoint_snapshot *endpoints = alloc_aligned(a, p->endpoint_count * sizeof *endpoints);
@@ -109,6 +117,7 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     out->gauges[WEIR_PG_CLOCK_TOTAL_US] = 1000 * weir_scaling_total_ms(p);
     out->gauges[WEIR_PG_ENDPOINTS_EJECTED] = (uint64_t)__builtin_popcountll(weir_health_out(p->rt));
     limit_gauges(out->gauges, &p->rt->limit);
+    hint_gauges(out->gauges, &p->rt->scaling.hint);
     struct weir_retry_budget_sight budget = weir_retry_budget_look(p->rt->retry_budget, weir_clock_us() / 1000);
     out->gauges[WEIR_PG_BUDGET_USED] = budget.retries;
     out->gauges[WEIR_PG_BUDGET_ALLOWED] = budget.allowed;

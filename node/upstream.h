@@ -50,6 +50,9 @@ struct weir_upstream_target {
 /* target of a waiter: a struct weir_upstream_target; arg: the worker. */
 extern const struct weir_connector weir_upstream_connector;
 
+/* Requests that a connection to it carries at once, as far as is known; at least 1. Any thread. */
+uint32_t weir_upstream_places_of(const struct weir_view_endpoint *t);
+
 /* Ends every connection of the worker, leased ones not: requests must be over. True: there were some. */
 bool weir_upstream_close_all(struct weir_worker *w);
 

@@ -338,14 +338,24 @@ static int begin_question(struct weir_upstream *u, struct weir_endpoint *e, cons
 
 /* -- beginning and end -- */
 
+static uint32_t places(const struct weir_endpoint *e, const struct weir_view_endpoint *t)
+{
+    const struct weir_config_provider *p = t->provider->config;
+    uint32_t last = atomic_load_explicit(&e->conn_places, memory_order_relaxed);
+    bool http2 = p->http2 == WEIR_CONFIG_ON || (p->http2 == WEIR_CONFIG_AUTO && t->config->tls);
+    return !http2 || weir_endpoint_is_foreign(e) ? 1 : last != 0 ? last : WEIR_H2_STREAMS_MAX;
+}
+
 uint32_t weir_upstream_places(void *arg, const struct weir_endpoint *e, const void *target)
 {
     const struct weir_upstream_target *wanted = target;
-    const struct weir_config_provider *p = wanted->endpoint->provider->config;
-    uint32_t last = atomic_load_explicit(&e->conn_places, memory_order_relaxed);
-    bool http2 = p->http2 == WEIR_CONFIG_ON || (p->http2 == WEIR_CONFIG_AUTO && wanted->endpoint->config->tls);
     (void)arg;
-    return !http2 || weir_endpoint_is_foreign(e) ? 1 : last != 0 ? last : WEIR_H2_STREAMS_MAX;
+    return places(e, wanted->endpoint);
+}
+
+uint32_t weir_upstream_places_of(const struct weir_view_endpoint *t)
+{
+    return places(t->rt, t);
 }
 
 void weir_upstream_stop_opening(struct weir_upstream *u)

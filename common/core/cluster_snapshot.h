@@ -32,6 +32,14 @@ struct weir_cluster_limit_snapshot {
     uint32_t waiting;      /* requests in this node's line */
 };
 
+/* What the coordinator advises. */
+struct weir_cluster_advice_snapshot {
+    const char *why;           /* there are no valid hints; NULL: there are */
+    struct weir_str hints;     /* valid ones: a JSON object */
+    uint64_t age_ms;           /* of these */
+    struct weir_str analytics; /* a JSON object as the store had it; empty: none */
+};
+
 struct weir_cluster_snapshot {
     const char *cluster, *id, *advertise;
     const char *store;    /* its URL without user and password */
@@ -49,6 +57,7 @@ struct weir_cluster_snapshot {
     size_t circuit_count;
     const struct weir_cluster_limit_snapshot *limits; /* one for each provider that has a rate limit */
     size_t limit_count;
+    struct weir_cluster_advice_snapshot advice;
 };
 
 #endif

@@ -156,7 +156,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)       \
     X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)             \
     X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")  \
-    WEIR_CLUSTER_ROWS(X)
+    WEIR_CLUSTER_ROWS(X)                                                                                              \
+    WEIR_HINT_ROWS(X)
 
 #define WEIR_HELP_ALERTS  "Alerts that fire now, by severity; over all and per provider count as two."
 #define WEIR_HELP_WEBHOOK "Tries to post an alert, by how they ended."
@@ -199,6 +200,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
       "Requests refused because no endpoint could be used.")                                                        \
     X(CLEANED, "weir_pool_cleaned_connections_total", "", COUNTER, COUNT,                                           \
       "Idle connections closed by clean-up sweeps.")                                                                \
+    X(PREOPENED, "weir_connections_preopened_total", "", COUNTER, COUNT,                                            \
+      "Connections begun ahead of a predicted peak.")                                                               \
     X(RATE_ADMITTED, "weir_rate_limit_requests_total", "result=\"admitted\"", COUNTER, COUNT, WEIR_HELP_RATE)       \
     X(RATE_QUEUED, "weir_rate_limit_requests_total", "result=\"queued\"", COUNTER, COUNT, WEIR_HELP_RATE)           \
     X(RATE_REFUSED, "weir_rate_limit_requests_total", "result=\"refused\"", COUNTER, COUNT, WEIR_HELP_RATE)         \
@@ -229,7 +232,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(ENDPOINTS_EJECTED, "weir_endpoints_ejected", "", GAUGE, COUNT, "Endpoints that are passed over.")              \
     X(BUDGET_USED, "weir_retry_budget_used", "", GAUGE, COUNT, "Retries of the last ten seconds.")                   \
     X(BUDGET_ALLOWED, "weir_retry_budget_allowed", "", GAUGE, COUNT,                                                 \
-      "Retries that the requests of the last ten seconds allow.")
+      "Retries that the requests of the last ten seconds allow.")                                                    \
+    WEIR_HINT_PROVIDER_ROWS(X)
 #define WEIR_GAUGE_NONE UINT64_MAX
 
 #define WEIR_HELP_CLOCK "Clocks in force of a try that begins now: as configured, or by auto_tune."

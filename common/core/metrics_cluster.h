@@ -35,6 +35,25 @@
       "Time that the store's answers have taken, added up.")                                                         \
     X(STORE_US_MAX, "weir_cluster_store_answer_seconds_max", "", GAUGE, US, "The longest of them since the start.")
 
+/* Of a node: what the coordinator advises. */
+#define WEIR_HINT_ROWS(X)                                                                                            \
+    X(HINT_VALID, "weir_hint_valid", "", GAUGE, COUNT, "1 while there are hints of the coordinator to be followed.") \
+    X(HINT_DESIRED, "weir_hint_desired_nodes", "", GAUGE, COUNT,                                                     \
+      "Nodes that the coordinator advises; 0 without valid hints.")                                                  \
+    X(HINT_HOLD, "weir_hint_action", "action=\"hold\"", GAUGE, COUNT, WEIR_HELP_HINT_ACTION)                         \
+    X(HINT_UP, "weir_hint_action", "action=\"scale_up\"", GAUGE, COUNT, WEIR_HELP_HINT_ACTION)                       \
+    X(HINT_DOWN, "weir_hint_action", "action=\"scale_down\"", GAUGE, COUNT, WEIR_HELP_HINT_ACTION)
+
+/* Of a provider. */
+#define WEIR_HINT_PROVIDER_ROWS(X)                                                                       \
+    X(HINT_POOL, "weir_hint_pool_size", "", GAUGE, COUNT,                                                \
+      "Connections that the coordinator advises: this node's part.")                                     \
+    X(HINT_PEAK, "weir_hint_in_flight_peak", "quantile=\"0.5\"", GAUGE, COUNT, WEIR_HELP_HINT_PEAK)      \
+    X(HINT_PEAK_HIGH, "weir_hint_in_flight_peak", "quantile=\"0.9\"", GAUGE, COUNT, WEIR_HELP_HINT_PEAK) \
+    X(HINT_PEAK_IN_US, "weir_hint_peak_in_seconds", "", GAUGE, US, "Time until that peak; 0: it has passed.")
+
+#define WEIR_HELP_HINT_ACTION   "What the coordinator advises: 1 at the action, without valid hints nowhere."
+#define WEIR_HELP_HINT_PEAK     "Highest number of requests in flight that is predicted, of the whole cluster."
 #define WEIR_HELP_CLUSTER_NODES "Members of the cluster, this node among them, by whether they are heard of."
 #define WEIR_HELP_STORE         "Requests to the cluster's store."
 #define WEIR_HELP_STORE_ANSWERS "Requests to the cluster's store that are over, by how they ended."

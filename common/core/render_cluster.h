@@ -2,7 +2,8 @@
  * node that answers) and .cluster (its cluster's name); fields may be added within a schema, and are not changed.
  *
  * A node that is in no cluster answers the same pages: .cluster is null, it is the only node, has no shards, goes by
- * its own circuits and limits, and knows no events. */
+ * its own circuits and limits, and knows no events. Hints and analytics are the coordinator's own pages, and have
+ * members of their own. */
 #ifndef WEIR_CORE_RENDER_CLUSTER_H
 #define WEIR_CORE_RENDER_CLUSTER_H
 
@@ -33,5 +34,11 @@ WEIR_MUST_USE int weir_render_cluster_limits(struct weir_textbuf *out, const str
 /* events: .events[], the last `count` of them, oldest first. */
 WEIR_MUST_USE int weir_render_cluster_events(struct weir_textbuf *out, const struct weir_snapshot *s,
                                              const struct weir_event_ring *ring, size_t count);
+/* hints: what the coordinator has published (docs/hints.md), with .valid true, .age_s and .node added; or, when there
+ * is nothing valid, .schema, .valid false and .reason only. */
+WEIR_MUST_USE int weir_render_cluster_hints(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* analytics: likewise, with .age_s and .node added: .patterns[] and .performance[], empty with a .reason when there are
+ * none. */
+WEIR_MUST_USE int weir_render_cluster_analytics(struct weir_textbuf *out, const struct weir_snapshot *s);
 
 #endif
