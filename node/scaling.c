@@ -135,16 +135,17 @@ enum cause { BY_MEASURE, BY_LOAD, BY_SHARDS, BY_HINTS };
 
 static void tell(const struct weir_view_provider *v, uint64_t now_ms, enum cause cause, struct weir_log_producer *log)
 {
-    static const char *const event[] = {[BY_MEASURE] = "pool_tuned",
-                                        [BY_LOAD] = "pool_scaled",
-                                        [BY_SHARDS] = "pool_sharded",
-                                        [BY_HINTS] = "pool_hinted"};
     static const char *const sentence[] = {[BY_MEASURE] = "the pool's limit follows what is measured",
                                            [BY_LOAD] = "the pool's limits follow its load",
                                            [BY_SHARDS] = "the pool's limits follow the shards that this node serves",
                                            [BY_HINTS] = "the pool's limit follows the coordinator's hints"};
     struct weir_log_line l;
-    weir_log_begin(&l, log, WEIR_LOG_INFO, event[cause], sentence[cause]);
+    weir_log_begin(&l, log, WEIR_LOG_INFO,
+                   cause == BY_LOAD     ? "pool_scaled"
+                   : cause == BY_SHARDS ? "pool_sharded"
+                   : cause == BY_HINTS  ? "pool_hinted"
+                                        : "pool_tuned",
+                   sentence[cause]);
     weir_log_text(&l, "provider", v->config->name);
     if (cause == BY_SHARDS) {
         weir_log_u64(&l, "owned", v->rt->scaling.owned);

@@ -44,6 +44,8 @@ SECRET_PAGES = [
     "/api/cluster/shards",
     "/api/cluster/breakers",
     "/api/cluster/limits",
+    "/api/cluster/hints",
+    "/api/cluster/analytics",
     "/api/cluster/overview",
     "/dashboard",
     "/debug/network/latency",
