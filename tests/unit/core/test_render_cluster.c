@@ -87,6 +87,8 @@ static void setup(void)
                                              .limits = limits,
                                              .limit_count = 2};
     cluster.counts.requests[WEIR_COORD_BEAT] = 11;
+    cluster.advice.hints = WEIR_STR("{\"schema\":1,\"cluster\":{}}");
+    cluster.advice.analytics = WEIR_STR("{\"schema\":1,\"patterns\":[]}");
     cluster.counts.away = 2;
     cluster.counts.refused = 1;
     h.s.cluster = &cluster;
@@ -104,8 +106,10 @@ static int render_events(struct weir_textbuf *out, const struct weir_snapshot *s
     return weir_render_cluster_events(out, s, &ring, 2);
 }
 
-static const render_fn pages[] = {weir_render_cluster_state,    weir_render_cluster_nodes,  weir_render_cluster_shards,
-                                  weir_render_cluster_breakers, weir_render_cluster_limits, render_events};
+static const render_fn pages[] = {weir_render_cluster_state,  weir_render_cluster_nodes,
+                                  weir_render_cluster_shards, weir_render_cluster_breakers,
+                                  weir_render_cluster_limits, render_events,
+                                  weir_render_cluster_hints,  weir_render_cluster_analytics};
 #define PAGES (sizeof pages / sizeof pages[0])
 
 static json_t *answer_of(render_fn render)
@@ -252,6 +256,53 @@ START_TEST(test_alone)
 }
 END_TEST
 
+/* -- what the coordinator advises -- */
+
+static void is_json(json_t *answer, const char *wanted)
+{
+    json_error_t error;
+    json_t *w = json_loads(wanted, 0, &error);
+    ck_assert_msg(w != NULL, "%s", error.text);
+    char *text = json_dumps(answer, JSON_INDENT(1));
+    ck_assert_msg(json_equal(answer, w), "%s", text);
+    free(text);
+    json_decref(w);
+    json_decref(answer);
+}
+
+START_TEST(test_hints)
+{
+    cluster.advice.hints = WEIR_STR("{\"schema\":1,\"cluster\":{\"desired_nodes\":3},\"later\":[1,null]}");
+    cluster.advice.age_ms = 2500;
+    is_json(answer_of(weir_render_cluster_hints), "{\"schema\":1,\"cluster\":{\"desired_nodes\":3},\"later\":[1,null],"
+                                                  "\"valid\":true,\"age_s\":2.5,\"node\":\"c\"}");
+    cluster.advice.why = "they are old";
+    is_json(answer_of(weir_render_cluster_hints), "{\"schema\":1,\"valid\":false,\"reason\":\"they are old\"}");
+    h.s.cluster = NULL;
+    is_json(answer_of(weir_render_cluster_hints),
+            "{\"schema\":1,\"valid\":false,\"reason\":\"this node is in no cluster\"}");
+}
+END_TEST
+
+START_TEST(test_analytics)
+{
+    static const char *const none[] = {"", "[1]", "{", "{}"};
+    cluster.advice.analytics = WEIR_STR("{\"schema\":1,\"patterns\":[{}],\"performance\":[]}");
+    is_json(answer_of(weir_render_cluster_analytics),
+            "{\"schema\":1,\"patterns\":[{}],\"performance\":[],\"valid\":true,\"node\":\"c\"}");
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        cluster.advice.analytics = weir_str_of(none[i]); /* what the store had is not looked at before */
+        is_json(answer_of(weir_render_cluster_analytics),
+                "{\"schema\":1,\"valid\":false,\"reason\":\"no analytics were published yet\",\"patterns\":[],"
+                "\"performance\":[]}");
+    }
+    h.s.cluster = NULL;
+    is_json(answer_of(weir_render_cluster_analytics),
+            "{\"schema\":1,\"valid\":false,\"reason\":\"this node is in no cluster\",\"patterns\":[],"
+            "\"performance\":[]}");
+}
+END_TEST
+
 START_TEST(test_secrets_are_not_shown)
 {
     for (size_t i = 0; i < PAGES; i++) {
@@ -283,4 +334,4 @@ START_TEST(test_out_of_memory)
 END_TEST
 
 CHECK_MAIN("render_cluster", setup, teardown, test_state, test_nodes, test_shards, test_breakers, test_limits,
-           test_events, test_alone, test_secrets_are_not_shown, test_out_of_memory)
+           test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown, test_out_of_memory)

@@ -165,5 +165,35 @@ START_TEST(test_sizes_and_clocks_that_are_measured)
 }
 END_TEST
 
+static void advise(uint32_t pool_size)
+{
+    weir_scaling_advise(rt(), &(struct weir_scaling_hint){.there = pool_size > 0, .pool_size = pool_size});
+}
+
+START_TEST(test_a_hint_raises_the_limit_and_lowers_none)
+{
+    publish("pool_limits: {max_connections: 100, max_keepalive_connections: 40, max_connections_cap: 130}");
+    advise(120);
+    ck_assert(tick_after(100));
+    limits_are(120, 40);
+    advise(500);
+    ck_assert(tick_after(100));
+    limits_are(130, 40); /* the cap */
+    advise(20);
+    ck_assert(tick_after(100));
+    limits_are(100, 40);
+    advise(0);
+    ck_assert(!tick_after(100));
+    publish("pool_limits: {max_connections: 100, max_keepalive_connections: 40, load_scaling: true}");
+    load(10, 0, 0);
+    tick_after(100);
+    limits_are(50, 20); /* the load is low */
+    advise(70);
+    ck_assert(tick_after(100));
+    limits_are(70, 20);
+}
+END_TEST
+
 CHECK_MAIN("scaling", NULL, teardown, test_bands_move_both_limits, test_a_node_holds_its_part_of_the_connections,
-           test_a_reload_keeps_the_band, test_sizes_and_clocks_that_are_measured)
+           test_a_reload_keeps_the_band, test_sizes_and_clocks_that_are_measured,
+           test_a_hint_raises_the_limit_and_lowers_none)
