@@ -123,16 +123,6 @@ static void on_end_signal(uv_signal_t *handle, int number)
     settle(c);
 }
 
-static struct weir_coordinator_agent_config agent_config(const struct weir_coordinator *c,
-                                                         const struct weir_config *config)
-{
-    return (struct weir_coordinator_agent_config){.id = c->id,
-                                                  .lease_ms = config->coordinator.lease_ms,
-                                                  .failover_timeout_ms = config->distributed_pool.failover_timeout_ms,
-                                                  .failover = config->distributed_pool.failover_enabled,
-                                                  .shard_count = config->distributed_pool.shard_count};
-}
-
 static bool same(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -171,7 +161,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
         weir_coordinator_tell_problems(c, &problems);
         fail_reload(c, "the file has errors");
     } else {
-        struct weir_coordinator_agent_config is = agent_config(c, config);
+        struct weir_coordinator_agent_config is = weir_coordinator_configure(c->id, config);
         weir_coordinator_tell_problems(c, &problems);
         weir_log_configure(c->log_writer, (enum weir_log_format)config->logging.format,
                            (enum weir_log_level)config->logging.level);
@@ -292,7 +282,7 @@ static int serve(struct weir_coordinator *c, struct weir_err *err)
     if (rv != 0)
         return rv;
     struct weir_log_line l;
-    const struct weir_coordinator_agent_config config = agent_config(c, c->began_with);
+    const struct weir_coordinator_agent_config config = weir_coordinator_configure(c->id, c->began_with);
     weir_log_begin(&l, c->log, WEIR_LOG_INFO, "start", "weir-coordinator begins");
     weir_log_text(&l, "version", WEIR_VERSION);
     weir_log_text(&l, "config", c->config_path);

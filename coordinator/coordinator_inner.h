@@ -27,6 +27,8 @@ struct weir_coordinator {
     bool stopping;
 };
 
+/* What the agent wants to know of the configuration. */
+struct weir_coordinator_agent_config weir_coordinator_configure(const char *id, const struct weir_config *config);
 /* One line in the log for each note of the agent's; who leads is an event in the store, too (coordinator_tell.c). */
 void weir_coordinator_tell(struct weir_coordinator *c, const struct weir_coordinator_action *a);
 /* Problems of a configuration that was read, one line each. */

@@ -28,6 +28,7 @@ static const struct {
     [WEIR_COORDINATOR_PUBLISH_REFUSED] = {"map_not_published", WEIR_LOG_WARN, "the store did not take the shard map",
                                           false},
     [WEIR_COORDINATOR_PLAN_FAILED] = {"plan_failed", WEIR_LOG_ERROR, "no shard map can be made", false},
+    [WEIR_COORDINATOR_ADVISED] = {"advice_changed", WEIR_LOG_INFO, "the cluster is advised anew", false},
 };
 
 static void log_note(struct weir_coordinator *c, const struct weir_coordinator_action *a)
@@ -42,6 +43,11 @@ static void log_note(struct weir_coordinator *c, const struct weir_coordinator_a
         weir_log_u64(&l, "epoch", a->note.epoch);
     if (kind == WEIR_COORDINATOR_PUBLISHED)
         weir_log_u64(&l, "moves", a->note.moves);
+    if (kind == WEIR_COORDINATOR_ADVISED) {
+        weir_log_text(&l, "action", weir_advisor_action_text(a->note.hints->action));
+        weir_log_u64(&l, "nodes", a->note.hints->nodes);
+        weir_log_u64(&l, "desired_nodes", a->note.hints->desired_nodes);
+    }
     if (kind == WEIR_COORDINATOR_CONTACT_BACK)
         weir_log_text(&l, "store", weir_store_server(c->store));
     if (a->note.why[0] != '\0')

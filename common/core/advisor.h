@@ -31,16 +31,16 @@ enum weir_advisor_action { WEIR_ADVISOR_HOLD, WEIR_ADVISOR_SCALE_UP, WEIR_ADVISO
 const char *weir_advisor_action_text(enum weir_advisor_action a); /* "hold", "scale_up", "scale_down" */
 
 struct weir_advisor_provider {
-    const char *name;
+    char name[WEIR_PROVIDER_NAME_MAX + 1];
     double timeout_s; /* as configured: of a whole exchange */
 };
 
 struct weir_advisor_config {
     uint64_t slot_ms, window_ms, cooldown_ms;
-    uint64_t safe_concurrency;                     /* per node; 0: as measured */
-    const struct weir_advisor_provider *providers; /* live as long as they are used */
+    uint64_t safe_concurrency; /* per node; 0: as measured */
+    double timeout_s;          /* of a provider that is not among these */
     uint32_t provider_count;
-    double timeout_s; /* of a provider that is not among them */
+    struct weir_advisor_provider providers[WEIR_LOAD_PROVIDERS_MAX];
 };
 
 /* What is there now. */

@@ -8,6 +8,10 @@
  *   nodes have seen, under the lead's token. What the store refuses as stale ends the lead here, too.
  * - After the lead was gained, contact came back or the store had lost its contents, nothing is given away for
  *   failover_timeout: who beats shall have had the time to.
+ * - Members, weights or states that have changed: shards move as core/rebalance's quotas want. While they stay as they
+ *   are, and with load_moves, a few shards go from whoever carries more than a tenth above the mean to whoever carries
+ *   least: by the requests in flight that beats tell, smoothed; then a minute passes before more do.
+ * - Load and what is ahead: core/coordinator_history.h.
  * - Moving a shard takes no agreement: its new owner serves from the moment it has the map, the old one ends its
  * streams.
  *
@@ -16,6 +20,7 @@
 #define WEIR_CORE_COORDINATOR_AGENT_H
 
 #include "core/coord.h"
+#include "core/coordinator_history.h"
 #include "core/err.h"
 #include "core/members.h"
 #include "core/shard_map.h"
@@ -27,24 +32,27 @@ struct weir_coordinator_agent_config {
     uint64_t lease_ms, failover_timeout_ms;
     bool failover; /* failover_enabled: whether a lost member's shards are given to others */
     uint32_t shard_count;
+    bool load_moves; /* whether shards move for what their owners carry: where requests go by shard */
+    struct weir_coordinator_history_config history;
 };
 
 /* X(id, event): the name of the event in the log and in the store. */
-#define WEIR_COORDINATOR_NOTE_MAP(X)                                                    \
-    X(LEADS, "coordinator_leads")         /* this one, from now on */                   \
-    X(FOLLOWS, "coordinator_follows")     /* not any more: why */                       \
-    X(STANDS_BY, "coordinator_stands_by") /* node: another one leads, as is seen now */ \
-    X(CONTACT_LOST, "store_lost")         /* why */                                     \
-    X(CONTACT_BACK, "store_back")                                                       \
-    X(STORE_ANEW, "store_anew")   /* its contents were lost */                          \
-    X(NODE_JOINED, "node_joined") /* node; these five as leader only */                 \
-    X(NODE_LEFT, "node_left")                                                           \
-    X(NODE_LOST, "node_lost")                                                           \
-    X(NODE_BACK, "node_back")                                                           \
-    X(NODE_DRAINS, "node_drains")                                                       \
-    X(PUBLISHED, "map_published")           /* epoch, moves */                          \
-    X(PUBLISH_REFUSED, "map_not_published") /* epoch, why */                            \
-    X(PLAN_FAILED, "plan_failed")           /* why: no memory, or what members say of themselves cannot be */
+#define WEIR_COORDINATOR_NOTE_MAP(X)                                                                          \
+    X(LEADS, "coordinator_leads")         /* this one, from now on */                                         \
+    X(FOLLOWS, "coordinator_follows")     /* not any more: why */                                             \
+    X(STANDS_BY, "coordinator_stands_by") /* node: another one leads, as is seen now */                       \
+    X(CONTACT_LOST, "store_lost")         /* why */                                                           \
+    X(CONTACT_BACK, "store_back")                                                                             \
+    X(STORE_ANEW, "store_anew")   /* its contents were lost */                                                \
+    X(NODE_JOINED, "node_joined") /* node; these five as leader only */                                       \
+    X(NODE_LEFT, "node_left")                                                                                 \
+    X(NODE_LOST, "node_lost")                                                                                 \
+    X(NODE_BACK, "node_back")                                                                                 \
+    X(NODE_DRAINS, "node_drains")                                                                             \
+    X(PUBLISHED, "map_published")           /* epoch, moves */                                                \
+    X(PUBLISH_REFUSED, "map_not_published") /* epoch, why */                                                  \
+    X(PLAN_FAILED, "plan_failed")           /* why: no memory, or what members say of themselves cannot be */ \
+    X(ADVISED, "advice_changed")            /* hints; why: their reason */
 
 #define WEIR_COORDINATOR_ENUM(id, event) WEIR_COORDINATOR_##id,
 enum weir_coordinator_note { WEIR_COORDINATOR_NOTE_MAP(WEIR_COORDINATOR_ENUM) WEIR_COORDINATOR_NOTES };
@@ -58,6 +66,7 @@ struct weir_coordinator_action {
         const char *node, *why; /* "" where there is none */
         uint64_t epoch;
         uint32_t moves;
+        const struct weir_hints *hints; /* ADVISED */
     } note;
 };
 typedef void (*weir_coordinator_act_cb)(void *arg, const struct weir_coordinator_action *a);
@@ -87,6 +96,7 @@ struct weir_coordinator_look {
     const char *leader;                 /* as far as it is known; "" */
     const struct weir_members *members; /* as leader */
     const struct weir_shard_map *map;   /* the newest known; NULL */
+    struct weir_coordinator_history_look history;
 };
 struct weir_coordinator_look weir_coordinator_agent_look(const struct weir_coordinator_agent *a, uint64_t now_ms);
 

@@ -182,7 +182,7 @@ static void add_performance(struct weir_tree *t, json_t *list, const struct weir
 }
 
 int weir_render_analytics(struct weir_textbuf *out, const struct weir_load_patterns *p, uint64_t store_ms,
-                          bool performance, bool patterns)
+                          bool patterns)
 {
     struct weir_tree t;
     weir_tree_begin(&t);
@@ -192,7 +192,7 @@ int weir_render_analytics(struct weir_textbuf *out, const struct weir_load_patte
     for (uint32_t i = 0; patterns && i < p->count; i++)
         add_pattern(&t, by_hour, &p->at[i]);
     json_t *recent = weir_tree_array(&t, t.root, "performance");
-    for (uint32_t i = 0; performance && i < p->count; i++)
+    for (uint32_t i = 0; i < p->count; i++)
         add_performance(&t, recent, &p->at[i]);
     return weir_tree_finish(&t, out, 0);
 }

@@ -14,9 +14,9 @@
 /* version: the one that it will have in the store. Errors: WEIR_ENOMEM, also where the text's bound is met. */
 WEIR_MUST_USE int weir_render_hints(struct weir_textbuf *out, const struct weir_hints *h,
                                     const struct weir_load_forecast *f, const char *leader, uint64_t version);
-/* performance: whether what was measured lately is in it; patterns: whether what is by hour. */
+/* patterns: whether what is by hour of the day is in it, beside what was measured lately. */
 WEIR_MUST_USE int weir_render_analytics(struct weir_textbuf *out, const struct weir_load_patterns *p, uint64_t store_ms,
-                                        bool performance, bool patterns);
+                                        bool patterns);
 
 /* What a leader that is new has to know of the advice before its own; false: the text says nothing of it. */
 bool weir_hints_parse_advice(struct weir_str hints, uint32_t *desired_nodes, uint64_t *since_ms);

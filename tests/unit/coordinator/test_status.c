@@ -75,6 +75,31 @@ START_TEST(test_metrics)
 }
 END_TEST
 
+START_TEST(test_metrics_of_the_advice)
+{
+    static struct weir_hints hints = {.action = WEIR_ADVISOR_SCALE_UP,
+                                      .nodes = 3,
+                                      .desired_nodes = 5,
+                                      .safe_concurrency = 400,
+                                      .in_flight = {800, {1480, 1733.5, 1}}};
+    s.look.history = (struct weir_coordinator_history_look){
+        .on = true, .hints = &hints, .seen = 61, .folded = 70, .advised = 4, .records = {.taken = 210, .late = 2}};
+    weir_coordinator_status_metrics(&out, &s);
+    weir_textbuf_char(&out, '\0');
+    has("weir_coordinator_history_ready 1\n");
+    has("weir_coordinator_forecast_steps_seen 61\n");
+    has("weir_coordinator_load_records_total{result=\"taken\"} 210\n");
+    has("weir_coordinator_load_records_total{result=\"late\"} 2\n");
+    has("weir_coordinator_load_points_total{result=\"kept\"} 70\n");
+    has("weir_coordinator_hints_published_total 4\n");
+    has("weir_coordinator_advice_nodes 5\n");
+    has("weir_coordinator_advice_action{action=\"scale_up\"} 1\n");
+    has("weir_coordinator_advice_action{action=\"hold\"} 0\n");
+    has("weir_coordinator_safe_concurrency 400\n");
+    has("weir_coordinator_forecast_in_flight{quantile=\"0.9\"} 1733.500\n");
+}
+END_TEST
+
 /* Only the leader knows the members. */
 START_TEST(test_metrics_of_a_standby)
 {
@@ -87,4 +112,4 @@ START_TEST(test_metrics_of_a_standby)
 }
 END_TEST
 
-CHECK_MAIN("status", setup, teardown, test_ready, test_metrics, test_metrics_of_a_standby)
+CHECK_MAIN("status", setup, teardown, test_ready, test_metrics, test_metrics_of_the_advice, test_metrics_of_a_standby)

@@ -5,15 +5,13 @@
 
 struct advised advised;
 
-static const struct weir_advisor_provider providers[] = {{"openai", 60}};
-
 void advised_begin(void)
 {
     const struct weir_advisor_config config = {.slot_ms = SLOT_MS,
                                                .window_ms = WINDOW_MS,
                                                .cooldown_ms = COOLDOWN_MS,
                                                .safe_concurrency = 100,
-                                               .providers = providers,
+                                               .providers = {{"openai", 60}},
                                                .provider_count = 1,
                                                .timeout_s = 30};
     memset(&advised, 0, sizeof advised);

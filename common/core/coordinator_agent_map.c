@@ -1,0 +1,245 @@
+/* Who shall own which shard: when the leader publishes another map, and which. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/coordinator_agent_inner.h"
+#include "core/hash.h"
+#include "core/rebalance.h"
+
+/* Loads are smoothed over about so long, and must have been told for as long before a shard moves for them; after one
+ * has, what came of it is waited for. */
+#define LOAD_MEMORY_MS UINT64_C(30000)
+#define LOAD_APART_MS  UINT64_C(60000)
+/* Requests in flight per member, in the mean: with fewer, a difference is chance. */
+#define LOAD_TELLING 10.0
+/* Of all shards, how many move in one round for their load: 1 / this, and one at least. */
+#define LOAD_SHARDS_PART 64u
+/* Loads are handed to the plan in this part of a request. */
+#define LOAD_UNIT 16.0
+
+/* For all who listen: {"event":NAME, ..., "by":SELF}. */
+static void tell_published(struct weir_coordinator_agent *a, uint64_t now_ms)
+{
+    char text[WEIR_COORD_EVENT_MAX];
+    int n = snprintf(text, sizeof text, "{\"event\":\"%s\",\"epoch\":%llu,\"moves\":%u,\"by\":\"%s\"}",
+                     weir_coordinator_note_text(WEIR_COORDINATOR_PUBLISHED), (unsigned long long)a->map->epoch,
+                     a->proposed_moves, a->id);
+    struct weir_coord_request request = {.op = WEIR_COORD_EVENT, .event = {text, (size_t)n}};
+    (void)weir_coordinator_send(a, now_ms, &request);
+}
+
+void weir_coordinator_map_reply(struct weir_coordinator_agent *a, const struct weir_coord_reply *r)
+{
+    struct weir_err err;
+    struct weir_shard_map *map;
+    if (r->id != a->map_request)
+        return;
+    a->map_request = 0;
+    if (r->word != WEIR_COORD_OK || r->map.epoch == 0)
+        return;
+    if (weir_shard_map_parse(&map, r->map.map, &err) != 0) {
+        /* Nobody can read it: one with a higher epoch takes its place. */
+        weir_coordinator_note(a, WEIR_COORDINATOR_PLAN_FAILED, "", err.msg, r->map.epoch, 0);
+        return;
+    }
+    if (!weir_shard_map_newer(map, a->map)) { /* a store that has gone back in time: the newer one is published again */
+        weir_shard_map_free(&map);
+        return;
+    }
+    weir_shard_map_free(&a->map);
+    a->map = map;
+}
+
+/* -- loads -- */
+
+void weir_coordinator_forget_loads(struct weir_coordinator_agent *a)
+{
+    a->load_count = 0;
+    a->loads_ms = 0;
+}
+
+static const struct weir_coordinator_load *load_find(const struct weir_coordinator_load *loads, uint32_t count,
+                                                     uint64_t hash)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (loads[i].hash == hash)
+            return &loads[i];
+    return NULL;
+}
+
+void weir_coordinator_take_loads(struct weir_coordinator_agent *a, uint64_t now_ms)
+{
+    struct weir_coordinator_load before[WEIR_CLUSTER_NODES_MAX];
+    uint32_t before_count = a->load_count;
+    double passed = a->loads_ms == 0 ? 0 : (double)(now_ms - a->loads_ms);
+    double part = passed < (double)LOAD_MEMORY_MS ? passed / (double)LOAD_MEMORY_MS : 1;
+    if (!a->load_moves) {
+        weir_coordinator_forget_loads(a);
+        return;
+    }
+    if (a->loads_ms == 0)
+        a->load_due_ms = now_ms + LOAD_MEMORY_MS;
+    memcpy(before, a->loads, before_count * sizeof before[0]);
+    a->load_count = a->members.count;
+    a->loads_ms = now_ms;
+    for (uint32_t i = 0; i < a->members.count; i++) {
+        const struct weir_coord_member *m = &a->members.at[i].record;
+        uint64_t hash = weir_hash64_str(weir_str_of(m->id), 0);
+        const struct weir_coordinator_load *old = load_find(before, before_count, hash);
+        double is = m->load.in_flight, was = old != NULL ? old->in_flight : is;
+        a->loads[i] = (struct weir_coordinator_load){hash, was + (is - was) * part};
+    }
+}
+
+/* Whether loads say enough to move shards for them now. */
+static bool loads_tell(const struct weir_coordinator_agent *a, uint64_t now_ms)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < a->load_count; i++)
+        sum += a->loads[i].in_flight;
+    return a->load_moves && a->load_count > 1 && now_ms >= a->load_due_ms && sum >= LOAD_TELLING * a->load_count;
+}
+
+/* -- decisions -- */
+
+static bool counts_in(const struct weir_coordinator_agent *a, const struct weir_member *m)
+{
+    return m->alive || (!a->failover && !m->missing);
+}
+
+static uint32_t clamp_weight(uint32_t weight)
+{
+    return weight < 1 ? 1 : weight > WEIR_RENDEZVOUS_WEIGHT_MAX ? WEIR_RENDEZVOUS_WEIGHT_MAX : weight;
+}
+
+/* What moves shards: that their owners' parts have changed, or what they carry. */
+enum plan { PLAN_QUOTAS, PLAN_KEEP, PLAN_LOADS };
+
+static uint32_t load_of(const struct weir_coordinator_agent *a, const struct weir_member *m)
+{
+    const struct weir_coordinator_load *l =
+        load_find(a->loads, a->load_count, weir_hash64_str(weir_str_of(m->record.id), 0));
+    return l != NULL ? (uint32_t)(l->in_flight * LOAD_UNIT) : 0;
+}
+
+static int make_plan(const struct weir_coordinator_agent *a, enum plan kind, struct weir_rebalance_plan *plan,
+                     struct weir_err *err)
+{
+    uint32_t some = a->shard_count / LOAD_SHARDS_PART;
+    struct weir_rebalance_opts opts = {.epoch = a->highest_epoch + 1,
+                                       .leader = weir_str_of(a->id),
+                                       .load_aware = kind != PLAN_QUOTAS,
+                                       .moves_max = kind == PLAN_LOADS ? (some > 0 ? some : 1) : 0};
+    struct weir_rebalance_member *members = calloc((size_t)a->members.count + 1, sizeof *members);
+    uint32_t count = 0;
+    if (members == NULL)
+        return weir_err_set(err, WEIR_ENOMEM, "members: out of memory");
+    for (uint32_t i = 0; i < a->members.count; i++) {
+        const struct weir_member *m = &a->members.at[i];
+        if (counts_in(a, m))
+            members[count++] = (struct weir_rebalance_member){.id = weir_str_of(m->record.id),
+                                                              .weight = clamp_weight(m->record.weight),
+                                                              .state = m->record.state,
+                                                              .load = kind == PLAN_LOADS ? load_of(a, m) : 0};
+    }
+    int code = weir_rebalance(plan, members, count, a->map, a->shard_count, &opts, err);
+    free(members);
+    return code;
+}
+
+static void publish(struct weir_coordinator_agent *a, uint64_t now_ms, struct weir_rebalance_plan *plan)
+{
+    struct weir_textbuf text;
+    struct weir_coord_request request = {.op = WEIR_COORD_PUBLISH};
+    weir_textbuf_init(&text, WEIR_SHARD_MAP_TEXT_MAX);
+    weir_shard_map_print(&text, plan->map);
+    if (text.failed) {
+        weir_coordinator_note(a, WEIR_COORDINATOR_PLAN_FAILED, "", "the map's text: out of memory", plan->map->epoch,
+                              0);
+    } else {
+        weir_shard_map_free(&a->proposed);
+        a->proposed = plan->map;
+        a->proposed_moves = plan->move_count;
+        plan->map = NULL;
+        request.publish = (struct weir_coord_publish){
+            .id = a->id, .token = a->lease.token, .epoch = a->proposed->epoch, .map = {text.ptr, text.len}};
+        a->publish_request = weir_coordinator_send(a, now_ms, &request);
+    }
+    weir_textbuf_close(&text);
+}
+
+/* A leader publishes once in its own name, changed or not: two that led at once may have given one epoch to two maps,
+ * and nodes that hold either of them meet again in the next. So they do when some have seen a map that the store has
+ * lost. */
+static bool must_publish(const struct weir_coordinator_agent *a, const struct weir_shard_map *planned)
+{
+    return a->map == NULL || a->map->epoch != a->stored_epoch || a->map->epoch < a->highest_epoch ||
+           strcmp(a->map->leader, a->id) != 0 || !weir_shard_map_same(planned, a->map);
+}
+
+/* -- the plan -- */
+
+/* Moves for loads stay within a band around the quotas. A map in which all is in its band is kept while the members
+ * are the same ones; when they are not, quotas hold again. */
+static int choose_plan(struct weir_coordinator_agent *a, uint64_t now_ms, struct weir_rebalance_plan *plan,
+                       struct weir_err *err)
+{
+    if (!a->load_moves || a->map == NULL)
+        return make_plan(a, PLAN_QUOTAS, plan, err);
+    int code = make_plan(a, PLAN_KEEP, plan, err);
+    bool settled = code == 0 && weir_shard_map_same(plan->map, a->map);
+    if (code != 0 || (settled && !loads_tell(a, now_ms)))
+        return code;
+    weir_rebalance_plan_close(plan);
+    return make_plan(a, settled ? PLAN_LOADS : PLAN_QUOTAS, plan, err);
+}
+
+void weir_coordinator_decide(struct weir_coordinator_agent *a, uint64_t now_ms)
+{
+    struct weir_err err = {0};
+    struct weir_rebalance_plan plan = {0};
+    bool ready = a->members_fresh && !a->map_wanted && a->map_request == 0 && a->publish_request == 0;
+    if (!ready || !weir_leader_lease_leads(&a->lease, now_ms) || !weir_members_sure(&a->members, now_ms))
+        return;
+    a->members_fresh = false;
+    int code = choose_plan(a, now_ms, &plan, &err);
+    if (code != 0) {
+        if (code != WEIR_ENOTFOUND) /* nobody is there yet */
+            weir_coordinator_note(a, WEIR_COORDINATOR_PLAN_FAILED, "", err.msg, 0, 0);
+        return;
+    }
+    assert(plan.map != NULL);
+    if (must_publish(a, plan.map))
+        publish(a, now_ms, &plan);
+    weir_rebalance_plan_close(&plan);
+}
+
+void weir_coordinator_publish_reply(struct weir_coordinator_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)
+{
+    if (r->id != a->publish_request)
+        return;
+    a->publish_request = 0;
+    uint64_t epoch = a->proposed->epoch;
+    a->highest_epoch = epoch > a->highest_epoch ? epoch : a->highest_epoch;
+    if (r->word == WEIR_COORD_OK) {
+        weir_shard_map_free(&a->map);
+        a->map = a->proposed;
+        a->proposed = NULL;
+        a->stored_epoch = epoch;
+        a->load_due_ms = a->proposed_moves > 0 ? now_ms + LOAD_APART_MS : a->load_due_ms;
+        weir_coordinator_note(a, WEIR_COORDINATOR_PUBLISHED, "", "", epoch, a->proposed_moves);
+        tell_published(a, now_ms);
+        return;
+    }
+    weir_shard_map_free(&a->proposed);
+    a->map_wanted = true; /* whether it is there, or another one, is seen then */
+    weir_coordinator_note(a, WEIR_COORDINATOR_PUBLISH_REFUSED, "", r->why != NULL ? r->why : "", epoch, 0);
+    if (r->word != WEIR_COORD_STALE)
+        return;
+    weir_coordinator_take_epochs(a, now_ms, &r->lead);
+    if (r->lead.token != a->lease.token)
+        weir_coordinator_led(a, now_ms, weir_leader_lease_refused(&a->lease, now_ms, r->lead.left_ms),
+                             "the store knows a newer leader");
+}
