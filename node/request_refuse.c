@@ -43,6 +43,11 @@ bool weir_request_await_permit(struct weir_request *r)
     return true;
 }
 
+bool weir_request_asked_early(const struct weir_request *r, uint64_t wait_ms)
+{
+    return r->permit_end_ms != 0 && wait_ms > 0 && r->worker->reactor.now_ms + wait_ms < r->permit_end_ms;
+}
+
 void weir_request_refuse_open(struct weir_request *r, uint64_t wait_ms)
 {
     const char *name = r->provider->config->name;

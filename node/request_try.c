@@ -479,6 +479,8 @@ void weir_request_try(struct weir_request *r)
             return;
         break;
     case WEIR_CHOICE_OPEN:
+        if (weir_request_asked_early(r, next.wait_ms) && weir_request_await_permit(r))
+            return;
         break;
     }
     weir_request_refuse_open(r, next.wait_ms);

@@ -292,6 +292,9 @@ void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, con
                                uint64_t store_ms)
 {
     v->asking = v->asking && v->pending.want > 0; /* asked after this answer's report had gone */
+    /* By the store's clock it was not time yet: nothing was denied, and when it is, it may be asked for. */
+    if (!v->asking && v->sharing && v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
+        v->asked_ms = 0;
     if (!v->sharing || reply->gen != v->shared.gen)
         return;
     if (reply->permit_count > 0)

@@ -162,5 +162,27 @@ START_TEST(test_waits_for_the_answer_to_its_question)
 }
 END_TEST
 
+/* Two clocks are never quite the same: who asks while the store's says that the circuit is open asks again in time. */
+START_TEST(test_asked_a_moment_too_early)
+{
+    struct weir_breaker_report r;
+    open_for_both();
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_ASKED);
+    ck_assert(weir_breaker_view_take(&a, now, &r));
+    weir_breaker_report(&shared, &policy, now - 3, &r, &reply);
+    ck_assert_uint_eq(reply.permit_count, 0);
+    struct weir_breaker_sight seen = weir_breaker_look(&shared);
+    weir_breaker_view_learn(&a, &policy, now, &seen, now - 3);
+    weir_breaker_view_granted(&a, now, &reply, now - 3);
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_OPEN);
+    now += 3;
+    ck_assert(weir_breaker_view_may_admit(&a, &policy, now));
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&a);
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_ADMIT);
+}
+END_TEST
+
 CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time,
-           test_an_idle_permit_goes_back, test_a_refusal_lasts, test_waits_for_the_answer_to_its_question)
+           test_an_idle_permit_goes_back, test_a_refusal_lasts, test_waits_for_the_answer_to_its_question,
+           test_asked_a_moment_too_early)
