@@ -129,10 +129,11 @@ static int pick(const struct weir_choosing *c, const struct weir_balance_item *i
     return pick_in_turn(c, items, candidates);
 }
 
-static enum weir_choice none(struct weir_choosing *c)
+/* asked: by this choosing, so that the answer may be here already, and be a permit. */
+static enum weir_choice none(struct weir_choosing *c, bool asked)
 {
     uint64_t now_ms = c->worker->reactor.now_ms, first = UINT64_MAX;
-    bool resolved = false, asked = false;
+    bool resolved = false;
     for (unsigned i = 0; i < c->provider->endpoint_count; i++) {
         const struct weir_view_endpoint *e = &c->provider->endpoints[i];
         if (e->address_count == 0 || !is_meant(c, e))
@@ -192,14 +193,14 @@ enum weir_choice weir_choose(struct weir_choosing *c)
     struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
     const struct weir_circuit_caller by = {c->worker->index, c->worker->reactor.now_ms, c->worker->log};
     look(c, by.now_ms, items);
-    bool busy = leave_out_busy(c, items);
+    bool busy = leave_out_busy(c, items), asked = false;
     for (;;) {
         uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
         int i = pick_probe(c, candidates);
         if (i < 0)
             i = pick(c, items, candidates);
         if (i < 0)
-            return busy ? WEIR_CHOICE_BUSY : none(c);
+            return busy ? WEIR_CHOICE_BUSY : none(c, asked);
         const struct weir_view_endpoint *e = &c->provider->endpoints[i];
         if (!items[i].ejected && weir_circuit_is_cooled(e->rt) && !weir_circuit_begin_trial(e->rt, by.now_ms)) {
             items[i].ejected = true; /* another worker was faster */
@@ -207,6 +208,7 @@ enum weir_choice weir_choose(struct weir_choosing *c)
         }
         struct weir_breaker_answer a = weir_circuit_admit(e->rt, &by);
         if (a.word != WEIR_BREAKER_ADMIT) {
+            asked = asked || a.word == WEIR_BREAKER_REFUSE_ASKED;
             items[i].closed = true; /* another worker was faster */
             continue;
         }
