@@ -22,6 +22,7 @@ function(_weir_dashboard_packages folder why)
   file(COPY "${CMAKE_SOURCE_DIR}/dashboard/package.json" "${CMAKE_SOURCE_DIR}/dashboard/package-lock.json"
        DESTINATION "${folder}")
   execute_process(COMMAND ${WEIR_NPM} ci --no-audit --no-fund --ignore-scripts --prefer-offline
+                          --fetch-retries=1 --fetch-timeout=30000
     WORKING_DIRECTORY "${folder}" RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE error TIMEOUT 300)
   if(NOT result EQUAL 0)
     message(STATUS "npm ci in ${folder}: ${result}\n${error}")

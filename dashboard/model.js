@@ -106,7 +106,8 @@ export class Model {
     const here = new Set(nodes.map((n) => n.id));
     for (const n of this.nodes ?? []) if (!here.has(n.id) && !this.gone.has(n.id)) this.gone.set(n.id, { ...n, goneMs: nowMs });
     for (const [id, n] of this.gone) if (here.has(id) || nowMs - n.goneMs > GONE_MS) this.gone.delete(id);
-    const all = nodes.map((n) => ({ ...n, shown: stateOf(n) }));
+    // The load of a node that is lost is what it said last, and no longer true.
+    const all = nodes.map((n) => ({ ...n, shown: stateOf(n), load: n.alive ? n.load : undefined }));
     for (const n of this.gone.values()) all.push({ ...n, shown: "gone", load: undefined, shards: 0, alive: false });
     return all.sort((a, b) => (a.id < b.id ? -1 : 1));
   }

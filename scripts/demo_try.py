@@ -18,6 +18,9 @@ STEPS = [
         ("{weirctl} nodes", r"node-1.*\n.*node-2.*\n.*node-3"),
         ("{weirctl} shards", r"48 shards, epoch \d+, by coordinator"),
     ]),
+    ("The same in a browser, live: {url}/dashboard", [
+        ("curl -sS {url}/dashboard | grep -oE '<title>.*</title>|built without its web page'", r"<title>weir</title>|without"),
+    ]),
     ("Requests that belong together are served by one node, whichever they come to:", [
         ("for i in $(seq 9); do curl -fsS -o /dev/null -D - {url}/v1/models -H 'x-session-id: alice' |"
          " grep -i x-weir-node; done | sort | uniq -c", r"^\s*9 \S+: node-\d\s*$"),
@@ -68,6 +71,6 @@ def lines_of(step, names):
 
 
 def describe(names):
-    texts = [step[0] + "\n" + "\n".join("   " + line for line, _ in lines_of(step, names)) for step in STEPS]
+    texts = [step[0].format(**names) + "\n" + "\n".join("   " + line for line, _ in lines_of(step, names)) for step in STEPS]
     texts.append(SDK.format(**names))
     return "\n\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))

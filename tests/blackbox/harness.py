@@ -40,6 +40,11 @@ def sanitized():
     return cache.exists() and re.search(r"^WEIR_SANITIZE:[A-Z]+=.+$", cache.read_text(), re.M) is not None
 
 
+def has_dashboard():
+    """Whether the build under test has the page at /dashboard."""
+    return ".missing" not in (BUILD / "generated" / "weir_dashboard.c").read_text()
+
+
 def wait_for(condition, what, bound=None):
     """Calls condition until it returns something true, and returns that; an AssertionError inside counts as false."""
     bound = WAIT_S if bound is None else bound

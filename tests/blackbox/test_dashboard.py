@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 import pytest
 from browser import Browser
 from cluster import Cluster, ask
+from harness import has_dashboard
 
+pytestmark = pytest.mark.skipif(not has_dashboard(), reason="this build is without the page")
 SIZE_MAX = 200_000
 
 
