@@ -29,9 +29,14 @@ static bool keep(struct weir_textbuf *to, struct weir_str text)
     return !to->failed;
 }
 
+/* Once for each reason: whoever writes what cannot be read will do so again. */
 static void tell_refused(struct weir_cluster *c, const char *why)
 {
+    struct weir_cluster_advised *a = c->advised;
     struct weir_log_line l;
+    if (strncmp(a->refused, why, sizeof a->refused - 1) == 0)
+        return;
+    snprintf(a->refused, sizeof a->refused, "%.*s", (int)sizeof a->refused - 1, why);
     weir_log_begin(&l, c->log, WEIR_LOG_WARN, "hints_refused", "the coordinator's hints cannot be followed");
     weir_log_text(&l, "reason", why);
     weir_log_end(&l);
@@ -55,6 +60,7 @@ void weir_cluster_take_advice(struct weir_cluster *c, const struct weir_coord_ad
         tell_refused(c, err.msg);
     } else {
         a->there = true;
+        a->refused[0] = '\0';
         a->advice = a->next;
     }
 }

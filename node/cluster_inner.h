@@ -32,6 +32,7 @@ struct weir_cluster_meter;
 struct weir_cluster_advised {
     uint64_t version, unix_ms; /* of what came last; 0: nothing has */
     bool there;                /* it could be read */
+    char refused[160];         /* why not, told in the log; "": it could */
     bool valid;                /* and is followed */
     struct weir_advice advice, next;
     enum weir_advice_action told;

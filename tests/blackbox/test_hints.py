@@ -10,6 +10,7 @@ from harness import wait_for
 
 ANALYTICS = {"enabled": True, "sample_interval": 1}
 BASE = "weir:{default}"
+DEEP = '{"a":' * 10000 + "1" + "}" * 10000
 
 
 def command(redis, *words):
@@ -185,12 +186,21 @@ def test_hints_of_another_time_are_not_followed(cluster, mock, advice, how):
 
 def test_hints_that_cannot_be_read_are_refused(cluster, mock, advice):
     node = cluster.node(mock, analytics=ANALYTICS)
-    for bad in ("{", "[]", '{"schema":2}', '{"schema":1,"at_unix_ms":1e300}', "{" + '"a":[' * 20000):
+    reasons = []
+
+    def refused():
+        return [line["reason"] for line in node.log_lines() if line.get("event") == "hints_refused"]
+
+    for bad in ("{", '{"schema":2}', '{"schema":1,"at_unix_ms":1e300}', DEEP):
         advice.put(bad)
-        wait_for(
-            lambda: sum(line.get("event") == "hints_refused" for line in node.log_lines()) == advice.version, f"{bad[:20]} to be refused"
-        )
-    assert "cannot be read" in hints(node)["reason"]
+        wait_for(lambda: len(refused()) == len(reasons) + 1, f"{bad[:20]} to be refused")
+        reasons = refused()
+    assert "schema is not 1" in reasons[1] and "at_unix_ms" in reasons[2] and "depth" in reasons[3]
+    asked = node.metric("weir_cluster_store_requests_total", op="advice")
+    advice.put(DEEP)
+    wait_for(lambda: node.metric("weir_cluster_store_requests_total", op="advice") > asked, "it to be read again")
+    wait_for(lambda: "cannot be read" in hints(node)["reason"], "the page to say so")
+    assert refused() == reasons
     advice.publish(desired=3)
     wait_valid(node, desired_nodes=3)
 
@@ -246,6 +256,16 @@ def test_no_more_are_opened_than_may_be(cluster, mock, advice):
     assert node.pool("mock")["connections_total"] <= 7
     advice.publish(pool_size=3)
     wait_for(lambda: node.pool("mock")["max_connections"] == 10, "the configured limit: a hint lowers none")
+
+
+def test_an_endpoint_that_cannot_be_reached_is_tried_once(cluster, mock, advice):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        dead = f"http://127.0.0.1:{s.getsockname()[1]}"
+    ends = {"mock": {"endpoints": [{"url": mock.url}, {"url": dead}]}}
+    node = cluster.node(ends, analytics=ANALYTICS, http_client=client(keepalive_expiry=60))
+    advice.publish(pool_size=60, peak=15, peak_high=24, peak_in=50)
+    wait_for(lambda: node.pool("mock")["connections_idle"] == 24, "all of them to be opened to the other one")
+    assert 1 <= node.metric("weir_connect_failures_total", endpoint=dead) <= 8
 
 
 def test_nothing_is_opened_long_before_a_peak(cluster, mock, advice):
