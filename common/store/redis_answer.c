@@ -8,8 +8,8 @@
 
 /* word, now, why */
 #define HEAD 3u
-/* What is shown of a server's error. */
-#define ERROR_SHOWN_MAX 200
+/* What is shown of a server's reason. */
+#define REASON_SHOWN_MAX 200
 
 /* -- members -- */
 
@@ -77,6 +77,8 @@ static void take_members(struct weir_taker *t, struct weir_coord_members_reply *
     }
     if (out->count > 1)
         qsort(list, out->count, sizeof *list, by_id);
+    for (uint32_t i = 1; i < out->count; i++)
+        t->failed = t->failed || by_id(&list[i - 1], &list[i]) == 0;
     out->at = list;
 }
 
@@ -362,14 +364,15 @@ static void answer_only(struct weir_coord_reply *reply, enum weir_coord_word wor
         .op = reply->op, .id = reply->id, .sent_ms = reply->sent_ms, .word = word, .why = why, .now_us = reply->now_us};
 }
 
-static void answer_error(struct weir_coord_reply *reply, struct weir_arena *a, struct weir_str error)
+/* A reason of the server's, in one line. */
+static const char *reason(struct weir_arena *a, struct weir_str from)
 {
-    char text[ERROR_SHOWN_MAX + 1];
-    size_t n = error.len < ERROR_SHOWN_MAX ? error.len : ERROR_SHOWN_MAX;
+    char text[REASON_SHOWN_MAX];
+    size_t n = from.len < REASON_SHOWN_MAX ? from.len : REASON_SHOWN_MAX;
     for (size_t i = 0; i < n; i++)
-        text[i] = (char)((unsigned char)error.ptr[i] < ' ' ? ' ' : error.ptr[i]);
+        text[i] = (char)((unsigned char)from.ptr[i] < ' ' ? ' ' : from.ptr[i]);
     const char *why = weir_arena_dup(a, (struct weir_str){text, n}).ptr;
-    answer_only(reply, WEIR_COORD_REFUSED, why != NULL ? why : "the store answers with an error");
+    return why != NULL && n > 0 ? why : "the store gives no reason";
 }
 
 void weir_redis_answer(struct weir_coord_reply *reply, uint32_t count, struct weir_arena *a,
@@ -378,15 +381,14 @@ void weir_redis_answer(struct weir_coord_reply *reply, uint32_t count, struct we
     answer_only(reply, WEIR_COORD_OK, "");
     reply->now_us = 0;
     if (from->type == WEIR_REDIS_ERROR) {
-        answer_error(reply, a, from->str);
+        answer_only(reply, WEIR_COORD_REFUSED, reason(a, from->str));
         return;
     }
     struct weir_taker t = weir_take_from(from, a);
     bool known = read_word(weir_take_str(&t, SIZE_MAX), &reply->word);
     reply->now_us = weir_take_u64(&t);
-    reply->why = weir_take_keep(&t, weir_take_str(&t, WEIR_COORD_EVENT_MAX));
-    if (reply->word == WEIR_COORD_OK)
-        reply->why = "";
+    struct weir_str why = weir_take_str(&t, SIZE_MAX);
+    reply->why = reply->word == WEIR_COORD_OK ? "" : reason(a, why);
     if (known && !t.failed)
         take_rest(&t, reply, count);
     if (t.no_memory)

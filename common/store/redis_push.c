@@ -48,12 +48,20 @@ static bool read_number(struct weir_str word, uint64_t *out)
     return weir_str_to_u64(word, out) && *out <= WEIR_STORE_NUMBER_MAX;
 }
 
+static bool is_line(struct weir_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] < ' ')
+            return false;
+    return true;
+}
+
 static bool read_checked(struct weir_coord_checked *c, struct weir_arena *a, struct weir_str text)
 {
     char word[WEIR_ENDPOINT_ID_MAX + 1];
     struct weir_str endpoint = next_word(&text), node = next_word(&text), passed = next_word(&text);
     if (endpoint.len == 0 || !weir_word_copy(endpoint, word, sizeof word) || !weir_coord_id_valid(node) ||
-        text.len > WEIR_COORD_EVENT_MAX || (text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL))
+        text.len > WEIR_COORD_EVENT_MAX || !is_line(text))
         return false;
     c->passed = weir_str_eq(passed, WEIR_STR("1"));
     c->endpoint = weir_arena_dup(a, endpoint).ptr;

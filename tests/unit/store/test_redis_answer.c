@@ -51,7 +51,7 @@ static enum weir_coord_word judge(enum weir_coord_op op, uint32_t count, const s
     weir_redis_answer(out, count, &arena, from);
     ck_assert_uint_eq(out->id, 4);
     ck_assert_uint_eq(out->sent_ms, 5);
-    ck_assert(out->word != WEIR_COORD_OK || out->why[0] == '\0');
+    ck_assert((out->word == WEIR_COORD_OK) == (out->why[0] == '\0'));
     return out->word;
 }
 
@@ -157,6 +157,7 @@ START_TEST(test_other_answers_are_refused)
         {WEIR_COORD_TOKENS, 2, "['OK' 10 '' 1 2 3 4]"},
         {WEIR_COORD_TOKENS, 1, "['OK' 10 '' 4294967296 2 3 4]"},
         {WEIR_COORD_MEMBERS, 0, "['OK' 10 '' 2 'b' 10 'x']"},
+        {WEIR_COORD_MEMBERS, 0, "['OK' 10 '' 2 'a' 10 '" RECORD "' '" LOAD "' 'a' 0 '" RECORD "' '" LOAD "']"},
         {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 9 0 3]"},
         {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 10 0]"},
         {WEIR_COORD_LOADS, 0, "['OK' 10 '' 9 2 0 3 'node=a']"},
@@ -181,6 +182,14 @@ START_TEST(test_an_error_is_a_refusal_in_one_line)
     error.str = (struct weir_str){longer, sizeof longer};
     ck_assert_int_eq(judge(WEIR_COORD_BEAT, 0, &error, &out), WEIR_COORD_REFUSED);
     ck_assert_uint_le(strlen(out.why), 200);
+    node_count = 0;
+    read_node("['REFUSED' 10 '']", &error);
+    ck_assert_int_eq(judge(WEIR_COORD_BEAT, 0, &error, &out), WEIR_COORD_REFUSED);
+    ck_assert_str_eq(out.why, "the store gives no reason");
+    node_count = 0;
+    read_node("['STALE' 10 'two\nlines' 4]", &error);
+    ck_assert_int_eq(judge(WEIR_COORD_FOLD, 0, &error, &out), WEIR_COORD_STALE);
+    ck_assert_str_eq(out.why, "two lines");
 }
 END_TEST
 

@@ -223,10 +223,20 @@ START_TEST(test_messages_of_others_are_ignored)
 {
     EACH_SERVER(&f, NULL)
     {
-        static const char *const texts[] = {
-            "",           "members",          "members 1",   "members 1 x",     "map 1 -3",
-            "hints 1",    "hints 1 x",        "circuit 1 e", "checked 1 e a 2", "checked 1 e",
-            "event 1 []", "unheard-of 1 two", "members x 1"};
+        static const char *const texts[] = {"",
+                                            "members",
+                                            "members 1",
+                                            "members 1 x",
+                                            "map 1 -3",
+                                            "hints 1",
+                                            "hints 1 x",
+                                            "circuit 1 e",
+                                            "checked 1 e a 2",
+                                            "checked 1 e a 0 \x01",
+                                            "checked 1 e",
+                                            "event 1 []",
+                                            "unheard-of 1 two",
+                                            "members x 1"};
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
             store_command(&f, "PUBLISH weir:{test}:pushes %s", texts[i]);
         beat("a", 1);
