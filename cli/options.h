@@ -30,7 +30,7 @@ struct ctl_options {
     const char *arguments[CTL_ARGUMENTS_MAX]; /* behind the verb; NULL: not given */
     /* Of single verbs, as the table of options has them. */
     unsigned count;
-    bool follow, dry_run;
+    bool follow, dry_run, wait;
     double rps, latency_ms, network_latency_s, provider_timeout_s;
 };
 

@@ -120,10 +120,12 @@ static int ask(struct ctl_session *s, bool post, const char *page, unsigned *sta
 
 int ctl_look(struct ctl_session *s, const char *page, unsigned *status, json_t **answer)
 {
-    int code = ask(s, false, page, status, answer);
-    if (code == WEIR_EXIT_DONE && *status == 401)
-        code = ctl_complain_of_status(s, page, *status, *answer);
-    return code;
+    return ask(s, false, page, status, answer);
+}
+
+int ctl_post_any(struct ctl_session *s, const char *page, unsigned *status, json_t **answer)
+{
+    return ask(s, true, page, status, answer);
 }
 
 static int ask_well(struct ctl_session *s, bool post, const char *page, json_t **answer)

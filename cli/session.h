@@ -34,6 +34,8 @@ int ctl_get(struct ctl_session *s, const char *page, json_t **answer);
 int ctl_post(struct ctl_session *s, const char *page, json_t **answer);
 /* ... with GET, and whatever the status: health pages answer 503 with their usual content. *status is 0 on failure. */
 int ctl_look(struct ctl_session *s, const char *page, unsigned *status, json_t **answer);
+/* ... with POST. */
+int ctl_post_any(struct ctl_session *s, const char *page, unsigned *status, json_t **answer);
 
 /* A question of the session's node, to be completed (page, accept, take). */
 struct ctl_ask ctl_session_question(const struct ctl_session *s);

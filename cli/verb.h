@@ -7,6 +7,11 @@
 
 int ctl_run_events(struct ctl_session *s);
 int ctl_run_rebalance(struct ctl_session *s);
+int ctl_run_drain(struct ctl_session *s);
+int ctl_run_undrain(struct ctl_session *s);
+int ctl_run_breaker(struct ctl_session *s);
+int ctl_run_config(struct ctl_session *s);
+int ctl_run_reload(struct ctl_session *s);
 int ctl_run_tune(struct ctl_session *s);
 
 #endif

@@ -55,6 +55,38 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                            "The leading coordinator moves shards by itself; with --dry-run its next plan is shown, "
                            "as it follows from\nwhat the asked node sees. `wide` lists each move.\n",
                        .options = CTL_BIT(DRY_RUN)},
+    [CTL_DRAIN] = {.what = "empties a node: its shards go to the others, and it serves on",
+                   .details =
+                       "Its /health/ready is 503 from then on, so that load balancers leave it out. It is as well "
+                       "as before: undrain\nhas it take part again, and its end loses nothing.\n",
+                   .options = CTL_BIT(WAIT),
+                   .arguments = "NODE",
+                   .arguments_min = 1,
+                   .arguments_max = 1},
+    [CTL_UNDRAIN] = {.what = "has a drained node take part again",
+                     .details = "Any node of the cluster can be asked for any other.\n",
+                     .arguments = "NODE",
+                     .arguments_min = 1,
+                     .arguments_max = 1},
+    [CTL_BREAKER] = {.what = "opens or closes circuits in the whole cluster",
+                     .details = "ENDPOINT is a URL, or a provider for all of its own. open: not asked for "
+                                "recovery_timeout, then probes decide;\nclose: asked again at once; reset: closed, and "
+                                "its failures are forgotten.\n",
+                     .arguments = "open|close|reset ENDPOINT",
+                     .arguments_min = 2,
+                     .arguments_max = 2,
+                     .choices = "open close reset"},
+    [CTL_RELOAD] = {.what = "has the node read its configuration again",
+                    .details = "The asked node's own file. One with errors changes nothing, and the exit code is 2.\n"},
+    [CTL_CONFIG] = {.what = "checks, prints or compares configuration files",
+                    .details =
+                        "check FILE says all that is wrong, as weir-node --check; print FILE shows the values in "
+                        "force and where each\ncame from; diff FILE FILE shows what a reload would change. Asks "
+                        "nobody.\n",
+                    .arguments = "check|print|diff FILE [FILE]",
+                    .arguments_min = 2,
+                    .arguments_max = 3,
+                    .choices = "check print diff"},
     [CTL_TUNE] = {.what = "the pool's size and timeouts for a load",
                   .details = "Size: rps x latency / 1000 x 1.5, cut off at the point, 10 to 1000. Timeouts: connect = "
                              "max(5, 2 x network\nlatency), read = max(10, 0.8 x provider timeout), total = both + 5. "

@@ -18,6 +18,11 @@
     X(ALERTS, "alerts")       \
     X(EVENTS, "events")       \
     X(REBALANCE, "rebalance") \
+    X(DRAIN, "drain")         \
+    X(UNDRAIN, "undrain")     \
+    X(BREAKER, "breaker")     \
+    X(RELOAD, "reload")       \
+    X(CONFIG, "config")       \
     X(TUNE, "tune")           \
     X(COMPLETION, "completion")
 
@@ -39,6 +44,7 @@ enum ctl_verb { CTL_VERB_MAP(CTL_VERB_ENUM) CTL_VERBS };
     X(COUNT, "count", 'n', "N", COUNT, count, 0, 1000, "so many of the last ones; default 20")                    \
     X(FOLLOW, "follow", 'f', NULL, FLAG, follow, 0, 0, "go on with what happens, until interrupted")              \
     X(DRY_RUN, "dry-run", 0, NULL, FLAG, dry_run, 0, 0, "say what would be done, and do nothing")                 \
+    X(WAIT, "wait", 0, NULL, FLAG, wait, 0, 0, "until no shard and no request is left")                           \
     X(RPS, "rps", 0, "R", NUMBER, rps, 0, 1e9, "requests a second that the pool is to carry")                     \
     X(LATENCY, "latency", 0, "MS", NUMBER, latency_ms, 0, 1e9, "mean time of a response, in milliseconds")        \
     X(NETWORK_LATENCY, "network-latency", 0, "SECONDS", NUMBER, network_latency_s, 0, 3600,                       \

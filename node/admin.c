@@ -8,6 +8,7 @@
 #include "node/dashboard.h"
 #include "node/memory_report.h"
 #include "node/node.h"
+#include "node/operate.h"
 #include "node/overview.h"
 
 static const struct {
@@ -46,7 +47,7 @@ static void answer_here(struct weir_request *r, enum weir_admin_page page)
     const struct weir_node *n = r->worker->node;
     if (page == WEIR_ADMIN_LIVE)
         weir_request_answer(r, 200, "application/json", alive, sizeof alive - 1);
-    else if (atomic_load(&n->draining))
+    else if (atomic_load(&n->draining) || atomic_load(&n->resting))
         weir_request_answer(r, 503, "application/json", draining, sizeof draining - 1);
     else if (!atomic_load(&n->ready))
         weir_request_answer(r, 503, "application/json", starting, sizeof starting - 1);
@@ -102,6 +103,8 @@ static void answered(struct weir_message *m, void *receiver)
             weir_event_follow(r, call->follower, &call->text);
         else if (call->events.follow)
             weir_request_fail(r, 503, "followers", "As many as may follow the events do already, or the node ends.");
+        else if (call->refusal != WEIR_ADMIN_DONE)
+            weir_operate_refuse(r, call);
         else if (call->text.failed)
             weir_request_fail(r, 503, "out_of_memory", "The node is out of memory.");
         else
@@ -143,6 +146,11 @@ static void ask_control(struct weir_request *r, enum weir_admin_page page, bool 
     call->post = post;
     if (page == WEIR_ADMIN_CLUSTER_EVENTS)
         read_events_question(call, r);
+    else if (post && !weir_operate_read_target(call, r)) {
+        free(call);
+        weir_request_fail(r, 400, "malformed_query", "The query is not ?node=ID, or ?endpoint=URL, percent-encoded.");
+        return;
+    }
     weir_textbuf_init(&call->text, WEIR_RENDER_BYTES_MAX);
     r->admin = call;
     weir_mailbox_post(r->worker->node->control_mailbox, &call->message);
@@ -163,6 +171,8 @@ bool weir_admin_take(struct weir_request *r)
         weir_request_fail(r, 405, "method_not_allowed", "This page takes %s.", pages[page].methods);
     else if (!pages[page].open && !weir_admin_allowed(r))
         refuse(r, page);
+    else if (weir_str_eq(r->head->method, WEIR_STR("POST")) && weir_operate_is_cross_site(r))
+        weir_request_fail(r, 403, "cross_site", "Pages of other sites may not operate a node.");
     else if (page == WEIR_ADMIN_LIVE || page == WEIR_ADMIN_READY)
         answer_here(r, page);
     else if (page == WEIR_ADMIN_DASHBOARD)
@@ -284,10 +294,7 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
         if (rv == 0)
             weir_admin_recall(call, from->overview, from->now_ms);
         break;
-    case WEIR_ADMIN_DASHBOARD:
-    case WEIR_ADMIN_LIVE:
-    case WEIR_ADMIN_READY:
-    case WEIR_ADMIN_NONE:
+    default: /* answered elsewhere: by workers, or by what operates the node */
         break;
     }
     call->text.failed = call->text.failed || rv != 0;

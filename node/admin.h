@@ -31,6 +31,12 @@
     X(CLUSTER_EVENTS, "/api/cluster/events", false, "GET, HEAD")       \
     X(CLUSTER_HINTS, "/api/cluster/hints", false, "GET, HEAD")         \
     X(CLUSTER_ANALYTICS, "/api/cluster/analytics", false, "GET, HEAD") \
+    X(NODE_DRAIN, "/api/node/drain", false, "POST")                    \
+    X(NODE_UNDRAIN, "/api/node/undrain", false, "POST")                \
+    X(NODE_RELOAD, "/api/node/reload", false, "POST")                  \
+    X(BREAKER_OPEN, "/api/breaker/open", false, "POST")                \
+    X(BREAKER_CLOSE, "/api/breaker/close", false, "POST")              \
+    X(BREAKER_RESET, "/api/breaker/reset", false, "POST")              \
     X(OVERVIEW, "/api/cluster/overview", false, "GET, HEAD")           \
     X(DASHBOARD, "/dashboard", false, "GET, HEAD")                     \
     X(LATENCY, "/debug/network/latency", false, "GET, HEAD")           \
@@ -40,6 +46,18 @@
 #define WEIR_ADMIN_ENUM(id, path, open, methods) WEIR_ADMIN_##id,
 enum weir_admin_page { WEIR_ADMIN_MAP(WEIR_ADMIN_ENUM) WEIR_ADMIN_NONE };
 #undef WEIR_ADMIN_ENUM
+
+/* Why control does not do what an operator asks for. */
+enum weir_admin_refusal {
+    WEIR_ADMIN_DONE,
+    WEIR_ADMIN_NO_NODE,    /* of that id */
+    WEIR_ADMIN_NO_CIRCUIT, /* of that endpoint */
+    WEIR_ADMIN_STORE_AWAY, /* another node cannot be told */
+    WEIR_ADMIN_ENDS,       /* the node ends already */
+    WEIR_ADMIN_BAD_CONFIG, /* the file has errors */
+};
+/* "http://host:port" is the longest thing that is named. */
+#define WEIR_ADMIN_TARGET_MAX WEIR_ENDPOINT_ID_MAX
 
 /* Of the events, where the question does not say (n). */
 #define WEIR_ADMIN_EVENTS_DEFAULT 100u
@@ -56,6 +74,9 @@ struct weir_admin_call {
         uint64_t after; /* Last-Event-ID; 0: none */
         size_t count;   /* n */
     } events;
+    char target[WEIR_ADMIN_TARGET_MAX + 1]; /* POST: ?node= or ?endpoint=; "": not given */
+    enum weir_admin_refusal refusal;
+    char why[512]; /* a sentence, of a refusal */
     unsigned status;
     const char *content_type;
     struct weir_textbuf text;

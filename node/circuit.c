@@ -333,7 +333,7 @@ static enum weir_breaker_reason reason_of(enum weir_breaker_phase was, enum weir
 {
     switch (is) {
     case WEIR_BREAKER_CLOSED:
-        return WEIR_BREAKER_BY_PROBES_OK;
+        return was == WEIR_BREAKER_HALF_OPEN ? WEIR_BREAKER_BY_PROBES_OK : WEIR_BREAKER_BY_CLUSTER;
     case WEIR_BREAKER_HALF_OPEN:
         return WEIR_BREAKER_BY_WAITED;
     default:
@@ -407,6 +407,20 @@ void weir_circuit_alone(struct weir_endpoint *e, uint64_t now_ms)
 }
 
 /* -- for control -- */
+
+bool weir_circuit_order(struct weir_endpoint *e, const struct weir_circuit_caller *by, enum weir_breaker_order order)
+{
+    struct weir_circuit *c = &e->circuit;
+    struct weir_breaker_reply reply;
+    if (!enabled(c))
+        return false;
+    uv_mutex_lock(&c->lock);
+    fold_successes(e, by->now_ms);
+    weir_breaker_view_order(&c->view, &c->policy, by->now_ms, order, &reply);
+    leave(c, by->now_ms);
+    tell(e, by, &reply, NULL);
+    return true;
+}
 
 struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t now_ms)
 {

@@ -109,6 +109,9 @@ struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t no
 /* Control, once a second: the workers' successes are added up, so that the error rate has them in their second. */
 void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms);
 
+/* An operator's word, from control: obeyed here at once, and told to the others. False: there is no circuit. */
+bool weir_circuit_order(struct weir_endpoint *e, const struct weir_circuit_caller *by, enum weir_breaker_order order);
+
 /* -- sharing: for control, whose log `by` names -- */
 
 /* The circuit is to be shared, and reports go out under that number (see weir_coord_node_number); it is as soon as the

@@ -8,7 +8,7 @@
 #include "core/config_output.h"
 #include "core/metrics_docs.h"
 #include "net/config_file.h"
-#include "node/tls_setup.h"
+#include "net/tls_setup.h"
 
 /* A thousand providers with every key shown take a tenth of it. */
 #define OUTPUT_BYTES_MAX ((size_t)64 << 20)

@@ -100,7 +100,7 @@ static void act(void *cluster, const struct weir_cluster_action *a)
         weir_cluster_heard_check(c, &a->checked);
         break;
     case WEIR_CLUSTER_HEARD:
-        c->events->heard(c->owner, a->event);
+        c->events->heard(c->owner, a->event, a->pushed);
         break;
     case WEIR_CLUSTER_ADVICE:
         weir_cluster_take_advice(c, a->advice);
@@ -402,6 +402,28 @@ void weir_cluster_drain(struct weir_cluster *c)
 {
     weir_cluster_agent_drain(c->agent, now_ms(c));
     weir_cluster_settle(c);
+}
+
+void weir_cluster_stay(struct weir_cluster *c)
+{
+    weir_cluster_agent_stay(c->agent, now_ms(c));
+    weir_cluster_settle(c);
+}
+
+bool weir_cluster_tell(struct weir_cluster *c, struct weir_str event)
+{
+    if (!c->contact)
+        return false;
+    weir_cluster_agent_tell(c->agent, now_ms(c), event);
+    weir_cluster_settle(c);
+    return true;
+}
+
+bool weir_cluster_has(const struct weir_cluster *c, const char *id)
+{
+    const struct weir_cluster_sight *s = weir_cluster_agent_sight(c->agent);
+    int at = weir_cluster_sight_find(s, id);
+    return at >= 0 && s->peers[at].alive;
 }
 
 void weir_cluster_leave(struct weir_cluster *c)

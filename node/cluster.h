@@ -28,8 +28,9 @@ struct weir_cluster_events {
     void (*left)(void *owner);
     /* After weir_cluster_look: the store has answered, or does not. Comes at other times, too. */
     void (*looked)(void *owner);
-    /* An event of a member, a JSON object; its own come back to it too. May come a second time. */
-    void (*heard)(void *owner, struct weir_str event);
+    /* An event of a member, a JSON object; its own come back to it too. May come a second time. pushed: it happens now,
+     * and is not one that the store has kept. */
+    void (*heard)(void *owner, struct weir_str event, bool pushed);
     /* Asked, and from inside a call to the cluster, too: an alert with the action scale_up fires for the provider, or
      * over all. */
     bool (*hurts)(void *owner, const char *provider);
@@ -61,6 +62,12 @@ void weir_cluster_follow(struct weir_cluster *c, struct weir_view *view);
 
 /* Tells the others that this node ends. `drained` follows. */
 void weir_cluster_drain(struct weir_cluster *c);
+/* After drain: takes part again. */
+void weir_cluster_stay(struct weir_cluster *c);
+/* Tells all members something: a JSON object below WEIR_COORD_EVENT_MAX. False: the store is away. */
+bool weir_cluster_tell(struct weir_cluster *c, struct weir_str event);
+/* There is a member of that id, and it lives. */
+bool weir_cluster_has(const struct weir_cluster *c, const char *id);
 /* Hands back what is leased, and leaves. `left` follows. */
 void weir_cluster_leave(struct weir_cluster *c);
 

@@ -8,6 +8,7 @@
 #include "node/admin.h"
 #include "node/certificates.h"
 #include "node/control_inner.h"
+#include "node/operate.h"
 #include "node/take_snapshot.h"
 
 /* A client that is idle when the node drains may have its next request on the way: it gets this long. */
@@ -94,7 +95,8 @@ static void on_end_signal(uv_signal_t *handle, int number)
     weir_event_feed_end(&c->events);
     weir_reactor_clock(&c->reactor);
     c->drain_from_ms = c->reactor.now_ms + c->view->config->server.drain_delay_ms;
-    weir_reactor_deadline(&c->reactor, &c->drain_begin, c->drain_from_ms + (c->cluster != NULL ? DRAIN_SHARDS_MS : 0));
+    bool owns = c->cluster != NULL && !c->emptied;
+    weir_reactor_deadline(&c->reactor, &c->drain_begin, c->drain_from_ms + (owns ? DRAIN_SHARDS_MS : 0));
     if (c->cluster != NULL)
         weir_cluster_drain(c->cluster);
 }
@@ -102,7 +104,7 @@ static void on_end_signal(uv_signal_t *handle, int number)
 static void on_reload_signal(uv_signal_t *handle, int number)
 {
     (void)number;
-    weir_control_reload(handle->data);
+    (void)weir_control_reload(handle->data, NULL, 0);
 }
 
 /* -- questions -- */
@@ -168,6 +170,10 @@ static void admin_call(struct weir_message *m, void *receiver)
 {
     struct weir_control *c = control_of(receiver);
     struct weir_admin_call *call = (struct weir_admin_call *)m;
+    if (weir_operate(c, call)) {
+        weir_admin_return(call);
+        return;
+    }
     if (!looks(c, call->page)) {
         answer(c, call);
         return;
@@ -189,6 +195,7 @@ static void cluster_drained(void *owner)
 {
     struct weir_control *c = owner;
     uint64_t now_ms = c->reactor.now_ms;
+    c->emptied = true;
     if (c->drain_begin.due_ms != WEIR_NEVER)
         weir_reactor_deadline(&c->reactor, &c->drain_begin, c->drain_from_ms > now_ms ? c->drain_from_ms : now_ms);
 }
@@ -203,10 +210,12 @@ static void cluster_looked(void *owner)
     answer_lookers(owner);
 }
 
-static void cluster_heard(void *owner, struct weir_str event)
+static void cluster_heard(void *owner, struct weir_str event, bool pushed)
 {
     struct weir_control *c = owner;
     weir_event_feed_hear(&c->events, event);
+    if (pushed)
+        weir_operate_hear(c, event);
 }
 
 static bool cluster_hurts(void *owner, const char *provider)

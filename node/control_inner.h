@@ -32,6 +32,7 @@ struct weir_control {
     unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */
     struct weir_view *next; /* of a reload: published once its names are resolved */
+    bool emptied;           /* the others have its shards: after a drain */
     bool stopping;
     bool forced;
 };
@@ -55,8 +56,9 @@ void weir_control_republish(struct weir_control *c);
 /* Asks for the names of the configuration that is to come, or of the one in force. */
 void weir_control_resolve(struct weir_control *c);
 extern const struct weir_resolve_events weir_control_names;
-/* Reads the file again; a good one takes effect once its names are resolved, a bad one changes nothing. */
-void weir_control_reload(struct weir_control *c);
+/* Reads the file again; a good one takes effect once its names are resolved, a bad one changes nothing, and false is
+ * returned. why (len bytes, or NULL): what is wrong, in a sentence. */
+bool weir_control_reload(struct weir_control *c, char *why, size_t len);
 void weir_control_log_problems(struct weir_control *c, const struct weir_config_problems *problems);
 
 #endif

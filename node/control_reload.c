@@ -259,35 +259,59 @@ static void reload_failed(struct weir_control *c, const char *why)
     weir_log_end(&l);
 }
 
-void weir_control_reload(struct weir_control *c)
+/* The file is wrong: all of it is in the log, the first of it is the sentence. */
+static void explain(const struct weir_config_problems *problems, char *why, size_t len)
+{
+    size_t errors = 0;
+    const struct weir_config_problem *first = NULL;
+    for (size_t i = 0; i < problems->count; i++)
+        if (problems->at[i].level == WEIR_CONFIG_ERROR && errors++ == 0)
+            first = &problems->at[i];
+    if (why != NULL && first != NULL)
+        snprintf(why, len, "%s:%u: %s: %s%s", first->file, first->line, first->key, first->sentence,
+                 errors > 1 ? " (the first of several errors; all are in the log)" : "");
+    else if (why != NULL)
+        snprintf(why, len, "the file cannot be read");
+}
+
+static int load(struct weir_control *c, struct weir_config **config, char *why, size_t len)
 {
     struct weir_config_problems problems = {0};
+    int rv = weir_config_file_load(config, c->config_path, &problems);
+    weir_control_log_problems(c, &problems);
+    if (rv != 0)
+        explain(&problems, why, len);
+    weir_config_problems_reset(&problems);
+    return rv;
+}
+
+bool weir_control_reload(struct weir_control *c, char *why, size_t len)
+{
     struct weir_config *config = NULL;
     struct weir_view *v = NULL;
     struct weir_err err;
-    int rv = weir_config_file_load(&config, c->config_path, &problems);
-    weir_control_log_problems(c, &problems);
-    weir_config_problems_reset(&problems);
-    if (rv != 0) {
+    if (load(c, &config, why, len) != 0) {
         reload_failed(c, "the file has errors");
-        return;
+        return false;
     }
     struct weir_shared_config *shared = weir_shared_config_new(config);
-    if (shared == NULL) {
-        weir_config_free(&config);
-        reload_failed(c, "out of memory");
-        return;
-    }
-    rv = weir_tls_setup_new(&shared->tls, config, &err);
+    int rv = shared == NULL ? weir_err_set(&err, WEIR_ENOMEM, "out of memory")
+                            : weir_tls_setup_new(&shared->tls, config, &err);
     if (rv == 0)
         rv = weir_view_new(&v, shared, c->view, c->node.worker_count, &err);
-    weir_shared_config_unref(shared);
+    if (shared != NULL)
+        weir_shared_config_unref(shared);
+    else
+        weir_config_free(&config);
     if (rv != 0) {
+        if (why != NULL)
+            snprintf(why, len, "%s", err.msg);
         reload_failed(c, err.msg);
-        return;
+        return false;
     }
     if (c->next != NULL)
         weir_view_unref(c->next);
     c->next = v;
     weir_control_resolve(c);
+    return true;
 }

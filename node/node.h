@@ -20,6 +20,7 @@ struct weir_node {
     struct weir_tls_stats tls_up, tls_down; /* towards endpoints, towards clients */
     uint64_t started_us;                    /* weir_clock_us() */
     _Atomic bool ready;                     /* /health/ready: names resolved once, not draining */
+    _Atomic bool resting;                   /* an operator empties it: /health/ready is 503, and it serves on */
     _Atomic bool draining;                  /* answers carry Connection: close */
     _Atomic uint32_t clients;               /* connections of all workers, to ports for weir's own pages alone apart:
                                                server.max_connections holds over them */

@@ -170,7 +170,7 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     s->gauges[WEIR_NG_LAG_CONTROL_US] = control_lag_us;
     s->gauges[WEIR_NG_UPTIME_US] = weir_clock_us() - node->started_us;
     s->gauges[WEIR_NG_VIEW_GENERATION] = view->generation;
-    s->gauges[WEIR_NG_DRAINING] = atomic_load(&node->draining);
+    s->gauges[WEIR_NG_DRAINING] = atomic_load(&node->draining) || atomic_load(&node->resting);
     s->gauges[WEIR_NG_WORKERS] = node->worker_count;
     handshakes(&s->gauges[WEIR_NG_TLS_UP_FULL], &node->tls_up);
     handshakes(&s->gauges[WEIR_NG_TLS_DOWN_FULL], &node->tls_down);

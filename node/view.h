@@ -12,8 +12,8 @@
 #include "net/addr.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "net/tls_setup.h"
 #include "node/runtime.h"
-#include "node/tls_setup.h"
 
 struct weir_cluster_view;
 

@@ -29,6 +29,14 @@ const char *weir_breaker_reason_label(enum weir_breaker_reason r)
     return labels[r];
 }
 
+const char *weir_breaker_order_text(enum weir_breaker_order o)
+{
+#define ORDER_TEXT(id, text) text,
+    static const char *const texts[] = {WEIR_BREAKER_ORDER_MAP(ORDER_TEXT)};
+#undef ORDER_TEXT
+    return texts[o];
+}
+
 const char *weir_breaker_phase_text(enum weir_breaker_phase p)
 {
     return p == WEIR_BREAKER_CLOSED ? "closed" : p == WEIR_BREAKER_OPEN ? "open" : "half-open";
@@ -293,6 +301,16 @@ static void hear_probes(struct weir_breaker_state *s, const struct weir_breaker_
         open_circuit(s, p, now_ms, WEIR_BREAKER_BY_PROBE_FAILED, out);
 }
 
+static void obey(struct weir_breaker_state *s, const struct weir_breaker_policy *p, uint64_t now_ms,
+                 enum weir_breaker_order order, struct weir_breaker_reply *out)
+{
+    if (order == WEIR_BREAKER_ORDER_OPEN && s->phase != WEIR_BREAKER_OPEN)
+        open_circuit(s, p, now_ms, WEIR_BREAKER_BY_OPERATOR, out);
+    else if (order == WEIR_BREAKER_ORDER_RESET ||
+             (order == WEIR_BREAKER_ORDER_CLOSE && s->phase != WEIR_BREAKER_CLOSED))
+        close_circuit(s, now_ms, WEIR_BREAKER_BY_OPERATOR, out);
+}
+
 static uint64_t at_most(uint64_t at_ms, uint64_t most_ms)
 {
     return at_ms < most_ms ? at_ms : most_ms;
@@ -317,7 +335,9 @@ void weir_breaker_report(struct weir_breaker_state *s, const struct weir_breaker
     heed_clock(s, p, now_ms);
     expire_permits(s, now_ms);
     cool(s, now_ms, r->cooldown_ms, out);
-    if (r->gen == s->gen && s->phase == WEIR_BREAKER_HALF_OPEN && r->probe_count > 0)
+    if (r->order != WEIR_BREAKER_ORDER_NONE)
+        obey(s, p, now_ms, r->order, out);
+    else if (r->gen == s->gen && s->phase == WEIR_BREAKER_HALF_OPEN && r->probe_count > 0)
         hear_probes(s, p, now_ms, r, out);
     else if (r->gen == s->gen && s->phase == WEIR_BREAKER_CLOSED && r->ok + (uint64_t)r->fail > 0)
         count(s, p, now_ms, r, out);
@@ -330,12 +350,6 @@ void weir_breaker_report(struct weir_breaker_state *s, const struct weir_breaker
 void weir_breaker_init(struct weir_breaker_state *s, uint64_t now_ms)
 {
     *s = (struct weir_breaker_state){.phase = WEIR_BREAKER_CLOSED, .gen = 1, .since_ms = now_ms};
-}
-
-void weir_breaker_close(struct weir_breaker_state *s, uint64_t now_ms, struct weir_breaker_reply *out)
-{
-    *out = (struct weir_breaker_reply){0};
-    close_circuit(s, now_ms, WEIR_BREAKER_BY_OPERATOR, out);
 }
 
 struct weir_breaker_sight weir_breaker_look(const struct weir_breaker_state *s)
@@ -352,6 +366,8 @@ void weir_breaker_report_add(struct weir_breaker_report *sum, const struct weir_
     sum->recent_ok += later->recent_ok;
     sum->recent_fail += later->recent_fail;
     sum->want = weir_add_u32(sum->want, later->want);
+    if (later->order != WEIR_BREAKER_ORDER_NONE)
+        sum->order = later->order;
     if (later->cooldown_ms > sum->cooldown_ms)
         sum->cooldown_ms = later->cooldown_ms;
     for (uint32_t i = 0; i < later->probe_count && sum->probe_count < WEIR_BREAKER_BATCH; i++)

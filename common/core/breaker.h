@@ -110,6 +110,19 @@ struct weir_breaker_sight {
     uint64_t gen, open_until_ms, cooldown_until_ms;
 };
 
+/* An operator's word, in whatever generation; a report that brings one has its outcomes passed over. A cooldown stays:
+ * the endpoint asked for it.
+ * X(id, text) */
+#define WEIR_BREAKER_ORDER_MAP(X)                                                                          \
+    X(NONE, "none")                                                                                        \
+    X(OPEN, "open")   /* for a recovery timeout, then probes decide; whoever else is served well or not */ \
+    X(CLOSE, "close") /* what is not closed; nothing is remembered */                                      \
+    X(RESET, "reset") /* a new generation of a closed circuit, which has forgotten its failures */
+#define WEIR_BREAKER_ENUM(id, text) WEIR_BREAKER_ORDER_##id,
+enum weir_breaker_order { WEIR_BREAKER_ORDER_MAP(WEIR_BREAKER_ENUM) WEIR_BREAKER_ORDERS };
+#undef WEIR_BREAKER_ENUM
+const char *weir_breaker_order_text(enum weir_breaker_order o);
+
 struct weir_breaker_report {
     uint64_t gen;       /* of the requests reported */
     uint64_t node;      /* who reports, from 1; threads of one node report under one number */
@@ -118,7 +131,8 @@ struct weir_breaker_report {
     uint64_t recent_ok; /* the node's own last ten seconds, all generations: its word as a witness */
     uint64_t recent_fail;
     uint64_t cooldown_ms; /* from now; 0: none */
-    uint32_t want;        /* permits that there are requests for; more than WEIR_BREAKER_BATCH are not given at once */
+    enum weir_breaker_order order;
+    uint32_t want; /* permits that there are requests for; more than WEIR_BREAKER_BATCH are not given at once */
     uint32_t probe_count;
     struct {
         uint64_t permit;
@@ -143,7 +157,7 @@ struct weir_breaker_report {
     X(PROBES_OK, "probes_succeeded")                          \
     X(RETRY_AFTER, "retry_after")                             \
     X(WITNESS, "witness")   /* another node is served well */ \
-    X(OPERATOR, "operator") /* closed it */                   \
+    X(OPERATOR, "operator") /* ordered it */                  \
     X(CLUSTER, "cluster")   /* what other nodes have seen */
 
 #define WEIR_BREAKER_ENUM(id, ...) WEIR_BREAKER_IS_##id,
@@ -185,10 +199,6 @@ void weir_breaker_init(struct weir_breaker_state *s, uint64_t now_ms);
 /* Applies one report. Fills all of *out. */
 void weir_breaker_report(struct weir_breaker_state *s, const struct weir_breaker_policy *p, uint64_t now_ms,
                          const struct weir_breaker_report *r, struct weir_breaker_reply *out);
-/* An operator's word: closed, in a new generation, with nothing remembered. A cooldown stays: the endpoint asked for
- * it.
- */
-void weir_breaker_close(struct weir_breaker_state *s, uint64_t now_ms, struct weir_breaker_reply *out);
 struct weir_breaker_sight weir_breaker_look(const struct weir_breaker_state *s);
 /* Outcomes in the window of the rate. */
 struct weir_breaker_counts weir_breaker_window(const struct weir_breaker_state *s, const struct weir_breaker_policy *p,

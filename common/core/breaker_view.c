@@ -29,7 +29,8 @@ static void renew_own(struct weir_breaker_view *v, uint64_t now_ms)
 
 static void forget_pending(struct weir_breaker_view *v)
 {
-    v->pending = (struct weir_breaker_report){.node = v->pending.node, .gen = v->shared.gen};
+    v->pending = (struct weir_breaker_report){
+        .node = v->pending.node, .gen = v->shared.gen, .order = v->pending.order}; /* an order holds in any of them */
     v->permit_count = 0;
     v->asked_ms = 0;
     v->asking = false;
@@ -222,6 +223,19 @@ void weir_breaker_view_succeeded(struct weir_breaker_view *v, const struct weir_
     r.gen = v->shared.gen;
     if (v->shared.phase == WEIR_BREAKER_CLOSED)
         weir_breaker_report_add(&v->pending, &r);
+}
+
+/* -- an operator's word -- */
+
+void weir_breaker_view_order(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                             enum weir_breaker_order order, struct weir_breaker_reply *out)
+{
+    const struct weir_breaker_report r = {.gen = v->own.gen, .node = v->pending.node, .order = order};
+    weir_breaker_report(&v->own, p, now_ms, &r, out);
+    if (!v->sharing)
+        return;
+    v->pending.order = order;
+    v->urgent = true;
 }
 
 /* -- sharing -- */

@@ -72,6 +72,13 @@ bool weir_breaker_view_is_asking(const struct weir_breaker_view *v, uint64_t now
 /* The circuit in force, for showing it. */
 struct weir_breaker_sight weir_breaker_view_look(const struct weir_breaker_view *v, uint64_t now_ms);
 
+/* -- an operator's word -- */
+
+/* Obeyed at once by the own circuit, and by the shared one with the next report, which is urgent. *out takes the own
+ * circuit's events. */
+void weir_breaker_view_order(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
+                             enum weir_breaker_order order, struct weir_breaker_reply *out);
+
 /* -- sharing -- */
 
 /* The number under which it reports from now on. */

@@ -220,7 +220,7 @@ void weir_cluster_agent_push(struct weir_cluster_agent *a, uint64_t now_ms, cons
             agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_CHECKED, .checked = p->checked});
         break;
     case WEIR_COORD_PUSH_EVENT:
-        agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_HEARD, .event = p->event});
+        agent_act(a, &(struct weir_cluster_action){.what = WEIR_CLUSTER_HEARD, .pushed = true, .event = p->event});
         break;
     case WEIR_COORD_PUSH_HINTS:
         agent_advice_seen(a, now_ms, p->advice_version);

@@ -64,8 +64,9 @@ enum weir_cluster_haste {
     X(STORE_ANEW, "store_anew") /* the store had lost its contents; ALONE follows */                           \
     X(PEER_JOINED, "node_joined")                                                                              \
     X(PEER_DRAINS, "node_drains")                                                                              \
-    X(PEER_LEFT, "node_left") /* orderly, or its record was dropped at last */                                 \
-    X(PEER_LOST, "node_lost") /* silent for failover_timeout */                                                \
+    X(PEER_STAYS, "node_stays") /* it had begun to leave, and does not */                                      \
+    X(PEER_LEFT, "node_left")   /* orderly, or its record was dropped at last */                               \
+    X(PEER_LOST, "node_lost")   /* silent for failover_timeout */                                              \
     X(PEER_BACK, "node_back")                                                                                  \
     X(PEER_SUSPECT, "node_suspect")         /* could not be reached from here */                               \
     X(MAP_TAKEN, "map_taken")               /* a published map is in force: epoch, node: its leader */         \
@@ -95,6 +96,7 @@ enum weir_cluster_do {
 
 struct weir_cluster_action {
     enum weir_cluster_do what;
+    bool pushed;       /* HEARD: it happens now; else it has been remembered */
     uint64_t store_ms; /* LEARN, GRANTED, ADVICE: the store's clock when it was so */
     union {
         const struct weir_coord_request *request;
@@ -191,6 +193,8 @@ void weir_cluster_agent_tell(struct weir_cluster_agent *a, uint64_t now_ms, stru
 /* Begin to leave: NOTE DRAINED follows once the others have taken this node's shards, at latest after
  * 2 x failover_timeout. */
 void weir_cluster_agent_drain(struct weir_cluster_agent *a, uint64_t now_ms);
+/* After drain, and before leave: take part again. */
+void weir_cluster_agent_stay(struct weir_cluster_agent *a, uint64_t now_ms);
 /* Leave; NOTE LEFT follows when that is told or cannot be. Nothing else is sent after it. */
 void weir_cluster_agent_leave(struct weir_cluster_agent *a, uint64_t now_ms);
 

@@ -20,6 +20,20 @@ void weir_cluster_agent_drain(struct weir_cluster_agent *a, uint64_t now_ms)
     weir_cluster_agent_tick(a, now_ms);
 }
 
+void weir_cluster_agent_stay(struct weir_cluster_agent *a, uint64_t now_ms)
+{
+    if (a->leaving != AGENT_DRAINS && a->leaving != AGENT_DRAINED)
+        return;
+    a->leaving = AGENT_STAYS;
+    a->self.state = a->joined ? WEIR_NODE_ACTIVE : WEIR_NODE_JOINING;
+    a->drain_told_ms = 0;
+    a->beat_due_ms = now_ms;
+    a->sight_stale = true;
+    if (a->joined)
+        agent_tell_all(a, now_ms, WEIR_CLUSTER_PEER_STAYS, a->self.id);
+    weir_cluster_agent_tick(a, now_ms);
+}
+
 /* Whether the map in force, if it was published, gives this node nothing any more. */
 static bool map_is_clear(const struct weir_cluster_agent *a)
 {

@@ -164,7 +164,8 @@ static void add_report(struct writer *w, const struct weir_coord_report *q)
                                     r->recent_ok,
                                     r->recent_fail,
                                     r->cooldown_ms,
-                                    r->want};
+                                    r->want,
+                                    r->order};
         add_text(w, q->items[i].endpoint);
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
             add_number(w, numbers[n]);

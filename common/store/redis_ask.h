@@ -15,8 +15,8 @@
 #define WEIR_REDIS_KEY_MAX 320u
 /* Of one request: the fixed ones, and one for each limit. */
 #define WEIR_REDIS_KEYS_MAX (1u + WEIR_COORD_BATCH)
-/* A report's are the most: 19 for each circuit. */
-#define WEIR_REDIS_SCRIPT_ARGS_MAX (8u + 19u * WEIR_COORD_BATCH)
+/* A report's are the most: 20 for each circuit. */
+#define WEIR_REDIS_SCRIPT_ARGS_MAX (8u + 20u * WEIR_COORD_BATCH)
 
 /* The names of one cluster's keys. */
 struct weir_redis_names {

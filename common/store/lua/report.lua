@@ -4,12 +4,12 @@
 -- ARGV: schema, now in us or '', channel, reporter's id, circuits kept, then of each endpoint:
 --   its id, failure threshold, recovery ms, longest recovery ms, permits, permit ms, rate in ppm, window ms, least
 --   outcomes; generation, reporter's number, successes, failures, run, recent successes, recent failures, cooldown ms,
---   permits wanted; probes (8 at most): id=verdict,... or ''
+--   permits wanted, order (0 none, 1 open, 2 close, 3 reset); probes (8 at most): id=verdict,... or ''
 -- Answer: word, now in us, why; OK, of each endpoint: {phase, generation, open until, cooldown until, generation of
 --   the permits, {id, expires of each}, {kind, reason, generation, until, run, successes, failures of each event}}
 local circuits, states = KEYS[2], KEYS[3]
 local channel, by, circuits_max = ARGV[3], ARGV[4], tonumber(ARGV[5])
-local FIELDS = 19
+local FIELDS = 20
 local BUCKETS, PERMITS_MAX, BATCH = 60, 64, 8
 local COOLDOWN_MS_MAX, WITNESS_MS, WITNESS_OK, PPM = 3600000, 10000, 3, 1000000
 
@@ -268,6 +268,14 @@ local function hear_probes(s, p, r, out)
     end
 end
 
+local function obey(s, p, order, out)
+    if order == 1 and s.phase ~= 'open' then
+        open_circuit(s, p, 'operator', out)
+    elseif order == 3 or (order == 2 and s.phase ~= 'closed') then
+        close_circuit(s, 'operator', out)
+    end
+end
+
 -- A clock that was set back: nothing lasts longer from now than it could have been made to.
 local function heed_clock(s, p)
     s.open_until_ms = math.min(s.open_until_ms, now + p.recovery_max_ms)
@@ -289,7 +297,9 @@ local function report(s, p, r)
         end
     end
     cool(s, r.cooldown_ms, out)
-    if r.gen == s.gen and s.phase == 'half-open' and r.probes ~= '' then
+    if r.order ~= 0 then
+        obey(s, p, r.order, out)
+    elseif r.gen == s.gen and s.phase == 'half-open' and r.probes ~= '' then
         hear_probes(s, p, r, out)
     elseif r.gen == s.gen and s.phase == 'closed' and r.ok + r.fail > 0 then
         count(s, p, r, out)
@@ -362,7 +372,7 @@ for at = 6, #ARGV, FIELDS do
     answer[#answer + 1] = serve(ARGV[at], {failure_threshold = n[1], recovery_ms = n[2], recovery_max_ms = n[3],
         permits = n[4], permit_ms = n[5], rate_ppm = n[6], window_ms = n[7], window_min = n[8]},
         {gen = n[9], node = n[10], ok = n[11], fail = n[12], run = n[13], recent_ok = n[14], recent_fail = n[15],
-        cooldown_ms = n[16], want = n[17], probes = ARGV[at + FIELDS - 1]})
+        cooldown_ms = n[16], want = n[17], order = n[18], probes = ARGV[at + FIELDS - 1]})
 end
 if version ~= version_before then
     redis.call('HSET', meta, 'circuits_version', int(version))

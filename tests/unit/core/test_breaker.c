@@ -385,17 +385,6 @@ START_TEST(test_there_is_always_another_witness)
 }
 END_TEST
 
-START_TEST(test_an_operator_closes)
-{
-    trip();
-    weir_breaker_close(&state, now, &reply);
-    is(WEIR_BREAKER_CLOSED, 3);
-    said(WEIR_BREAKER_IS_CLOSED, WEIR_BREAKER_BY_OPERATOR);
-    trip();
-    ck_assert_uint_eq(state.open_until_ms, now + 60000);
-}
-END_TEST
-
 START_TEST(test_adding_reports_up)
 {
     struct weir_breaker_report sum = {.gen = 1, .node = 1, .ok = 3, .fail = 2, .run = 2, .cooldown_ms = 5};
@@ -473,4 +462,5 @@ CHECK_MAIN("breaker", setup, NULL, test_failures_in_a_row_open, test_a_success_b
            test_fewer_permits_after_a_reload, test_older_generations_say_nothing, test_the_error_rate,
            test_the_window_moves_on, test_cooldown, test_no_probe_while_cooling,
            test_one_node_alone_does_not_open_it_for_all, test_who_is_no_witness, test_there_is_always_another_witness,
-           test_an_operator_closes, test_adding_reports_up, test_what_an_outcome_means, test_policy_of_a_configuration)
+
+           test_adding_reports_up, test_what_an_outcome_means, test_policy_of_a_configuration)

@@ -269,6 +269,31 @@ START_TEST(test_drain_and_leave)
 }
 END_TEST
 
+/* The drain is taken back, before the others have the shards or after. */
+START_TEST(test_drain_and_stay)
+{
+    three();
+    agent_join();
+    for (int whole = 0; whole < 2; whole++) {
+        weir_cluster_agent_drain(f.agent, f.now_ms);
+        ck_assert_str_eq(agent_log(), "sight");
+        if (whole == 1) {
+            agent_serve(BEAT);
+            ck_assert_str_eq(agent_log(), "node_drained:b");
+        }
+        weir_cluster_agent_stay(f.agent, f.now_ms);
+        agent_serve(BEAT);
+        ck_assert_int_eq(f.beat_self.state, WEIR_NODE_ACTIVE);
+        ck_assert_str_eq(agent_log(), "sight");
+        ck_assert_uint_gt(sight()->owned_count, 0);
+        agent_serve(4 * FAILOVER);
+        ck_assert_str_eq(agent_log(), "");
+    }
+    weir_cluster_agent_stay(f.agent, f.now_ms); /* of one that stays anyway */
+    ck_assert_str_eq(agent_log(), "");
+}
+END_TEST
+
 START_TEST(test_drained_when_the_map_says_so)
 {
     three();
@@ -413,7 +438,7 @@ CHECK_MAIN("cluster_agent_members", agent_setup, agent_teardown, test_alone_befo
            test_a_map_is_known_before_it_joins, test_an_idle_node_asks_for_nothing_but_beats, test_refused,
            test_lost_and_back, test_the_first_of_the_living_tells_all, test_suspect, test_contact_lost_and_back,
            test_a_frozen_store, test_contents_lost, test_the_stores_clock_jumps, test_pushes_do_not_flood,
-           test_drain_and_leave, test_drained_when_the_map_says_so, test_a_drain_ends_without_a_coordinator,
-           test_leaving_while_the_store_is_away, test_reload, test_a_copy_of_the_sight,
-           test_loads_are_as_new_as_the_look, test_whoever_looks_often_asks_once_a_second,
+           test_drain_and_leave, test_drain_and_stay, test_drained_when_the_map_says_so,
+           test_a_drain_ends_without_a_coordinator, test_leaving_while_the_store_is_away, test_reload,
+           test_a_copy_of_the_sight, test_loads_are_as_new_as_the_look, test_whoever_looks_often_asks_once_a_second,
            test_several_wait_for_one_answer, test_nobody_waits_while_the_store_is_away)

@@ -135,6 +135,7 @@ static void report_item(struct history *h, const struct weir_coord_state *s, str
     r->recent_ok = one_in(h, 2) ? r->ok : below(h, 20);
     r->recent_fail = one_in(h, 2) ? r->fail : below(h, 20);
     r->cooldown_ms = one_in(h, 10) ? below(h, 5000) : one_in(h, 100) ? UINT64_C(1) << 40 : 0;
+    r->order = one_in(h, 20) ? (enum weir_breaker_order)below(h, WEIR_BREAKER_ORDERS) : WEIR_BREAKER_ORDER_NONE;
     r->want = one_in(h, 3) ? (uint32_t)below(h, 12) : 0;
     for (uint64_t n = below(h, 4); b != NULL && n > 0; n--) {
         uint64_t known = b->permit_count > 0 ? b->permits[below(h, b->permit_count)].id : 1;

@@ -1,4 +1,4 @@
-#include "node/tls_setup.h"
+#include "net/tls_setup.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The TLS configurations that one reading of the node's configuration comes to: files are read here, once, when the
  * node starts or reads its configuration again, so a reload renews certificates. Immutable once made; shared by the
  * views of that configuration. A connection keeps its own reference to the one that it was opened with. */
-#ifndef WEIR_NODE_TLS_SETUP_H
-#define WEIR_NODE_TLS_SETUP_H
+#ifndef WEIR_NET_TLS_SETUP_H
+#define WEIR_NET_TLS_SETUP_H
 
 #include "core/config.h"
 #include "net/tls_config.h"
