@@ -7,8 +7,8 @@ import time
 
 import pytest
 from balancer import balance
-from cluster import Cluster, ask
-from harness import refused, wait_for
+from cluster import Cluster, Wire, ask
+from harness import free_port, refused, wait_for
 from http1 import Closed
 from tracked import Tracked
 
@@ -105,6 +105,32 @@ def test_successors_serve_a_lost_nodes_shards_before_anybody_has_judged(stage, m
         assert served(key) <= {a.id, b.id}
     assert a.metric("weir_cluster_nodes", state="alive") == 3
     assert not a.events("node_lost") and not b.events("node_lost")
+
+
+def test_a_node_that_its_peers_cannot_reach_has_a_successor_for_as_long(stage, mock):
+    """It lives, as the store says, so it is tried again each failover_timeout; its shards are one other node's meanwhile."""
+    cluster = Cluster(stage, shard_count=SHARDS, failover_timeout=1)
+    a, b = cluster.nodes(2, mock)
+    port = free_port()
+    wire = Wire(port)
+    stage.running.append(wire.close)
+    c = cluster.node(mock, pool={"peer_listen": f"127.0.0.1:{port}", "advertise": f"127.0.0.1:{wire.port}"})
+    cluster.wait_members(3)
+    cluster.wait_all_owned()
+    key = owned_by(c, a)
+
+    def served():
+        return {ask(n, headers=[("x-session-id", key)]).get("x-weir-node") for n in (a, b)}
+
+    def tried(n):
+        return sum(n.metric("weir_peer_fallbacks_total", reason=r) for r in ("connect", "lost", "stale"))
+
+    wire.cut()
+    wait_for(lambda: served() <= {a.id, b.id} and min(tried(a), tried(b)) >= 4, "both to have tried it again and again")
+    wait_for(lambda: all(len(served()) == 1 for _ in range(10)), "both to go by the same successor")
+    assert not a.events("node_lost") and not b.events("node_lost")
+    wire.mend()
+    wait_for(lambda: served() == {c.id}, "it to have its shards again")
 
 
 def test_a_node_that_is_told_to_end_fails_nothing(stage, mock):
