@@ -231,6 +231,7 @@ static void look(struct weir_deadline *d, uint64_t ms)
     }
     if (c->view != NULL)
         weir_cluster_meter_look(c);
+    weir_cluster_probe_peers(c, ms);
     hear_of_peers(c);
     if (weir_cluster_owes(c, &haste))
         weir_cluster_agent_owes(c->agent, ms, haste);
@@ -289,6 +290,7 @@ static int begin(struct weir_cluster *c, struct weir_err *err)
     if (c->meter == NULL || weir_cluster_advised_new(&c->advised) != 0)
         return weir_err_set(err, WEIR_ENOMEM, "out of memory");
     int rv = weir_cluster_name_self(c, err);
+    weir_cluster_probes_init(c);
     if (rv == 0)
         rv = find_address(c, err);
     if (rv != 0)
@@ -334,6 +336,8 @@ void weir_cluster_close(struct weir_cluster **cluster)
     struct weir_cluster *c = *cluster;
     if (c == NULL)
         return;
+    if (c->probes.reactor != NULL)
+        weir_probes_close(&c->probes);
     weir_store_close(&c->store);
     weir_dns_close(&c->dns);
     weir_deadline_drop(&c->reactor->wheel, &c->tick);

@@ -1,6 +1,7 @@
 /* What the parts of node/cluster.h share: cluster.c (life, the agent, the store), cluster_self.c (who this node is and
  * how much it does), cluster_share.c (circuits, limits, checks), cluster_load.c (the load history),
- * cluster_advice.c (the coordinator's hints), cluster_tell.c (log lines), cluster_show.c (pages). Internal to them. */
+ * cluster_advice.c (the coordinator's hints), cluster_probe.c (whether peers are there), cluster_tell.c (log lines),
+ * cluster_show.c (pages). Internal to them. */
 #ifndef WEIR_NODE_CLUSTER_INNER_H
 #define WEIR_NODE_CLUSTER_INNER_H
 
@@ -9,6 +10,7 @@
 #include "net/bell.h"
 #include "net/log.h"
 #include "node/cluster.h"
+#include "node/probe.h"
 #include "store/store.h"
 
 /* How often control looks at what nobody rings for: failures to be reported, leases that have expired, what workers
@@ -58,6 +60,8 @@ struct weir_cluster {
     struct weir_dns *dns;
     struct weir_bell owes, thirsty;
     struct weir_deadline tick, look, later;
+    struct weir_probes probes; /* of peers */
+    struct weir_rng rng;
     struct weir_cluster_load load;
     struct weir_cluster_meter *meter;     /* owned */
     struct weir_cluster_advised *advised; /* likewise */
@@ -133,6 +137,12 @@ void weir_cluster_together(struct weir_cluster *c);
 bool weir_cluster_owes(const struct weir_cluster *c, enum weir_cluster_haste *haste);
 /* Some limit has something to say to the store. */
 bool weir_cluster_is_thirsty(const struct weir_cluster *c);
+
+/* -- cluster_probe.c -- */
+
+void weir_cluster_probes_init(struct weir_cluster *c);
+/* Each WEIR_CLUSTER_LOOK_MS: begins the probes that are due. */
+void weir_cluster_probe_peers(struct weir_cluster *c, uint64_t now_ms);
 
 /* -- cluster_tell.c -- */
 

@@ -35,6 +35,7 @@ static const struct weir_config_provider link_config = {
                          .write_ms = HOP_MS_MAX,
                          .pool_ms = WEIR_PEER_CONNECT_MS},
              .retry = {.deadline_ms = HOP_MS_MAX},
+             .health = {.health_check_timeout_ms = WEIR_PEER_CONNECT_MS},
              .circuit_breaker = {.failure_threshold = 1, .half_open_permits = 1},
              .features = {.http2_enabled = true, .connection_reuse = true, .tcp_keepalive = true},
              .adaptive_concurrency = {.min = 1, .max = 1},

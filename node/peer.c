@@ -34,6 +34,11 @@ bool weir_peer_may_ask(struct weir_peer_state *p, uint64_t now_ms, uint64_t tria
     return until <= now_ms && atomic_compare_exchange_strong(&p->suspect_until_ms, &until, now_ms + trial_ms);
 }
 
+bool weir_peer_is_suspect(const struct weir_peer_state *p)
+{
+    return atomic_load_explicit(&p->suspect_until_ms, memory_order_relaxed) != 0;
+}
+
 bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms)
 {
     bool news = atomic_exchange(&p->suspect_until_ms, now_ms + for_ms) == 0;

@@ -1,5 +1,5 @@
 /* What a node has found out about a peer by itself, outlasting every picture of the cluster: whether it could be
- * reached, and how much it has to do. Workers write, control and workers read; all of it is atomic.
+ * reached, and how much it has to do. Workers write, control and workers read; what both see is atomic.
  *
  * Suspicion: a peer whose link failed is asked no more for a while (distributed_pool.failover_timeout); after that one
  * request at a time tries it, until it answers. Control takes note of both (weir_peer_take_news), so that the agent
@@ -28,6 +28,7 @@ struct weir_peer_state {
     _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
     _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
     _Atomic uint64_t load_told_ms;     /* when that was; 0: never */
+    uint64_t probe_due_ms;             /* control's own: of the next probe; 0: not drawn yet */
     _Atomic uint64_t epoch_told;       /* the highest of its shard map that was above this node's; 0: none was */
 };
 
@@ -38,6 +39,7 @@ void weir_peer_state_unref(struct weir_peer_state *p);
 
 /* Whether a request may go to it now. Of a suspect whose time is over this is true once, and again after trial_ms. */
 bool weir_peer_may_ask(struct weir_peer_state *p, uint64_t now_ms, uint64_t trial_ms);
+bool weir_peer_is_suspect(const struct weir_peer_state *p);
 /* Its link failed: true when it was not suspect. Control takes note either way: as long as it fails, its shards are
  * others'. */
 bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms);

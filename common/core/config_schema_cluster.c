@@ -118,7 +118,8 @@ static const struct weir_config_field distributed_fields[] = {
     WEIR_CONFIG_VALUE(CHOICE, POOL, connection_affinity, "connection_affinity", "sticky",
                       "How requests find their node.", .choices = affinity_choices),
     WEIR_CONFIG_VALUE(DURATION, POOL, health_check_interval_ms, "health_check_interval", "30",
-                      "Each endpoint is checked once per interval by one node; peers are probed as often.",
+                      "Each endpoint is checked once per interval by one node; each peer is probed as often, by a "
+                      "connection to its address.",
                       WEIR_CONFIG_RANGE(0.1, 86400)),
     WEIR_CONFIG_VALUE(BOOL, POOL, failover_enabled, "failover_enabled", "true", "Give a lost node's shards to others."),
     WEIR_CONFIG_VALUE(DURATION, POOL, failover_timeout_ms, "failover_timeout", "10",

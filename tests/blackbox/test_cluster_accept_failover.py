@@ -133,6 +133,26 @@ def test_a_node_that_its_peers_cannot_reach_has_a_successor_for_as_long(stage, m
     wait_for(lambda: served() == {c.id}, "it to have its shards again")
 
 
+def test_a_probe_finds_out_before_a_request_does(stage, mock):
+    cluster = Cluster(stage, shard_count=SHARDS, failover_timeout=60, health_check_interval=0.2)
+    (a,) = cluster.nodes(1, mock)
+    port = free_port()
+    wire = Wire(port)
+    stage.running.append(wire.close)
+    b = cluster.node(mock, pool={"peer_listen": f"127.0.0.1:{port}", "advertise": f"127.0.0.1:{wire.port}"})
+    cluster.wait_members(2)
+    cluster.wait_all_owned()
+    key = owned_by(b, a)
+    assert not a.events("peer_suspect")
+    handed = a.metric("weir_peer_requests_total", direction="forwarded")
+    wire.close()
+    told = a.wait_events("peer_suspect")[0]
+    assert (told["peer"], told["reason"]) == (b.id, "probe")
+    wait_for(lambda: int(a.metric("weir_cluster_shards_owned")) == SHARDS, "its shards to be the other's")
+    assert ask(a, headers=[("x-session-id", key)]).get("x-weir-node") == a.id
+    assert a.metric("weir_peer_requests_total", direction="forwarded") == handed
+
+
 def test_a_node_that_is_told_to_end_fails_nothing(stage, mock):
     cluster, (a, b, c), balancer = cluster_of(stage, mock, server={"drain_delay": 1})
     cluster.coordinator()
