@@ -18,6 +18,11 @@ static const struct weir_config_analytics *config_of(const struct weir_cluster *
     return c->view != NULL ? &c->view->config->analytics : &c->began_with->config->analytics;
 }
 
+static bool is_on(const struct weir_cluster *c)
+{
+    return config_of(c)->enabled && config_of(c)->enable_predictive_scaling;
+}
+
 /* -- what comes -- */
 
 /* Whether the text is there now. */
@@ -48,7 +53,7 @@ void weir_cluster_take_advice(struct weir_cluster *c, const struct weir_coord_ad
     struct weir_err err;
     if (r->analytics.len > 0 && !keep(&a->analytics, r->analytics))
         a->analytics.len = 0;
-    if (r->version == a->version && r->unix_ms == a->unix_ms)
+    if (!is_on(c) || (r->version == a->version && r->unix_ms == a->unix_ms))
         return;
     a->version = r->version;
     a->unix_ms = r->unix_ms;
@@ -139,10 +144,9 @@ static void tell_action(struct weir_cluster *c)
 static void look_at_validity(struct weir_cluster *c)
 {
     struct weir_cluster_advised *a = c->advised;
-    const struct weir_config_analytics *config = config_of(c);
-    bool on = config->enabled && config->enable_predictive_scaling, before = a->valid;
-    a->valid = on && a->there && weir_advice_is_valid(&a->advice, store_ms(c));
-    if (before && !a->valid && on)
+    bool before = a->valid;
+    a->valid = is_on(c) && a->there && weir_advice_is_valid(&a->advice, store_ms(c));
+    if (before && !a->valid && is_on(c))
         weir_log_simple(c->log, WEIR_LOG_INFO, "hints_stale", "there are no valid hints any more");
     if (!a->valid || a->advice.action == a->told)
         return;
@@ -196,8 +200,10 @@ static const char *why_none(const struct weir_cluster *c)
         return "analytics.enable_predictive_scaling is off";
     if (c->advised->version == 0)
         return "none were published yet";
-    return c->advised->there ? "the last ones are out of date: no coordinator leads, or it knows too little"
-                             : "the last ones cannot be read";
+    if (!c->advised->there)
+        return "the last ones cannot be read";
+    return c->advised->advice.none ? c->advised->advice.reason
+                                   : "the last ones are out of date: no coordinator leads, or it has no history yet";
 }
 
 void weir_cluster_show_advice(struct weir_cluster *c, struct weir_cluster_snapshot *out, uint64_t *gauges)

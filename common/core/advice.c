@@ -104,6 +104,11 @@ static int read_all(struct weir_advice *out, const json_t *root, struct weir_err
     json_t *provider;
     if (json_integer_value(json_object_get(root, "schema")) != 1)
         refuse(&r, "schema", "is not 1");
+    out->none = json_is_false(json_object_get(root, "valid"));
+    if (out->none) {
+        take_text(out->reason, sizeof out->reason, json_object_get(root, "reason"));
+        return r.code;
+    }
     out->at_ms = time_ms(&r, root, "at_unix_ms");
     out->valid_until_ms = time_ms(&r, root, "valid_until_unix_ms");
     take_cluster(&r, out, json_object_get(root, "cluster"));

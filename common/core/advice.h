@@ -37,6 +37,7 @@ struct weir_advice_provider {
 };
 
 struct weir_advice {
+    bool none; /* whoever leads makes no hints, for that reason; the rest is 0, and so never valid */
     uint64_t at_ms, valid_until_ms;
     enum weir_advice_action action;
     uint32_t nodes, desired_nodes;

@@ -1,12 +1,13 @@
 """The load history that nodes keep, and the coordinator's hints as nodes follow and show them. The test plays the
 coordinator: it puts hints into the store."""
 
+import contextlib
 import json
 import socket
 
 import pytest
 from cluster import Cluster, ask, told
-from harness import wait_for
+from harness import Process, program, wait_for
 
 ANALYTICS = {"enabled": True, "sample_interval": 1}
 BASE = "weir:{default}"
@@ -71,6 +72,16 @@ def advice(cluster):
 
 def hints(node):
     return node.get("/api/cluster/hints").json()
+
+
+def analytics(node):
+    return node.get("/api/cluster/analytics").json()
+
+
+def wait_analytics(node):
+    """That page, once there is something on it."""
+    wait_for(lambda: "at_unix_ms" in analytics(node), "analytics to be published")
+    return analytics(node)
 
 
 def wait_valid(node, **cluster):
@@ -218,7 +229,7 @@ def test_hints_are_not_followed_where_that_is_off(cluster, mock, advice, off):
 def test_a_node_alone_has_no_hints(stage, mock):
     node = stage.node(mock)
     assert hints(node) == {"schema": 1, "valid": False, "reason": "this node is in no cluster"}
-    assert node.get("/api/cluster/analytics").json()["patterns"] == []
+    assert analytics(node)["patterns"] == []
 
 
 # -- hints, as they are followed --
@@ -282,9 +293,66 @@ def test_nothing_is_opened_long_before_a_peak(cluster, mock, advice):
 
 def test_analytics_are_shown_as_published(cluster, mock, advice):
     node = cluster.node(mock, analytics=ANALYTICS)
-    page = node.get("/api/cluster/analytics").json()
+    page = analytics(node)
     assert (page["valid"], page["patterns"], page["performance"]) == (False, [], [])
-    analytics = {"schema": 1, "at_unix_ms": 5, "patterns": [{"provider": "mock", "reuse_percent": 90}], "performance": []}
-    advice.put("{}", json.dumps(analytics))
-    page = wait_for(lambda: node.get("/api/cluster/analytics").json().get("patterns") and node.get("/api/cluster/analytics").json(), "them")
-    assert page == {**analytics, "valid": True, "node": node.id}
+    published = {"schema": 1, "at_unix_ms": 5, "patterns": [{"provider": "mock", "reuse_percent": 90}], "performance": []}
+    advice.put("{}", json.dumps(published))
+    page = wait_analytics(node)
+    assert page == {**published, "valid": True, "node": node.id}
+
+
+# -- the whole way: nodes, a coordinator, and back --
+
+
+class Coordinator(Process):
+    """One with the analytics of its nodes."""
+
+    def __init__(self, stage, cluster, **analytics):
+        path = stage.scratch / "coordinator.yaml"
+        pool = {"redis_url": cluster.url, **cluster.pool}
+        config = {"distributed_pool": pool, "analytics": {**ANALYTICS, **analytics}, "coordinator": {"id": "lead", "lease": 1}}
+        path.write_text(json.dumps(config))
+        super().__init__([program("weir-coordinator"), "-c", path], stage.scratch, "coordinator")
+        stage.running.append(self.finish)
+
+
+def test_hints_of_a_coordinator_arrive(stage, cluster, mock):
+    """From requests to the advice: seen by nodes, folded, forecast, published, fetched, shown."""
+    a, b = cluster.nodes(2, mock, analytics={**ANALYTICS, "safe_concurrency": 4})
+    Coordinator(stage, cluster, safe_concurrency=4, scaling_prediction_window=60)
+    for node in (a, b):
+        wait_valid(node, nodes=2)
+        assert hints(node)["leader"] == "lead" and hints(node)["window_s"] == 60
+        assert hints(node)["cluster"]["safe_concurrency_per_node"] == 4
+    with contextlib.ExitStack() as clients:
+        for node in (a, b) * 8:
+            client_of = clients.enter_context(node.client())
+            client_of.ask("GET", "/echo", headers=[("x-mock-gate", "held")])
+        wait_for(lambda: hints(a)["cluster"]["in_flight"]["now"] == 16, "sixteen requests in flight to be known")
+        wait_for(lambda: hints(a)["cluster"]["action"] == "scale_up", "more nodes to be advised")
+        assert a.metric("weir_hint_desired_nodes") >= 4
+        page = hints(a)
+        (provider,) = page["providers"]
+        assert provider["provider"] == "mock" and provider["in_flight"]["now"] == 16
+        wait_for(lambda: told(b, "hint_action"), "the event")
+        mock.steps("held", "all")
+    wait_for(lambda: analytics(a)["performance"], "what was seen to be on the page")
+    page = analytics(a)
+    assert page["valid"] and page["performance"][0]["provider"] == page["patterns"][0]["provider"] == "mock"
+
+
+@pytest.mark.parametrize("off", ["enabled", "collect_performance_metrics", "enable_predictive_scaling", "collect_connection_patterns"])
+def test_what_a_coordinator_leaves_out(stage, cluster, mock, off):
+    node = cluster.node(mock, analytics=ANALYTICS)
+    Coordinator(stage, cluster, **{off: False})
+    if off == "collect_connection_patterns":
+        wait_valid(node)
+        page = wait_analytics(node)
+        assert page["patterns"] == []
+    elif off == "enable_predictive_scaling":
+        wait_for(lambda: off in hints(node)["reason"], "the reason to be known")
+        assert not hints(node)["valid"] and "hints_refused" not in node.log
+    else:
+        wait_for(lambda: len(records(cluster)) > 8, "a history that nobody reads")
+        assert command(cluster.redis, "EXISTS", f"{BASE}:advice", f"{BASE}:series:0") == 0
+        assert "none were published" in hints(node)["reason"]

@@ -79,6 +79,17 @@ START_TEST(test_refuses_what_it_cannot_trust)
 }
 END_TEST
 
+START_TEST(test_a_leader_that_makes_none_says_why)
+{
+    ck_assert_int_eq(parse("{\"schema\":1,\"valid\":false,\"reason\":\"switched off\"}"), 0);
+    ck_assert(a.none);
+    ck_assert_str_eq(a.reason, "switched off");
+    ck_assert(!weir_advice_is_valid(&a, 0));
+    ck_assert_int_eq(parse(WHOLE(CLUSTER, "")), 0);
+    ck_assert(!a.none);
+}
+END_TEST
+
 START_TEST(test_names_that_no_provider_has_are_passed_over)
 {
     ck_assert_int_eq(parse(WHOLE(CLUSTER, "{}, 7, {\"provider\":\"\"}, {\"provider\":[]}, {\"provider\":"
@@ -172,6 +183,7 @@ START_TEST(test_the_event_of_a_change)
 END_TEST
 
 CHECK_MAIN("advice", NULL, NULL, test_reads_what_concerns_a_node, test_refuses_what_it_cannot_trust,
-           test_names_that_no_provider_has_are_passed_over, test_more_providers_than_there_may_be,
-           test_a_long_reason_ends_with_a_whole_character, test_valid_for_its_time_only, test_a_nodes_part,
-           test_connections_ahead_of_a_peak, test_the_event_of_a_change)
+           test_a_leader_that_makes_none_says_why, test_names_that_no_provider_has_are_passed_over,
+           test_more_providers_than_there_may_be, test_a_long_reason_ends_with_a_whole_character,
+           test_valid_for_its_time_only, test_a_nodes_part, test_connections_ahead_of_a_peak,
+           test_the_event_of_a_change)
