@@ -36,7 +36,8 @@ function minutes(u) {
 export class Chart {
   /**
    * options: { title, series: [{ name, class, fill, width }], data, show(value) -> text, when(time, times) -> text, and for
-   * those that do not end now: clock(u, splits) -> texts, bands(colors), height, now() -> the time to mark }
+   * those that do not end now: clock(u, splits) -> texts, bands(colors), height, now() -> the time to mark,
+   * bridged: its lines go on over times at which they have no point }
    */
   constructor(parent, options) {
     this.options = options;
@@ -53,7 +54,7 @@ export class Chart {
   }
 
   #shape() {
-    const { series, show, clock, bands } = this.options;
+    const { series, show, clock, bands, bridged = false } = this.options;
     const colors = () => [...this.root.querySelectorAll(".key")].map(colorOf);
     return {
       width: Math.max(120, this.plot.clientWidth), height: this.options.height ?? HEIGHT, padding: [8, 14, 0, 0],
@@ -62,7 +63,7 @@ export class Chart {
       scales: { x: { time: false }, y: { range: (_, low, high) => [0, !(high > 0) ? 1 : high * 1.12] } },
       axes: axes(this.root, show, clock ?? ((u, splits) => splits.map((s) => (s === u.scales.x.max ? "now" : `\u2212${Math.round((u.scales.x.max - s) / 60)}\u202fmin`))), clock ? null : minutes),
       series: [{}, ...series.map((s, i) => ({
-        label: s.name, width: s.width ?? 1.5, spanGaps: false, points: { show: false }, dash: s.dash ?? DASHES[i] ?? [],
+        label: s.name, width: s.width ?? 1.5, spanGaps: bridged, points: { show: false }, dash: s.dash ?? DASHES[i] ?? [],
         stroke: () => colors()[i], fill: s.fill ? () => veil(colors()[i], 0.12) : undefined,
       }))],
       hooks: { setCursor: [(u) => this.#read(u.cursor.idx)], drawAxes: [(u) => this.#mark(u)] },

@@ -8,7 +8,7 @@ const AGAIN_MS = 3000;
 // EventSource knows no "all of them".
 const EVENTS = [
   "node_joined", "node_drains", "node_left", "node_lost", "node_back", "map_published", "coordinator_leads",
-  "coordinator_follows", "circuit_opened", "circuit_half_open", "circuit_closed", "circuit_cooling", "hints_published", "message",
+  "coordinator_follows", "circuit_opened", "circuit_half_open", "circuit_closed", "circuit_cooling", "hint_action", "message",
 ];
 
 export class Feed {

@@ -35,6 +35,8 @@ export function span(seconds) {
 export const bytes = (n) => (Number.isFinite(n) ? `${rate(n / 1048576)}\u202fMB` : "–");
 
 const clockOf = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minuteOf = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+export const minute = (unixMs) => minuteOf.format(unixMs);
 export const clock = (unixMs) => clockOf.format(unixMs);
 
 /** An endpoint without what all of them have. */

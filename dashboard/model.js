@@ -1,6 +1,7 @@
 // What there is to show, made of what the node answered. It remembers: the charts' last five minutes, the pools of each
 // node that has answered (behind a load balancer it is now this one, now that one), and what letter a node goes by.
 import { add, Lately, quantile } from "./histogram.js";
+import { readHints, Said } from "./hints.js";
 import { Ring } from "./ring.js";
 
 const HEARD_MS = 15000; // a node whose pools have not been heard of for so long is left out of the sums
@@ -67,7 +68,7 @@ export class Model {
   load = new Ring(3); // requests/s, errors/s, in flight
   times = new Ring(4); // first byte p50, p99, whole request p50, p99
   connections = new Ring(3); // active, idle, waiting
-  came = new Map(); // what the forecast had said of a time before that came: unix s -> { mid, high }
+  said = new Said();
 
   take(overview, nowMs) {
     this.overview = overview;
@@ -78,7 +79,8 @@ export class Model {
     this.totals = this.#totals();
     this.providers = this.#providers();
     this.latency = this.#latency();
-    this.#remember(overview.hints);
+    this.hints = readHints(overview.hints);
+    if (this.hints.series) this.said.take(this.hints.series);
     const { requests, errors, inFlight, active, idle, pending } = this.totals;
     this.load.put(nowMs, [requests, errors, inFlight]);
     this.times.put(nowMs, ["first_byte", "request"].flatMap((k) => [this.latency[k].p50, this.latency[k].p99]));
@@ -93,7 +95,7 @@ export class Model {
   /** What it keeps, as a number that must not grow. */
   get kept() {
     const rings = this.load.cells + this.times.cells + this.connections.cells;
-    return { cells: rings, sources: this.sources.size, gone: this.gone.size, said: this.came.size };
+    return { cells: rings, sources: this.sources.size, gone: this.gone.size, said: this.said.size };
   }
 
   #takePools(pools, nowMs) {
@@ -166,15 +168,6 @@ export class Model {
       return { p50: quantile(sum, bounds, 0.5), p99: quantile(sum, bounds, 0.99) };
     };
     return { first_byte: of("first_byte"), request: of("request") };
-  }
-
-  /** What was said of a time is kept until it has come and gone, to be held against what came. */
-  #remember(hints) {
-    const series = hints?.series?.in_flight;
-    if (!series) return;
-    const first = series.past[0]?.[0] ?? Infinity;
-    for (const [at, mid, high] of series.ahead) if (!this.came.has(at)) this.came.set(at, { mid, high });
-    for (const at of this.came.keys()) if (at < first) this.came.delete(at);
   }
 }
 

@@ -17,6 +17,7 @@ const EVENTS = {
   circuit_opened: ["bad", (e) => ["circuit opened", host(e.endpoint ?? "")]],
   circuit_half_open: ["warn", (e) => ["circuit half open: being tried", host(e.endpoint ?? "")]],
   circuit_closed: ["good", (e) => ["circuit closed", host(e.endpoint ?? "")]],
+  hint_action: ["plain", (e) => [`advises ${e.desired_nodes} nodes, there are ${e.nodes}`, "the coordinator"]],
   circuit_cooling: ["warn", (e) => ["asked to be left alone", host(e.endpoint ?? "")]],
 };
 

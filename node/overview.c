@@ -9,7 +9,8 @@ static const struct {
     int (*render)(struct weir_textbuf *out, const struct weir_snapshot *s);
 } parts[] = {{"state", weir_render_cluster_state},   {"nodes", weir_render_cluster_nodes},
              {"shards", weir_render_cluster_shards}, {"breakers", weir_render_cluster_breakers},
-             {"limits", weir_render_cluster_limits}, {"pools", weir_render_overview_pools}};
+             {"limits", weir_render_cluster_limits}, {"hints", weir_render_cluster_hints},
+             {"pools", weir_render_overview_pools}};
 
 bool weir_overview_recall(const struct weir_overview *o, struct weir_textbuf *out, uint64_t now_ms)
 {

@@ -17,7 +17,8 @@ struct weir_overview {
 /* Adds what was made last, if it is young enough still. False: it is not. */
 bool weir_overview_recall(const struct weir_overview *o, struct weir_textbuf *out, uint64_t now_ms);
 /* An object: .schema, and under the names of the pages below /api/cluster/ what these answer (.state, .nodes, .shards,
- * .breakers, .limits), .alerts as /api/alerts does, and .pools (core/render_overview.h). Errors: WEIR_ENOMEM. */
+ * .breakers, .limits, .hints), .alerts as /api/alerts does, and .pools (core/render_overview.h). Errors: WEIR_ENOMEM.
+ */
 WEIR_MUST_USE int weir_overview_make(struct weir_overview *o, const struct weir_admin_sources *from, uint64_t now_ms);
 void weir_overview_close(struct weir_overview *o);
 

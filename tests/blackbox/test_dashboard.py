@@ -7,6 +7,7 @@ import pytest
 from browser import Browser
 from cluster import Cluster, ask
 from harness import has_dashboard
+from test_hints import Advice, now_ms
 
 pytestmark = pytest.mark.skipif(not has_dashboard(), reason="this build is without the page")
 SIZE_MAX = 200_000
@@ -117,6 +118,36 @@ def test_load_and_alerts(browser, cluster):
     ask(node, "/v1/models")
     browser.wait("document.querySelector('#alerts li[data-alert=busy]')")
     assert "total_requests > 4" in text(browser, "#alerts")
+    assert_clean(browser, node)
+
+
+def series(redis):
+    """An hour that came, and an hour to come."""
+    now = now_ms(redis) // 60000 * 60
+    past = [[now + 60 * (i - 59), 10 + i] for i in range(60)]
+    ahead = [[now + 60 * (i + 1), 70 + i, 80 + 2 * i] for i in range(60)]
+    return {"in_flight": {"step_s": 60, "past": past, "ahead": ahead}}
+
+
+def test_a_hint_arrives(browser, stage):
+    cluster = Cluster(stage)
+    analytics = {"enabled": True, "sample_interval": 1}
+    node = cluster.node({"mock": stage.mock()}, analytics=analytics)
+    cluster.wait_members(1)
+    look(browser, node)
+    browser.wait("/^No forecast yet: /.test(document.querySelector('#forecast .nothing')?.textContent)")
+    browser.wait("!document.querySelector('#advice .nothing').hidden")
+    advice = Advice(cluster.redis)
+    advice.publish("scale_up", desired=5, pool_size=77, peak=129.0, peak_high=198.0, window_s=3600, series=series(cluster.redis))
+    browser.wait("document.querySelector('#advice dl').dataset.action === 'scale_up'")
+    assert "Add nodes: 2 → 5 nodes" in text(browser, "#advice") and "77 connections" in text(browser, "#advice")
+    assert "60\u202fmin ahead" in text(browser, "#forecast-note")
+    assert browser.run("document.querySelector('#forecast canvas').width") > 0
+    assert "expected 129" in text(browser, "#forecast .legend")
+    browser.wait("document.querySelector('#events li[data-event=hint_action]')")
+    advice.publish("hold", desired=2, series={"in_flight": {"past": 5, "ahead": [[1, "x"]]}})
+    browser.wait("document.querySelector('#advice dl').dataset.action === 'hold'")
+    browser.wait("!document.querySelector('#forecast .nothing').hidden")
     assert_clean(browser, node)
 
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { int, ms, percent, rate, span } from "../../dashboard/format.js";
+import { readHints, Said } from "../../dashboard/hints.js";
 import { Lately, quantile } from "../../dashboard/histogram.js";
 import { Model, stateOf } from "../../dashboard/model.js";
 import { Ring } from "../../dashboard/ring.js";
@@ -67,14 +68,13 @@ test("what a node is, in one word", () => {
   assert.equal(stateOf({ ...well, state: "draining" }), "draining");
 });
 
-function overview(node, { nodes = ["a", "b"], active = 1, tries = 0, at = 0, hints } = {}) {
+function overview(node, { nodes = ["a", "b"], active = 1, tries = 0, at = 0 } = {}) {
   const load = { in_flight: 2, connections: 3, utilization_percent: 4, loop_lag_us: 5, requests_per_second: 6, errors_per_second: 1 };
   const provider = { name: "p", status: "healthy", active, idle: 0, opening: 0, pending: 0, max: 10, created: 0, closed: 0, errors: 0, timeouts: 0,
     tries, failed: 0, reused: 0, leases: 0, request: [tries, 0], first_byte: [tries, 0], endpoints: [{ id: "http://e", status: "degraded", active, idle: 0, in_flight: 0 }] };
   return {
     nodes: { nodes: nodes.map((id) => ({ id, alive: true, suspect: false, age_ms: 0, state: "active", load })) },
     pools: { node, timestamp_ms: at, bounds_ms: [10], requests: { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, none: 0, active: 0 }, providers: [provider] },
-    hints,
   };
 }
 
@@ -105,14 +105,31 @@ test("a node that has left is shown for a while, and keeps its letter", () => {
 });
 
 test("a forecast is held against what came, and forgotten with it", () => {
-  const m = new Model();
-  const hints = (past, ahead) => ({ series: { in_flight: { step_s: 60, past, ahead } } });
-  m.take(overview("a", { hints: hints([[0, 1]], [[60, 5, 7], [120, 6, 8]]) }), 1_000);
-  m.take(overview("a", { hints: hints([[0, 1], [60, 4]], [[120, 9, 9], [180, 6, 8]]) }), 61_000);
-  assert.deepEqual(m.came.get(60), { mid: 5, high: 7 });
-  assert.deepEqual(m.came.get(120), { mid: 6, high: 8 }, "what was said first counts");
-  m.take(overview("a", { hints: hints([[120, 4]], [[180, 6, 8]]) }), 121_000);
-  assert.deepEqual([...m.came.keys()], [120, 180]);
+  const said = new Said();
+  const at = (past, ahead) => ({ stepS: 60, past, ahead });
+  said.take(at([[0, 1]], [[60, 5, 7], [120, 6, 8]]));
+  const later = at([[0, 1], [60, 4]], [[120, 9, 9], [180, 6, 8]]);
+  said.take(later);
+  assert.deepEqual(said.get(120), { mid: 6, high: 8 }, "what was said first counts");
+  assert.deepEqual(said.columns(later), [[0, 60, 120, 180], [1, 4, null, null], [null, 5, 9, 6], [null, 7, 9, 8]]);
+  said.take(at([[120, 4]], [[180, 6, 8]]));
+  assert.deepEqual([said.get(60), said.size], [undefined, 2]);
+  // Published each 10 s, told a minute apart: what is kept stays on one grid.
+  for (let s = 0; s < 7200; s += 10) {
+    const past = Array.from({ length: 60 }, (_, i) => [s + 10 * (i - 59), 1]);
+    said.take({ stepS: 10, past, ahead: Array.from({ length: 60 }, (_, i) => [s + 60 * (i + 1), 2, 3]) });
+  }
+  assert.ok(said.size <= 71, String(said.size));
+});
+
+test("hints may hold anything", () => {
+  for (const raw of [undefined, null, 7, [], { valid: true }, { valid: true, cluster: 1, series: { in_flight: { past: "x", ahead: [1, [2], [3, "a", 4]] } }, providers: [null, 5] }]) {
+    const hints = readHints(raw);
+    assert.ok(!hints.series);
+  }
+  assert.equal(readHints({ valid: false, reason: "none yet" }).why, "none yet");
+  const read = readHints({ valid: true, cluster: { action: "hold" }, series: { in_flight: { step_s: 60, past: [[1, 2], [0, 9], [2, 3]], ahead: [[3, 4, 5]] } } });
+  assert.deepEqual(read.series, { stepS: 60, past: [[1, 2], [2, 3]], ahead: [[3, 4, 5]] });
 });
 
 test("what the model keeps does not grow with time, nor with nodes that come and go", () => {
