@@ -6,6 +6,18 @@
 #include "core/render.h"
 #include "node/diagnosis.h"
 
+/* Of texts that wait there may be as many as rules of a large configuration that fire at once. */
+static const struct weir_webhook_kind posts = {
+    .failed = {"webhook_failed", "alerts cannot be posted"},
+    .works = {"webhook_works", "alerts can be posted again"},
+    .dropped = "webhook_dropped",
+    .refused = "an alert was not taken by the receiver",
+    .too_old = "an alert could not be posted for too long",
+    .too_many = "more alerts wait to be posted than are kept",
+    .queue_max = 256,
+    .age_ms_max = 900000,
+};
+
 /* -- what an alert does -- */
 
 static enum weir_log_level level_of(const struct weir_alert_view *v)
@@ -94,31 +106,14 @@ void weir_alerting_init(struct weir_alerting *a)
     a->now = NULL;
     a->count = (struct weir_alerts_count){0};
     weir_deadline_init(&a->due, evaluate);
-    weir_webhook_init(&a->webhook, a->reactor, a->log);
-}
-
-/* "a,b,c", or NULL where there are none; *failed: out of memory. */
-static const char *join_servers(struct weir_textbuf *text, const struct weir_config_texts *servers, bool *failed)
-{
-    for (size_t i = 0; i < servers->count; i++)
-        weir_textbuf_printf(text, "%s%s", i > 0 ? "," : "", servers->at[i]);
-    weir_textbuf_char(text, '\0');
-    *failed = text->failed;
-    return servers->count > 0 ? text->ptr : NULL;
+    weir_webhook_init(&a->webhook, a->reactor, a->log, &posts);
 }
 
 static bool configure_webhook(struct weir_alerting *a, const struct weir_shared_config *shared)
 {
     const struct weir_config *c = shared->config;
-    struct weir_textbuf text;
-    bool failed;
-    weir_textbuf_init(&text, WEIR_CONFIG_FILE_BYTES_MAX);
-    const char *servers = join_servers(&text, &c->dns.servers, &failed);
     weir_webhook_trust(&a->webhook, shared->tls != NULL ? shared->tls->webhook : NULL, a->crypto);
-    if (!failed)
-        failed = weir_webhook_configure(&a->webhook, c->alerting.webhook_url, servers) != 0;
-    weir_textbuf_close(&text);
-    return !failed;
+    return weir_webhook_follow(&a->webhook, c->alerting.webhook_url, &c->dns.servers) == 0;
 }
 
 void weir_alerting_configure(struct weir_alerting *a, struct weir_shared_config *config)

@@ -115,6 +115,7 @@ static int take_snapshot(struct weir_control *c, struct weir_snapshot *s, struct
     if (ends)
         c->reactor.lag_us_max = 0;
     weir_alerting_to_gauges(&c->alerting, s->gauges);
+    weir_tracing_to_gauges(&c->tracing, s->gauges);
     return rv == 0 && c->cluster != NULL ? weir_cluster_show(c->cluster, s, a) : rv;
 }
 
@@ -363,6 +364,7 @@ static void close_control(struct weir_control *c)
     uv_close((uv_handle_t *)&c->hangup, NULL);
     answer_lookers(c);
     weir_alerting_close(&c->alerting);
+    weir_tracing_close(&c->tracing);
     weir_event_feed_close(&c->events);
     weir_overview_close(&c->overview);
     weir_resolve_close(&c->resolve);
@@ -405,7 +407,7 @@ static int run(struct weir_control *c, const struct weir_control_opts *opts, str
     int rv = weir_control_make_workers(c, config, err);
     if (rv == 0)
         rv = weir_crypto_pool_new(&c->node.crypto, c->node.worker_count, err);
-    c->alerting.crypto = c->node.crypto;
+    c->alerting.crypto = c->tracing.crypto = c->node.crypto;
     if (rv == 0)
         rv = weir_control_listen(c, config, err);
     if (rv != 0) {
@@ -457,6 +459,8 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
                                          .snapshot = take_alerts_snapshot,
                                          .owner = c};
     weir_alerting_init(&c->alerting);
+    c->tracing = (struct weir_tracing){.reactor = &c->reactor, .log = c->log, .node = &c->node};
+    weir_tracing_init(&c->tracing);
     weir_event_feed_init(&c->events, &c->reactor);
     watch_signals(c);
     rv = run(c, opts, err);

@@ -9,6 +9,7 @@
 #include "node/event_feed.h"
 #include "node/overview.h"
 #include "node/resolve.h"
+#include "node/tracing.h"
 #include "node/upkeep.h"
 
 struct weir_control {
@@ -21,6 +22,7 @@ struct weir_control {
     struct weir_upkeep upkeep;
     struct weir_deadline refresh, monitor, drain_begin;
     struct weir_alerting alerting;
+    struct weir_tracing tracing;
     struct weir_event_feed events;
     struct weir_overview overview;
     struct weir_cluster *cluster; /* NULL: the node is by itself */

@@ -28,6 +28,7 @@ void weir_control_publish(struct weir_control *c, struct weir_view *v)
     c->view = v;
     weir_certificates_watch(v->shared->tls, (int64_t)(weir_clock_unix_ms() / 1000), c->log);
     weir_alerting_configure(&c->alerting, v->shared);
+    weir_tracing_configure(&c->tracing, v->shared);
     if (before != NULL)
         weir_view_unref(before);
 }

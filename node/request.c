@@ -6,6 +6,7 @@
 #include "node/access_log.h"
 #include "node/event_follow.h"
 #include "node/node.h"
+#include "node/request_trace.h"
 
 static void deadline_passed(struct weir_deadline *d, uint64_t now_ms);
 
@@ -115,6 +116,7 @@ void weir_request_end_if_over(struct weir_request *r)
     count_end(r);
     if (r->hold->view->config->logging.access)
         log_access(r);
+    weir_request_trace_end(r);
     if (r->admin != NULL)
         weir_admin_forget(r->admin);
     weir_hop_end(r);
@@ -189,6 +191,7 @@ static void route(struct weir_request *r)
         return;
     }
     r->provider = &v->providers[r->route->provider];
+    weir_request_trace_begin(r);
     r->replay.max = r->provider->config->http.retry.replay_buffer_bytes;
     if (r->head->has_body) {
         r->fresh = r->head->content_length < 0 || (uint64_t)r->head->content_length > r->replay.max;

@@ -21,6 +21,7 @@
 #include "core/access_line.h"
 #include "core/outcome.h"
 #include "core/retry.h"
+#include "core/trace.h"
 #include "http/encoder.h"
 #include "node/choose.h"
 #include "node/client.h"
@@ -98,6 +99,7 @@ struct weir_request_note {
 
 struct weir_admin_call;
 struct weir_event_follower;
+struct weir_request_trace;
 
 struct weir_request {
     struct weir_list in_client;
@@ -114,6 +116,7 @@ struct weir_request {
     struct weir_admin_call *admin;        /* while control works on it */
     struct weir_event_follower *follower; /* while its answer goes on with what happens (node/event_follow.h) */
     struct weir_request_note *note;
+    struct weir_request_trace *trace; /* node/request_trace.h; NULL: it is not recorded */
     struct weir_arena arena;
     struct weir_pool_waiter waiter;
     struct weir_waitline_waiter limit; /* in the line of the rate limit, or of places */
@@ -338,6 +341,10 @@ void weir_limit_clock(struct weir_request *r, uint64_t now_ms);
 /* Leaves the line; a token that nothing was sent for goes back. Legal at any time. */
 void weir_limit_let_go(struct weir_request *r);
 
+/* The trace that it came with. False: with none, or one that cannot be read. */
+bool weir_request_read_trace(struct weir_request *r, struct weir_trace_context *given);
+/* The trace that it goes on with: its field, whose text may be changed; NULL: out of memory. */
+char *weir_request_write_trace(struct weir_request *r, const struct weir_trace_context *c);
 /* The request's head as it goes to its endpoint (request_head.c). False: out of memory. */
 bool weir_request_head_up(struct weir_request *r, struct weir_head *out);
 /* The answer's head as it goes to the client; changes `in`. */

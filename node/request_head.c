@@ -107,51 +107,34 @@ struct weir_str weir_request_id(struct weir_request *r)
     return (struct weir_str){id, 32};
 }
 
-/* Lower-case hexadecimal digits, not all of them 0 if that is asked. */
-static bool is_hex(const char *p, size_t n, bool not_zero)
+bool weir_request_read_trace(struct weir_request *r, struct weir_trace_context *given)
 {
-    bool zero = true;
-    for (size_t i = 0; i < n; i++) {
-        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f')))
-            return false;
-        zero = zero && p[i] == '0';
-    }
-    return !(zero && not_zero);
+    struct weir_str text;
+    return whole_list(r, WEIR_FIELD_TRACEPARENT, &text) && text.ptr != NULL &&
+           memchr(text.ptr, ',', text.len) == NULL && weir_trace_parse(given, text);
 }
 
-/* W3C Trace Context 2.2: version 00 is 55 bytes, later ones may go on behind a dash, ff is none. */
-static bool is_traceparent(struct weir_str t)
+char *weir_request_write_trace(struct weir_request *r, const struct weir_trace_context *c)
 {
-    if (t.len < 55 || t.ptr[2] != '-' || t.ptr[35] != '-' || t.ptr[52] != '-')
-        return false;
-    bool first = memcmp(t.ptr, "00", 2) == 0;
-    if (first ? t.len != 55 : (memcmp(t.ptr, "ff", 2) == 0 || (t.len > 55 && t.ptr[55] != '-')))
-        return false;
-    return is_hex(t.ptr, 2, false) && is_hex(t.ptr + 3, 32, true) && is_hex(t.ptr + 36, 16, true) &&
-           is_hex(t.ptr + 53, 2, false);
+    char *text = weir_arena_bytes(&r->arena, WEIR_TRACEPARENT_LEN);
+    if (text == NULL)
+        return NULL;
+    weir_trace_format(text, c);
+    struct weir_str value = {text, WEIR_TRACEPARENT_LEN};
+    return weir_fields_set(&r->head->fields, &r->arena, WEIR_FIELD_TRACEPARENT, value) ? text : NULL;
 }
 
+/* A provider is always told a trace: the client's, or else one that begins here and that nobody records. */
 static bool begin_trace(struct weir_request *r)
 {
-    struct weir_fields *f = &r->head->fields;
-    struct weir_str given;
-    if (!whole_list(r, WEIR_FIELD_TRACEPARENT, &given))
-        return false;
-    if (given.ptr != NULL && is_traceparent(given) && memchr(given.ptr, ',', given.len) == NULL)
+    struct weir_trace_context c;
+    if (r->trace != NULL || weir_request_read_trace(r, &c))
         return true;
-    if (given.len > 0)
-        weir_fields_drop_name(f, WEIR_STR("tracestate")); /* belongs to the trace that could not be read */
-    /* version 00, trace id, parent id, flags: not sampled, since nobody here records spans */
-    char *t = weir_arena_bytes(&r->arena, 55);
-    if (t == NULL)
-        return false;
-    memcpy(t, "00-", 3);
-    weir_hex64(t + 3, weir_rng_next(&r->worker->rng) | 1); /* all zero is not a valid id */
-    weir_hex64(t + 19, weir_rng_next(&r->worker->rng));
-    t[35] = '-';
-    weir_hex64(t + 36, weir_rng_next(&r->worker->rng) | 1);
-    memcpy(t + 52, "-00", 3);
-    return weir_fields_set(f, &r->arena, WEIR_FIELD_TRACEPARENT, (struct weir_str){t, 55});
+    if (weir_fields_get(&r->head->fields, WEIR_FIELD_TRACEPARENT) != NULL)
+        weir_fields_drop_name(&r->head->fields, WEIR_STR("tracestate")); /* of the trace that could not be read */
+    weir_trace_begin(&c, &r->worker->rng);
+    c.span = weir_trace_span_id(&r->worker->rng);
+    return weir_request_write_trace(r, &c) != NULL;
 }
 
 /* -- forwarding -- */

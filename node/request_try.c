@@ -7,6 +7,7 @@
 #include "net/log.h"
 #include "node/node.h"
 #include "node/request.h"
+#include "node/request_trace.h"
 
 static struct weir_circuit_caller caller(const struct weir_request *r)
 {
@@ -33,6 +34,7 @@ static void open_try(struct weir_request *r, const struct weir_view_endpoint *e,
     r->try.open = true;
     r->try.told = r->try.answered = false;
     r->try.in_flight = atomic_fetch_add_explicit(&e->rt->in_flight, 1, memory_order_relaxed) + 1;
+    weir_request_trace_try(r);
 }
 
 /* Of a probe that has been told already: a further failure, of the same request, after its answer began. */
@@ -58,6 +60,7 @@ void weir_request_end_try(struct weir_request *r)
     if (!r->try.told)
         tell(r, r->try.answered ? WEIR_BREAKER_SUCCESS : WEIR_BREAKER_NEITHER, 0, NULL);
     r->try.open = false;
+    weir_request_trace_try_end(r);
     atomic_fetch_sub(&r->endpoint->rt->in_flight, 1);
     weir_places_freed(&r->provider->rt->places, &r->worker->pool);
 }
@@ -220,6 +223,7 @@ static bool replace(struct weir_request *r, const struct weir_outcome *o)
 
 void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f)
 {
+    weir_request_trace_outcome(r, 0, f->code);
     if (r->hop.peer != NULL) {
         weir_hop_lost(r, f);
         return;

@@ -5,6 +5,7 @@
 
 #include "node/node.h"
 #include "node/request.h"
+#include "node/request_trace.h"
 
 /* -- letting go -- */
 
@@ -252,6 +253,7 @@ static void up_head(struct weir_exchange *x, struct weir_head *head)
     weir_endpoint_add(weir_request_endpoint_counters(r), weir_endpoint_class(head->status), 1);
     weir_latency_observe(weir_request_endpoint_counters(r), WEIR_LATENCY_FIRST_BYTE, now - r->granted_us, now);
     r->first_byte_us = now;
+    weir_request_trace_outcome(r, head->status, NULL);
     weir_request_pin(r);
     bool again = r->hop.peer == NULL && (weir_request_answer_again(r, head) || weir_request_follow(r, head));
     weir_request_unpin(r);

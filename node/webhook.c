@@ -32,7 +32,7 @@ static void tell_dropped(struct weir_webhook *w, const char *why)
     if (w->dropping)
         return;
     w->dropping = true;
-    weir_log_simple(w->log, WEIR_LOG_WARN, "webhook_dropped", why);
+    weir_log_simple(w->log, WEIR_LOG_WARN, w->kind->dropped, why);
 }
 
 static void go_on(struct weir_webhook *w)
@@ -67,16 +67,16 @@ static void fail_try(struct weir_webhook *w, const char *fmt, ...)
         vsnprintf(reason, sizeof reason, fmt, ap);
         va_end(ap);
         w->failing = true;
-        weir_log_begin(&l, w->log, WEIR_LOG_WARN, "webhook_failed", "alerts cannot be posted");
+        weir_log_begin(&l, w->log, WEIR_LOG_WARN, w->kind->failed.event, w->kind->failed.sentence);
         weir_log_str(&l, "host", w->parts.authority); /* the rest of the URL may be a secret */
         weir_log_text(&l, "reason", reason);
         weir_log_end(&l);
     }
-    if (!final && w->reactor->now_ms - first->queued_ms < WEIR_WEBHOOK_AGE_MS_MAX) {
+    if (!final && w->reactor->now_ms - first->queued_ms < w->kind->age_ms_max) {
         wait_again(w);
         return;
     }
-    tell_dropped(w, final ? "an alert was not taken by the receiver" : "an alert could not be posted for too long");
+    tell_dropped(w, final ? w->kind->refused : w->kind->too_old);
     drop_first(w);
     go_on(w);
 }
@@ -88,7 +88,7 @@ static void succeed(struct weir_webhook *w)
     w->counts.delivered++;
     if (w->failing) {
         struct weir_log_line l;
-        weir_log_begin(&l, w->log, WEIR_LOG_INFO, "webhook_works", "alerts can be posted again");
+        weir_log_begin(&l, w->log, WEIR_LOG_INFO, w->kind->works.event, w->kind->works.sentence);
         weir_log_str(&l, "host", w->parts.authority);
         weir_log_end(&l);
     }
@@ -215,9 +215,10 @@ static void on_clock(struct weir_deadline *d, uint64_t now_ms)
 
 /* -- from outside -- */
 
-void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct weir_log_producer *log)
+void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct weir_log_producer *log,
+                       const struct weir_webhook_kind *kind)
 {
-    *w = (struct weir_webhook){.reactor = r, .log = log};
+    *w = (struct weir_webhook){.reactor = r, .log = log, .kind = kind};
     weir_list_init(&w->queue);
     weir_deadline_init(&w->clock, on_clock);
 }
@@ -264,6 +265,18 @@ int weir_webhook_configure(struct weir_webhook *w, const char *url, const char *
     return 0;
 }
 
+int weir_webhook_follow(struct weir_webhook *w, const char *url, const struct weir_config_texts *servers)
+{
+    struct weir_textbuf text;
+    weir_textbuf_init(&text, WEIR_CONFIG_FILE_BYTES_MAX);
+    for (size_t i = 0; i < servers->count; i++)
+        weir_textbuf_printf(&text, "%s%s", i > 0 ? "," : "", servers->at[i]);
+    weir_textbuf_char(&text, '\0');
+    int rv = text.failed ? WEIR_ENOMEM : weir_webhook_configure(w, url, servers->count > 0 ? text.ptr : NULL);
+    weir_textbuf_close(&text);
+    return rv;
+}
+
 void weir_webhook_trust(struct weir_webhook *w, struct weir_tls_config *tls, struct weir_crypto_pool *crypto)
 {
     struct weir_tls_config *before = w->tls;
@@ -282,10 +295,10 @@ int weir_webhook_post(struct weir_webhook *w, struct weir_str text)
     t->queued_ms = w->reactor->now_ms;
     t->len = text.len;
     memcpy(t->bytes, text.ptr, text.len);
-    if (w->queued == WEIR_WEBHOOK_QUEUE_MAX) {
+    if (w->queued == w->kind->queue_max) {
         /* Not the one that is on its way. */
         struct weir_list *oldest = w->state == WEIR_WEBHOOK_WAITING ? w->queue.next : w->queue.next->next;
-        tell_dropped(w, "more alerts wait to be posted than are kept");
+        tell_dropped(w, w->kind->too_many);
         weir_list_remove(oldest);
         free(WEIR_CONTAINER(oldest, struct weir_webhook_text, link));
         w->queued--;

@@ -8,21 +8,17 @@
 #ifndef WEIR_NODE_WEBHOOK_H
 #define WEIR_NODE_WEBHOOK_H
 
+#include "core/config.h"
 #include "core/config_check.h"
 #include "core/textbuf.h"
 #include "http/call.h"
 #include "net/dns.h"
 #include "net/log.h"
 
-/* Texts that wait: all rules of a large configuration firing at once. Of more the oldest is dropped: what a receiver
- * that was away wants to know is how things are now. */
-#define WEIR_WEBHOOK_QUEUE_MAX 256u
 /* One try, from resolving the name to the end of the answer's head. */
 #define WEIR_WEBHOOK_TIMEOUT_MS  10000u
 #define WEIR_WEBHOOK_WAIT_MS     1000u
 #define WEIR_WEBHOOK_WAIT_MS_MAX 30000u
-/* A text that could not be delivered for this long is old news, and dropped. */
-#define WEIR_WEBHOOK_AGE_MS_MAX 900000u
 /* RFC 1035: no name is longer, so a longer one never gets as far as a connection. */
 #define WEIR_WEBHOOK_HOST_MAX 255u
 /* Addresses of the name that are tried. */
@@ -40,6 +36,18 @@ struct weir_webhook_counts {
     uint64_t delivered, failed, dropped; /* texts, tries, texts */
 };
 
+/* What is posted: the events and sentences of its log lines, and how much of it may wait. All texts are static. */
+struct weir_webhook_kind {
+    struct {
+        const char *event, *sentence;
+    } failed, works;                          /* a delivery, for the first time; again */
+    const char *dropped;                      /* event */
+    const char *refused, *too_old, *too_many; /* why a text was dropped */
+    unsigned queue_max;                       /* of more texts that wait the oldest is dropped: what a receiver that
+                                                 was away wants to know is how things are now */
+    uint64_t age_ms_max;                      /* what could not be delivered for so long is old news, and dropped */
+};
+
 enum weir_webhook_state {
     WEIR_WEBHOOK_IDLE,
     WEIR_WEBHOOK_RESOLVING,
@@ -51,6 +59,7 @@ enum weir_webhook_state {
 struct weir_webhook {
     struct weir_reactor *reactor;
     struct weir_log_producer *log;
+    const struct weir_webhook_kind *kind;
     enum weir_webhook_state state;
     char *url;                         /* its own copy; NULL: nothing is posted */
     struct weir_config_http_url parts; /* slices of it */
@@ -71,10 +80,13 @@ struct weir_webhook {
     struct weir_webhook_counts counts;
 };
 
-void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct weir_log_producer *log);
+void weir_webhook_init(struct weir_webhook *w, struct weir_reactor *r, struct weir_log_producer *log,
+                       const struct weir_webhook_kind *kind);
 /* Where to post from now on; url NULL: nowhere, and what waits is dropped. servers: name servers as
  * weir_dns_set_servers takes them, or NULL. Errors: WEIR_ENOMEM; everything is then as before. */
 WEIR_MUST_USE int weir_webhook_configure(struct weir_webhook *w, const char *url, const char *servers);
+/* The same with a configuration's name servers. */
+WEIR_MUST_USE int weir_webhook_follow(struct weir_webhook *w, const char *url, const struct weir_config_texts *servers);
 /* By what a receiver on https:// proves who it is, from the next try on. A reference to tls is taken; the pool outlives
  * w. */
 void weir_webhook_trust(struct weir_webhook *w, struct weir_tls_config *tls, struct weir_crypto_pool *crypto);

@@ -8,6 +8,7 @@
 #include "node/cluster_view.h"
 #include "node/node.h"
 #include "node/request.h"
+#include "node/trace_ring.h"
 #include "node/upstream.h"
 
 /* While server.max_connections is reached: how often it is looked at whether another worker's client has gone. */
@@ -358,6 +359,8 @@ void weir_worker_close(struct weir_worker *w)
     weir_deadline_drop(&w->reactor.wheel, &w->last_accepts);
     weir_deadline_drop(&w->reactor.wheel, &w->drain_grace);
     weir_deadline_drop(&w->reactor.wheel, &w->drain_timeout);
+    struct weir_trace_ring *traces = atomic_load_explicit(&w->traces, memory_order_relaxed);
+    weir_trace_ring_free(&traces);
     weir_dns_close(&w->dns);
     if (w->dns_config != NULL)
         weir_shared_config_unref(w->dns_config);

@@ -23,6 +23,7 @@
 #define WEIR_PEER_CLIENTS_MAX 4096u
 
 struct weir_node;
+struct weir_trace_ring;
 
 struct weir_worker_listener {
     struct weir_listener socket;
@@ -53,8 +54,9 @@ struct weir_worker {
     struct weir_http_limits peer_limits;     /* of what peers hand over: requests, and what a peer adds to them */
     struct weir_worker_listener listeners[WEIR_LISTENERS_MAX];
     unsigned listener_count;
-    struct weir_dns *dns;                  /* for names that are asked for each connection; made when first needed */
-    struct weir_shared_config *dns_config; /* whose servers it asks; one reference */
+    _Atomic(struct weir_trace_ring *) traces; /* finished spans, for control; made with the first one */
+    struct weir_dns *dns;                     /* for names that are asked for each connection; made when first needed */
+    struct weir_shared_config *dns_config;    /* whose servers it asks; one reference */
     struct weir_list clients;
     struct weir_list upstreams; /* every connection to an endpoint that is here */
     uint32_t client_count;

@@ -365,6 +365,12 @@ struct weir_config {
         bool downstream, event_streams;
     } compression;
     struct {
+        const char *endpoint; /* NULL: nothing is traced */
+        double sample;        /* of the traces that begin here */
+        const char *service_name;
+        bool follow_client;
+    } tracing;
+    struct {
         struct weir_config_texts servers; /* address:port each; empty: the system's resolvers */
         uint64_t refresh_ms;
     } dns;

@@ -129,6 +129,7 @@ extern const struct weir_config_section weir_config_section_auth;
 extern const struct weir_config_section weir_config_section_logging;
 extern const struct weir_config_section weir_config_section_required_tls;
 extern const struct weir_config_section weir_config_section_compression;
+extern const struct weir_config_section weir_config_section_tracing;
 extern const struct weir_config_section weir_config_section_dns;
 extern const struct weir_config_section weir_config_section_alerting;
 extern const struct weir_config_section weir_config_section_alert;

@@ -208,6 +208,7 @@ static const struct weir_config_field root_fields[] = {
     WEIR_CONFIG_NEST(CONFIG, tls, "tls", weir_config_section_required_tls, "Rules for all of TLS."),
     WEIR_CONFIG_NEST(CONFIG, compression, "compression", weir_config_section_compression,
                      "Compression by weir itself."),
+    WEIR_CONFIG_NEST(CONFIG, tracing, "tracing", weir_config_section_tracing, "Traces."),
     WEIR_CONFIG_NEST(CONFIG, dns, "dns", weir_config_section_dns, "How names are resolved."),
     WEIR_CONFIG_NEST(CONFIG, alerting, "alerting", weir_config_section_alerting, "When to raise the alarm.",
                      WEIR_CONFIG_NEEDS(ALERTS)),

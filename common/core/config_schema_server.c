@@ -198,6 +198,21 @@ static const struct weir_config_field compression_fields[] = {
 const struct weir_config_section weir_config_section_compression =
     PART_TABLE(compression_fields, CONFIG, compression, "Compression by weir itself.");
 
+static const struct weir_config_field tracing_fields[] = {
+    PART(SECRET_URL, CONFIG, tracing, endpoint, "endpoint", NULL,
+         "The OpenTelemetry collector that spans are sent to, by OTLP over HTTP as JSON: "
+         "`http://collector:4318/v1/traces`. None: nothing is traced.",
+         .check = weir_config_check_http_url),
+    PART(NUMBER, CONFIG, tracing, sample, "sample", "0.01", "The share of traces that begin here and are recorded.",
+         WEIR_CONFIG_RANGE(0, 1)),
+    PART(TEXT, CONFIG, tracing, service_name, "service_name", "weir", "`service.name` of the spans."),
+    PART(BOOL, CONFIG, tracing, follow_client, "follow_client", "true",
+         "Go on with the trace in a client's `traceparent`, recorded if that says so. False: begin one, so that no "
+         "client decides what is recorded."),
+};
+const struct weir_config_section weir_config_section_tracing =
+    PART_TABLE(tracing_fields, CONFIG, tracing, "Traces of requests and their tries.");
+
 static const struct weir_config_field dns_fields[] = {
     PART(TEXTS, CONFIG, dns, servers, "servers", "", "Resolvers to ask, `address:port` each; none: the system's.",
          .check = weir_config_check_address_port),

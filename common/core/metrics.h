@@ -88,6 +88,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(RELOADS_FAILED, "weir_reloads_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_RELOADS)                    \
     X(ALERTS_FIRED, "weir_alert_changes_total", "state=\"firing\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)           \
     X(ALERTS_RESOLVED, "weir_alert_changes_total", "state=\"resolved\"", COUNTER, COUNT, WEIR_HELP_ALERT_CHANGES)      \
+    X(SPANS_KEPT, "weir_trace_spans_total", "result=\"kept\"", COUNTER, COUNT, WEIR_HELP_SPANS)                        \
+    X(SPANS_DROPPED, "weir_trace_spans_total", "result=\"dropped\"", COUNTER, COUNT, WEIR_HELP_SPANS)                  \
     X(SCALE_UPS, "weir_scale_up_alerts_total", "", COUNTER, COUNT, "Alerts with the action scale_up that fired.")
 
 #define WEIR_HELP_REQUESTS      "Requests ended, by the class of the status that the client was sent."
@@ -99,6 +101,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
 #define WEIR_HELP_FALLBACK      "Requests on their way to a peer that were served here after all, by what went wrong."
 #define WEIR_HELP_RELOADS       "Configuration reloads."
 #define WEIR_HELP_ALERT_CHANGES "Alerts that began or ceased to fire."
+#define WEIR_HELP_SPANS         "Spans of recorded traces that ended, and those that found no room on their way out."
 #define WEIR_HELP_CODED         "Answers that weir compressed, by coding."
 
 /* How handshakes of one side end: the results that succeed, then what can be wrong, in the order of enum weir_tls_fail
@@ -156,9 +159,13 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(WEBHOOK_DELIVERED, "weir_webhook_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)       \
     X(WEBHOOK_FAILED, "weir_webhook_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_WEBHOOK)             \
     X(WEBHOOK_DROPPED, "weir_webhook_dropped_total", "", COUNTER, COUNT, "Alerts given up before they were posted.")  \
+    X(TRACES_DELIVERED, "weir_trace_posts_total", "result=\"delivered\"", COUNTER, COUNT, WEIR_HELP_TRACES)           \
+    X(TRACES_FAILED, "weir_trace_posts_total", "result=\"failed\"", COUNTER, COUNT, WEIR_HELP_TRACES)                 \
+    X(TRACES_DROPPED, "weir_trace_posts_dropped_total", "", COUNTER, COUNT, "Batches of spans given up.")             \
     WEIR_CLUSTER_ROWS(X)                                                                                              \
     WEIR_HINT_ROWS(X)
 
+#define WEIR_HELP_TRACES  "Tries to send a batch of spans to the collector, by how they ended."
 #define WEIR_HELP_ALERTS  "Alerts that fire now, by severity; over all and per provider count as two."
 #define WEIR_HELP_WEBHOOK "Tries to post an alert, by how they ended."
 #define WEIR_HELP_LAG     "How late the event loop ran a timer: the worst of its kind since the last snapshot."

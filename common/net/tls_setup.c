@@ -149,6 +149,11 @@ static int make_store(struct weir_tls_setup *t, const struct weir_config_distrib
     return rv == 0 ? weir_tls_config_client(&t->store, &opts, err) : rv;
 }
 
+static bool is_https(const char *url)
+{
+    return url != NULL && strncasecmp(url, "https://", 8) == 0;
+}
+
 /* What of a configuration has TLS of its own; behind them its providers. */
 enum part { SERVER, WEBHOOK, PEERS, STORE, PROVIDERS };
 
@@ -156,16 +161,15 @@ static int make_part(struct weir_tls_setup *t, const struct weir_config *config,
                      struct weir_err *err)
 {
     static const struct weir_config_client_tls plain = {.verify = true, .min_version = WEIR_CONFIG_TLS_1_2};
-    static const char *const names[] = {"server", "alerts: webhook", "distributed_pool: peer_tls",
+    static const char *const names[] = {"server", "alerts, tracing", "distributed_pool: peer_tls",
                                         "distributed_pool: redis_tls"};
     const struct weir_config_distributed *d = &config->distributed_pool;
-    const char *webhook = config->alerting.webhook_url;
     int rv = 0;
     if (part >= PROVIDERS)
         return make_provider(&t->providers[part - PROVIDERS], &config->providers[part - PROVIDERS], known, err);
     if (part == SERVER && config->server.tls.certificates.count > 0)
         rv = make_server(&t->server, &config->server, known, err);
-    else if (part == WEBHOOK && webhook != NULL && strncasecmp(webhook, "https://", 8) == 0)
+    else if (part == WEBHOOK && (is_https(config->alerting.webhook_url) || is_https(config->tracing.endpoint)))
         rv = make_client(&t->webhook, &plain, false, WEIR_CONFIG_OFF, known, err);
     else if (part == PEERS && d->enabled && d->peer_tls.cert_file != NULL)
         rv = make_peers(t, &d->peer_tls, known, err);

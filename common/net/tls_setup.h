@@ -14,8 +14,9 @@ struct weir_tls_provider {
 };
 
 struct weir_tls_setup {
-    struct weir_tls_config *server;  /* NULL: listeners speak plain */
-    struct weir_tls_config *webhook; /* trusts the system's authorities; NULL: the webhook is not https */
+    struct weir_tls_config *server; /* NULL: listeners speak plain */
+    struct weir_tls_config
+        *webhook; /* trusts the system's authorities: for alerts and traces; NULL: neither goes to https */
     /* distributed_pool.peer_tls, both ends; NULL: it has no certificate, and peers speak plain. */
     struct weir_tls_config *peer_server, *peer_client;
     struct weir_tls_config *store;       /* distributed_pool.redis_tls; NULL: the store is not reached over TLS */

@@ -1,4 +1,7 @@
 import faulthandler
+import fcntl
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,10 @@ from stage import Stage  # noqa: E402
 # No single test may take longer than this, whatever it waits for. The slow ones say so with a mark.
 TEST_BOUND_S = 300
 SLOW_BOUND_S = 900
+
+SDK = harness.ROOT / "tests" / "sdk"
+# A first `npm ci` downloads some tens of megabytes.
+INSTALL_BOUND_S = 240
 
 
 def pytest_configure(config):
@@ -74,3 +81,17 @@ def mock(stage):
 def node(stage, mock):
     """A node in front of one mock."""
     return stage.node(mock)
+
+
+@pytest.fixture(scope="session")
+def sdk():
+    """tests/sdk with its packages, installed from the lock file when they are not there or not those."""
+    assert shutil.which("npm"), "npm is missing: run scripts/bootstrap"
+    installed = SDK / "node_modules" / ".package-lock.json"
+    with open(SDK / "package-lock.json") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run beside this one wait for the one installation
+        if not installed.exists() or os.path.getmtime(installed) < os.path.getmtime(lock.name):
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            ran = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=INSTALL_BOUND_S, check=False)
+            assert ran.returncode == 0, f"npm ci failed:\n{ran.stdout}{ran.stderr}"
+    return SDK

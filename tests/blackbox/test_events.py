@@ -8,13 +8,15 @@ PAGE = (ROOT / "docs/events.md").read_text()
 FOLDERS = ("node", "common", "coordinator")
 SOURCES = {p.relative_to(ROOT).as_posix(): p.read_text() for d in FOLDERS for p in sorted((ROOT / d).rglob("*.c"))}
 LEVELS = {"WEIR_LOG_DEBUG": "debug", "WEIR_LOG_INFO": "info", "WEIR_LOG_WARN": "warning", "WEIR_LOG_ERROR": "error"}
-# Files whose lines take their event from a table or a variable, and what its names look like there.
+# Files whose lines take their event from a table or a variable, where that is, and what its names look like there.
+POSTED = r'= \{?"((?:webhook|tracing)_\w+)"'
 INDIRECT = {
-    "node/access_log.c": ("common/core/monitor.c", r'e\.event = "(\w+)"'),
-    "coordinator/coordinator_tell.c": ("coordinator/coordinator_tell.c", r'\] = \{"(\w+)", (WEIR_LOG_\w+)'),
-    "node/circuit.c": ("node/circuit.c", r'\] = \{"(circuit_\w+)", (WEIR_LOG_\w+)'),
-    "node/cluster_tell.c": ("node/cluster_tell.c", r'\] = \{"(\w+)",\s*(WEIR_LOG_\w+)'),
-    "node/health.c": ("node/health.c", r'\] = \{"(endpoint_\w+)", "[^"]*",\s*(WEIR_LOG_\w+)'),
+    "node/access_log.c": {"common/core/monitor.c": r'e\.event = "(\w+)"'},
+    "coordinator/coordinator_tell.c": {"coordinator/coordinator_tell.c": r'\] = \{"(\w+)", (WEIR_LOG_\w+)'},
+    "node/circuit.c": {"node/circuit.c": r'\] = \{"(circuit_\w+)", (WEIR_LOG_\w+)'},
+    "node/cluster_tell.c": {"node/cluster_tell.c": r'\] = \{"(\w+)",\s*(WEIR_LOG_\w+)'},
+    "node/health.c": {"node/health.c": r'\] = \{"(endpoint_\w+)", "[^"]*",\s*(WEIR_LOG_\w+)'},
+    "node/webhook.c": {"node/alerts.c": POSTED, "node/tracing.c": POSTED},
 }
 
 
@@ -71,7 +73,7 @@ def events():
         for event_name in words(event):
             add(event_name, "" if len(words(event)) > 1 or "?" in level else level, () if several else keys)
     assert indirect == set(INDIRECT), "a line whose event is not a literal: INDIRECT wants to know where it comes from"
-    for path, pattern in INDIRECT.values():
+    for path, pattern in (place for places in INDIRECT.values() for place in places.items()):
         names = re.findall(pattern, SOURCES[path])
         assert names, f"nothing like {pattern} in {path}"
         for one in names:

@@ -1,32 +1,9 @@
 """The official OpenAI and Anthropic SDKs for Node.js work through a node that they know by its base URL alone."""
 
-import fcntl
 import json
-import os
-import shutil
 import subprocess
 
-import pytest
-from harness import ROOT, WAIT_S
-
-SDK = ROOT / "tests" / "sdk"
-# A first `npm ci` downloads some megabytes.
-INSTALL_BOUND_S = 100
-
-
-@pytest.fixture(scope="module")
-def sdk():
-    """tests/sdk with its packages, installed from the lock file when they are not there or not those."""
-    assert shutil.which("npm"), "npm is missing: run scripts/bootstrap"
-    installed = SDK / "node_modules" / ".package-lock.json"
-    with open(SDK / "package-lock.json") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run beside this one wait for the one installation
-        if not installed.exists() or os.path.getmtime(installed) < os.path.getmtime(lock.name):
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            ran = subprocess.run(command, cwd=SDK, capture_output=True, text=True, timeout=INSTALL_BOUND_S, check=False)
-            assert ran.returncode == 0, f"npm ci failed:\n{ran.stdout}{ran.stderr}"
-    return SDK
-
+from harness import WAIT_S
 
 def run(sdk, url, openai="", anthropic=""):
     command = ["node", "chat.mjs", url, openai, anthropic]

@@ -17,6 +17,15 @@ static struct {
     size_t got_len;
 } f;
 
+static const struct weir_webhook_kind kind = {.failed = {"webhook_failed", "cannot be posted"},
+                                              .works = {"webhook_works", "can be posted again"},
+                                              .dropped = "webhook_dropped",
+                                              .refused = "refused",
+                                              .too_old = "too old",
+                                              .too_many = "too many",
+                                              .queue_max = 256,
+                                              .age_ms_max = 900000};
+
 static void listen_here(void)
 {
     struct weir_addr addr;
@@ -35,7 +44,7 @@ static void setup(void)
     reactor_open(&f.r);
     listen_here();
     f.peer = -1;
-    weir_webhook_init(&f.w, &f.r, NULL);
+    weir_webhook_init(&f.w, &f.r, NULL, &kind);
     ck_assert_int_eq(weir_webhook_configure(&f.w, f.url, NULL), 0);
 }
 
@@ -188,11 +197,11 @@ END_TEST
 START_TEST(test_a_full_queue)
 {
     char text[32];
-    for (unsigned i = 0; i < WEIR_WEBHOOK_QUEUE_MAX + 2; i++) {
+    for (unsigned i = 0; i < kind.queue_max + 2; i++) {
         snprintf(text, sizeof text, "{\"n\":%u}", i);
         post(text);
     }
-    ck_assert_uint_eq(f.w.queued, WEIR_WEBHOOK_QUEUE_MAX);
+    ck_assert_uint_eq(f.w.queued, kind.queue_max);
     ck_assert_uint_eq(f.w.counts.dropped, 2);
     wants("{\"n\":0}");
     answer("HTTP/1.1 204 No Content\r\n\r\n");
@@ -201,7 +210,7 @@ START_TEST(test_a_full_queue)
     RUN_UNTIL(&f.r, f.w.state == WEIR_WEBHOOK_WAITING);
     post("{}");
     post("{}");
-    ck_assert_uint_eq(f.w.queued, WEIR_WEBHOOK_QUEUE_MAX);
+    ck_assert_uint_eq(f.w.queued, kind.queue_max);
     ck_assert_uint_eq(f.w.counts.dropped, 3);
     ck_assert_int_eq(f.w.state, WEIR_WEBHOOK_WAITING);
 }
