@@ -20,7 +20,7 @@ static const struct {
     [WEIR_COORDINATOR_STORE_ANEW] = {"store_anew", WEIR_LOG_WARN, "the store has lost its contents", false},
     [WEIR_COORDINATOR_NODE_JOINED] = {"node_joined", WEIR_LOG_INFO, "a node has joined the cluster", false},
     [WEIR_COORDINATOR_NODE_LEFT] = {"node_left", WEIR_LOG_INFO, "a node has left the cluster", false},
-    [WEIR_COORDINATOR_NODE_LOST] = {"node_lost", WEIR_LOG_WARN, "a node is silent: its shards go to others", false},
+    [WEIR_COORDINATOR_NODE_LOST] = {"node_lost", WEIR_LOG_WARN, "a node is silent, and counts as lost", false},
     [WEIR_COORDINATOR_NODE_BACK] = {"node_back", WEIR_LOG_INFO, "a node that was silent is back", false},
     [WEIR_COORDINATOR_NODE_DRAINS] = {"node_drains", WEIR_LOG_INFO, "a node begins to leave: its shards go to others",
                                       false},

@@ -19,7 +19,7 @@ static const struct {
     [WEIR_CLUSTER_PEER_DRAINS] = {"node_drains", WEIR_LOG_INFO, "a node begins to leave: its shards go to others"},
     [WEIR_CLUSTER_PEER_STAYS] = {"node_stays", WEIR_LOG_INFO, "a node that had begun to leave stays"},
     [WEIR_CLUSTER_PEER_LEFT] = {"node_left", WEIR_LOG_INFO, "a node has left the cluster"},
-    [WEIR_CLUSTER_PEER_LOST] = {"node_lost", WEIR_LOG_WARN, "a node is silent: its shards go to others"},
+    [WEIR_CLUSTER_PEER_LOST] = {"node_lost", WEIR_LOG_WARN, "a node is silent, and counts as lost"},
     [WEIR_CLUSTER_PEER_BACK] = {"node_back", WEIR_LOG_INFO, "a node that was silent is back"},
     [WEIR_CLUSTER_PEER_SUSPECT] = {"node_suspect", WEIR_LOG_DEBUG, "a node cannot be reached from here"},
     [WEIR_CLUSTER_MAP_TAKEN] = {"map_taken", WEIR_LOG_INFO, "a published shard map is in force"},

@@ -55,24 +55,24 @@ enum weir_cluster_haste {
 /* -- what is to be done -- */
 
 /* X(id, event): the name of the event in the log and in the store. */
-#define WEIR_CLUSTER_NOTE_MAP(X)                                                                               \
-    X(JOINED, "cluster_joined")   /* this node is a member; once per start, and after it was refused */        \
-    X(REFUSED, "cluster_refused") /* the store does not let it in: word (ID_TAKEN, SCHEMA_NEWER) and why; it   \
-                                     goes on alone and keeps trying */                                         \
-    X(CONTACT_LOST, "store_lost") /* why; ALONE follows */                                                     \
-    X(CONTACT_BACK, "store_back")                                                                              \
-    X(STORE_ANEW, "store_anew") /* the store had lost its contents; ALONE follows */                           \
-    X(PEER_JOINED, "node_joined")                                                                              \
-    X(PEER_DRAINS, "node_drains")                                                                              \
-    X(PEER_STAYS, "node_stays") /* it had begun to leave, and does not */                                      \
-    X(PEER_LEFT, "node_left")   /* orderly, or its record was dropped at last */                               \
-    X(PEER_LOST, "node_lost")   /* silent for failover_timeout */                                              \
-    X(PEER_BACK, "node_back")                                                                                  \
-    X(PEER_SUSPECT, "node_suspect")         /* could not be reached from here */                               \
-    X(MAP_TAKEN, "map_taken")               /* a published map is in force: epoch, node: its leader */         \
-    X(MAP_REFUSED, "map_refused")           /* one that is older than what was seen, or cannot be read: why */ \
-    X(SHARDS_DIFFER, "shard_count_differs") /* the map's shard_count is not the configured one; followed */    \
-    X(DRAINED, "node_drained")              /* after drain: no shard is this node's any more */                \
+#define WEIR_CLUSTER_NOTE_MAP(X)                                                                                \
+    X(JOINED, "cluster_joined")   /* this node is a member; once per start, and after it was refused */         \
+    X(REFUSED, "cluster_refused") /* the store does not let it in: word (ID_TAKEN, SCHEMA_NEWER) and why; it    \
+                                     goes on alone and keeps trying */                                          \
+    X(CONTACT_LOST, "store_lost") /* why; ALONE follows */                                                      \
+    X(CONTACT_BACK, "store_back")                                                                               \
+    X(STORE_ANEW, "store_anew") /* the store had lost its contents; ALONE follows */                            \
+    X(PEER_JOINED, "node_joined")                                                                               \
+    X(PEER_DRAINS, "node_drains")                                                                               \
+    X(PEER_STAYS, "node_stays") /* it had begun to leave, and does not */                                       \
+    X(PEER_LEFT, "node_left")   /* orderly, or its record was dropped at last */                                \
+    X(PEER_LOST, "node_lost")   /* silent for failover_timeout; why: it keeps its shards, failover being off */ \
+    X(PEER_BACK, "node_back")                                                                                   \
+    X(PEER_SUSPECT, "node_suspect")         /* could not be reached from here */                                \
+    X(MAP_TAKEN, "map_taken")               /* a published map is in force: epoch, node: its leader */          \
+    X(MAP_REFUSED, "map_refused")           /* one that is older than what was seen, or cannot be read: why */  \
+    X(SHARDS_DIFFER, "shard_count_differs") /* the map's shard_count is not the configured one; followed */     \
+    X(DRAINED, "node_drained")              /* after drain: no shard is this node's any more */                 \
     X(LEFT, "cluster_left")                 /* after leave: told to the store, or that could not be done: why */
 
 #define WEIR_CLUSTER_ENUM(id, event) WEIR_CLUSTER_##id,

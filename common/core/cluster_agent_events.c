@@ -16,9 +16,10 @@ void weir_cluster_agent_tell(struct weir_cluster_agent *a, uint64_t now_ms, stru
 void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_note kind, const char *node)
 {
     char text[WEIR_COORD_EVENT_MAX];
+    const char *more = kind == WEIR_CLUSTER_PEER_LOST && !a->failover ? ",\"shards\":\"kept\"" : "";
     /* Ids have nothing in them that JSON would have escaped. */
-    int n = snprintf(text, sizeof text, "{\"event\":\"%s\",\"node\":\"%s\",\"by\":\"%s\"}",
-                     weir_cluster_note_text(kind), node, a->self.id);
+    int n = snprintf(text, sizeof text, "{\"event\":\"%s\",\"node\":\"%s\",\"by\":\"%s\"%s}",
+                     weir_cluster_note_text(kind), node, a->self.id, more);
     weir_cluster_agent_tell(a, now_ms, (struct weir_str){text, (size_t)n});
 }
 

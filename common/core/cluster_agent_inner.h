@@ -208,7 +208,8 @@ void agent_advice_reply(struct weir_cluster_agent *a, uint64_t now_ms, const str
 
 /* -- cluster_agent_events.c -- */
 
-/* Sends an event of this node's for all: {"event":NAME,"node":NODE,"by":SELF}. */
+/* Sends an event of this node's for all: {"event":NAME,"node":NODE,"by":SELF}; of a lost node, where failover is off,
+ * with "shards":"kept". */
 void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_note kind, const char *node);
 /* Likewise, for each change that a report of this node's has brought about in the shared circuit:
  * {"event":NAME,"endpoint":ENDPOINT,"reason":REASON,"node":SELF}. */

@@ -268,7 +268,7 @@ static void changed(void *arg, enum weir_member_change what, const struct weir_m
         agent_note(c->a, WEIR_CLUSTER_PEER_DRAINS, id, "");
         break;
     case WEIR_MEMBER_LOST:
-        agent_note(c->a, WEIR_CLUSTER_PEER_LOST, id, "");
+        agent_note(c->a, WEIR_CLUSTER_PEER_LOST, id, c->a->failover ? "" : WEIR_MEMBER_KEEPS);
         if (speaks(c->a))
             agent_tell_all(c->a, c->now_ms, WEIR_CLUSTER_PEER_LOST, id);
         break;

@@ -202,7 +202,9 @@ static void changed(void *arg, enum weir_member_change what, const struct weir_m
         [WEIR_MEMBER_LOST] = WEIR_COORDINATOR_NODE_LOST,     [WEIR_MEMBER_BACK] = WEIR_COORDINATOR_NODE_BACK,
         [WEIR_MEMBER_DRAINS] = WEIR_COORDINATOR_NODE_DRAINS,
     };
-    weir_coordinator_note(arg, notes[what], m->record.id, "", 0, 0);
+    struct weir_coordinator_agent *a = arg;
+    const char *why = what == WEIR_MEMBER_LOST && !a->failover ? WEIR_MEMBER_KEEPS : "";
+    weir_coordinator_note(a, notes[what], m->record.id, why, 0, 0);
 }
 
 static void ask(struct weir_coordinator_agent *a, uint64_t now_ms)

@@ -29,6 +29,8 @@ enum weir_member_change {
     WEIR_MEMBER_BACK,   /* beats again, as the same process or another */
     WEIR_MEMBER_DRAINS, /* has begun to */
 };
+/* Why a lost member's shards stay its own. */
+#define WEIR_MEMBER_KEEPS "failover_enabled is false: its shards stay its own, and are served where requests land"
 typedef void (*weir_members_change_cb)(void *arg, enum weir_member_change what, const struct weir_member *m);
 
 struct weir_members {

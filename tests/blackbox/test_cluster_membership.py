@@ -2,7 +2,7 @@
 
 import signal
 
-from cluster import Cluster, ask
+from cluster import Cluster, ask, told
 from harness import wait_for
 from load import Load
 
@@ -43,7 +43,8 @@ def test_without_failover_a_lost_nodes_shards_stay_its_own(stage, mock):
     before = cluster.owned([a, b])
     cluster.kill(c)
     cluster.wait_members(2)
-    a.wait_only_events("node_lost", node_id=c.id)
+    assert "stay its own" in a.wait_only_events("node_lost", node_id=c.id)[0]["reason"]
+    wait_for(lambda: [e.get("shards") for e in told(b, "node_lost")] == ["kept"], "the event to say so")
     assert cluster.owned([a, b]) == before
     for n in (a, b):
         for i in range(24):  # whosesoever they are
