@@ -128,8 +128,10 @@ static void later(struct weir_deadline *d, uint64_t ms)
     bool advised = c->has_advice;
     (void)ms;
     c->sight_changed = c->has_looked = c->has_drained = c->has_left = c->has_advice = false;
-    if (changed)
+    if (changed) {
+        weir_cluster_tell_few_shards(c);
         c->events->changed(c->owner);
+    }
     if (advised)
         weir_cluster_follow_advice(c);
     if (looked)

@@ -70,6 +70,7 @@ struct weir_cluster {
     uint64_t number, instance;
     /* How it stands. */
     bool contact, member, leaving;
+    bool told_few;     /* that there are too few shards */
     bool told_away;    /* at the start, before there was any contact to lose */
     char refused[160]; /* why it is no member; "": it is not refused */
     uint64_t contact_since_unix_ms;
@@ -147,6 +148,8 @@ void weir_cluster_probe_peers(struct weir_cluster *c, uint64_t now_ms);
 /* -- cluster_tell.c -- */
 
 void weir_cluster_tell_note(struct weir_cluster *c, const struct weir_cluster_action *a);
+/* The sight has changed: warns, once until it is otherwise, of too few shards for the nodes that live. */
+void weir_cluster_tell_few_shards(struct weir_cluster *c);
 /* The store cannot be reached, and has not been yet: told once. */
 void weir_cluster_tell_away(struct weir_cluster *c, const char *why);
 

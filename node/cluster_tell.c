@@ -47,6 +47,25 @@ void weir_cluster_tell_note(struct weir_cluster *c, const struct weir_cluster_ac
     weir_log_end(&l);
 }
 
+/* With fewer for each node, one of them has a quarter more than another, or none at all. */
+#define SHARDS_PER_NODE 8u
+
+void weir_cluster_tell_few_shards(struct weir_cluster *c)
+{
+    const struct weir_cluster_sight *s = weir_cluster_agent_sight(c->agent);
+    bool few = s->alive_count > 1 && s->shard_count < SHARDS_PER_NODE * s->alive_count;
+    struct weir_log_line l;
+    if (few && !c->told_few) {
+        weir_log_begin(&l, c->log, WEIR_LOG_WARN, "shards_few",
+                       "fewer shards than 8 for each node: their load cannot be even; raise shard_count");
+        weir_log_text(&l, "cluster", c->began_with->config->distributed_pool.cluster);
+        weir_log_u64(&l, "shards", s->shard_count);
+        weir_log_u64(&l, "nodes", s->alive_count);
+        weir_log_end(&l);
+    }
+    c->told_few = few;
+}
+
 void weir_cluster_tell_away(struct weir_cluster *c, const char *why)
 {
     struct weir_log_line l;

@@ -19,6 +19,7 @@ def test_three_nodes_know_each_other_and_share_the_shards(stage, mock):
         n.wait_only_events("cluster_joined", node_id=n.id)
         others = {e["node_id"] for e in n.wait_events("node_joined", 0)}
         assert n.id not in others
+        assert not n.events("shards_few")
 
 
 def test_a_node_that_is_killed_is_lost_and_its_shards_are_served_on(stage, mock):
@@ -104,6 +105,7 @@ def test_the_guides_block_alone_makes_a_cluster(stage, mock):
     assert len(ids) == 3
     assert {n.get("/health").json()["node_id"] for n in cluster.members} == ids
     for n in cluster.members:
+        assert n.wait_only_events("shards_few")[0]["shards"] == 4
         for _ in range(8):
             assert ask(n).status == 200
 
