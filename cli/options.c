@@ -183,7 +183,11 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
     *o = (struct ctl_options){.node = variable(env, "WEIR_NODE"),
                               .token = variable(env, "WEIR_ADMIN_TOKEN"),
                               .timeout_s = CTL_TIMEOUT_S,
-                              .count = CTL_EVENTS_DEFAULT};
+                              .count = CTL_EVENTS_DEFAULT,
+                              .requests = CTL_REQUESTS_DEFAULT,
+                              .clients = CTL_CLIENTS_DEFAULT,
+                              .over_s = CTL_OVER_S,
+                              .interval_s = CTL_INTERVAL_S};
     if (o->node == NULL)
         o->node = CTL_NODE_DEFAULT;
     int code = read_options(o, argc, argv);

@@ -9,10 +9,14 @@
 #include "cli/verbs.h"
 #include "core/exit.h"
 
-#define CTL_NODE_DEFAULT    "http://127.0.0.1:8000"
-#define CTL_TIMEOUT_S       5.0
-#define CTL_EVENTS_DEFAULT  20u
-#define CTL_TOKEN_BYTES_MAX ((size_t)4096)
+#define CTL_NODE_DEFAULT     "http://127.0.0.1:8000"
+#define CTL_TIMEOUT_S        5.0
+#define CTL_OVER_S           5.0
+#define CTL_INTERVAL_S       2.0
+#define CTL_REQUESTS_DEFAULT 200u
+#define CTL_CLIENTS_DEFAULT  10u
+#define CTL_EVENTS_DEFAULT   20u
+#define CTL_TOKEN_BYTES_MAX  ((size_t)4096)
 
 enum ctl_output { CTL_TABLE, CTL_WIDE, CTL_JSON, CTL_YAML };
 
@@ -31,6 +35,9 @@ struct ctl_options {
     /* Of single verbs, as the table of options has them. */
     unsigned count;
     bool follow, dry_run, wait;
+    unsigned requests, clients;
+    const char *since, *data_file;
+    double over_s, interval_s;
     double rps, latency_ms, network_latency_s, provider_timeout_s;
 };
 

@@ -44,9 +44,13 @@ static int run_completion(struct ctl_session *s)
 int ctl_run(const struct ctl_options *o)
 {
     static int (*const runs[CTL_VERBS])(struct ctl_session * s) = {
-        [CTL_EVENTS] = ctl_run_events,   [CTL_REBALANCE] = ctl_run_rebalance, [CTL_DRAIN] = ctl_run_drain,
-        [CTL_UNDRAIN] = ctl_run_undrain, [CTL_BREAKER] = ctl_run_breaker,     [CTL_RELOAD] = ctl_run_reload,
-        [CTL_CONFIG] = ctl_run_config,   [CTL_TUNE] = ctl_run_tune,           [CTL_COMPLETION] = run_completion,
+        [CTL_EVENTS] = ctl_run_events,     [CTL_REBALANCE] = ctl_run_rebalance,
+        [CTL_DRAIN] = ctl_run_drain,       [CTL_UNDRAIN] = ctl_run_undrain,
+        [CTL_BREAKER] = ctl_run_breaker,   [CTL_RELOAD] = ctl_run_reload,
+        [CTL_CONFIG] = ctl_run_config,     [CTL_DOCTOR] = ctl_run_doctor,
+        [CTL_REPORT] = ctl_run_report,     [CTL_BENCH] = ctl_run_bench,
+        [CTL_TOP] = ctl_run_top,           [CTL_TUNE] = ctl_run_tune,
+        [CTL_COMPLETION] = run_completion,
     };
     struct ctl_session s;
     int code = ctl_session_open(&s, o);

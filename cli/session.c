@@ -93,12 +93,11 @@ struct ctl_ask ctl_session_question(const struct ctl_session *s)
                             .timeout_ms = s->options->timeout_ms};
 }
 
-static int ask(struct ctl_session *s, bool post, const char *page, unsigned *status, json_t **answer)
+static int ask_quietly(struct ctl_session *s, bool post, const char *page, unsigned *status, json_t **answer,
+                       struct weir_err *err)
 {
     struct weir_textbuf body;
-    struct weir_err err = {0};
     struct ctl_ask a = ctl_session_question(s);
-    int code = WEIR_EXIT_DONE;
     *answer = NULL;
     *status = 0;
     weir_textbuf_init(&body, CTL_ANSWER_BYTES_MAX);
@@ -106,16 +105,27 @@ static int ask(struct ctl_session *s, bool post, const char *page, unsigned *sta
     a.post = post;
     a.take = take_body;
     a.arg = &body;
-    if (ctl_ask(&a, status, &err) != 0)
-        code = ctl_complain_of_asking(s, *status, &err);
-    else if (body.failed)
-        code =
-            ctl_complain(WEIR_EXIT_FAILED, "Is it a weir node?", "the answer of the node at %s is longer than %zu MB",
-                         s->options->node, CTL_ANSWER_BYTES_MAX >> 20);
-    else
-        *answer = body.len > 0 ? json_loadb(body.ptr, body.len, 0, NULL) : NULL;
+    int rv = ctl_ask(&a, status, err);
+    if (rv == 0 && body.failed)
+        rv = weir_err_set(err, WEIR_ELIMIT, "the answer is longer than %zu MB", CTL_ANSWER_BYTES_MAX >> 20);
+    if (rv == 0 && body.len > 0)
+        *answer = json_loadb(body.ptr, body.len, 0, NULL);
     weir_textbuf_close(&body);
-    return code;
+    return rv;
+}
+
+static int ask(struct ctl_session *s, bool post, const char *page, unsigned *status, json_t **answer)
+{
+    struct weir_err err = {0};
+    int rv = ask_quietly(s, post, page, status, answer, &err);
+    if (rv == WEIR_ELIMIT)
+        return ctl_complain(WEIR_EXIT_FAILED, "Is it a weir node?", "the node at %s: %s", s->options->node, err.msg);
+    return rv == 0 ? WEIR_EXIT_DONE : ctl_complain_of_asking(s, *status, &err);
+}
+
+int ctl_try(struct ctl_session *s, const char *page, unsigned *status, json_t **answer, struct weir_err *err)
+{
+    return ask_quietly(s, false, page, status, answer, err);
 }
 
 int ctl_look(struct ctl_session *s, const char *page, unsigned *status, json_t **answer)

@@ -34,6 +34,8 @@ int ctl_get(struct ctl_session *s, const char *page, json_t **answer);
 int ctl_post(struct ctl_session *s, const char *page, json_t **answer);
 /* ... with GET, and whatever the status: health pages answer 503 with their usual content. *status is 0 on failure. */
 int ctl_look(struct ctl_session *s, const char *page, unsigned *status, json_t **answer);
+/* ... without a word: errors as those of ctl_ask, and WEIR_ELIMIT (a longer answer than is taken). */
+int ctl_try(struct ctl_session *s, const char *page, unsigned *status, json_t **answer, struct weir_err *err);
 /* ... with POST. */
 int ctl_post_any(struct ctl_session *s, const char *page, unsigned *status, json_t **answer);
 

@@ -12,6 +12,10 @@ int ctl_run_undrain(struct ctl_session *s);
 int ctl_run_breaker(struct ctl_session *s);
 int ctl_run_config(struct ctl_session *s);
 int ctl_run_reload(struct ctl_session *s);
+int ctl_run_doctor(struct ctl_session *s);
+int ctl_run_report(struct ctl_session *s);
+int ctl_run_bench(struct ctl_session *s);
+int ctl_run_top(struct ctl_session *s);
 int ctl_run_tune(struct ctl_session *s);
 
 #endif

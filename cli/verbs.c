@@ -87,6 +87,28 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                     .arguments_min = 2,
                     .arguments_max = 3,
                     .choices = "check print diff"},
+    [CTL_DOCTOR] = {.what = "names what is wrong, with the evidence and what to change",
+                    .details =
+                        "Pool exhaustion, connection timeouts, high error rates, memory; and nodes, shards and the "
+                        "store.\nLooks at the asked node for some seconds. The exit code is 1 when something is "
+                        "wrong.\n",
+                    .options = CTL_BIT(OVER)},
+    [CTL_REPORT] = {.what = "the figures of a review, beside their targets",
+                    .details = "Counts are those since the asked node's start; --since bounds the events.\n",
+                    .options = CTL_BIT(SINCE)},
+    [CTL_BENCH] = {.what = "puts a small load on a URL and shows how long answers take",
+                   .details =
+                       "Each request has a connection of its own. --token-file's token is sent as a bearer token; "
+                       "WEIR_ADMIN_TOKEN is not.\nThe exit code is 1 when requests fail, or are answered with "
+                       "5xx; 3 when none is answered.\n",
+                   .options = CTL_BIT(REQUESTS) | CTL_BIT(CLIENTS) | CTL_BIT(DATA),
+                   .arguments = "URL",
+                   .arguments_min = 1,
+                   .arguments_max = 1},
+    [CTL_TOP] = {.what = "the cluster live: nodes, pools, load and forecast",
+                 .details =
+                     "Keys: q quits, s sorts, r reverses, / filters by name, arrows scroll, space looks at once.\n",
+                 .options = CTL_BIT(INTERVAL)},
     [CTL_TUNE] = {.what = "the pool's size and timeouts for a load",
                   .details = "Size: rps x latency / 1000 x 1.5, cut off at the point, 10 to 1000. Timeouts: connect = "
                              "max(5, 2 x network\nlatency), read = max(10, 0.8 x provider timeout), total = both + 5. "

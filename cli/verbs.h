@@ -23,6 +23,10 @@
     X(BREAKER, "breaker")     \
     X(RELOAD, "reload")       \
     X(CONFIG, "config")       \
+    X(DOCTOR, "doctor")       \
+    X(REPORT, "report")       \
+    X(BENCH, "bench")         \
+    X(TOP, "top")             \
     X(TUNE, "tune")           \
     X(COMPLETION, "completion")
 
@@ -45,6 +49,12 @@ enum ctl_verb { CTL_VERB_MAP(CTL_VERB_ENUM) CTL_VERBS };
     X(FOLLOW, "follow", 'f', NULL, FLAG, follow, 0, 0, "go on with what happens, until interrupted")              \
     X(DRY_RUN, "dry-run", 0, NULL, FLAG, dry_run, 0, 0, "say what would be done, and do nothing")                 \
     X(WAIT, "wait", 0, NULL, FLAG, wait, 0, 0, "until no shard and no request is left")                           \
+    X(OVER, "over", 0, "SECONDS", NUMBER, over_s, 0.1, 3600, "how long it is looked at; default 5")               \
+    X(SINCE, "since", 0, "TIME", TEXT, since, 0, 0, "how far back: 7d, 24h, 30m, 90s; default 7d")                \
+    X(REQUESTS, "requests", 0, "N", COUNT, requests, 1, 1000000, "so many; default 200")                          \
+    X(CLIENTS, "clients", 0, "N", COUNT, clients, 1, 1000, "so many at a time; default 10")                       \
+    X(DATA, "data", 0, "FILE", FILE, data_file, 0, 0, "is POSTed, as JSON; without it: GET")                      \
+    X(INTERVAL, "interval", 0, "SECONDS", NUMBER, interval_s, 0.1, 3600, "between two looks; default 2")          \
     X(RPS, "rps", 0, "R", NUMBER, rps, 0, 1e9, "requests a second that the pool is to carry")                     \
     X(LATENCY, "latency", 0, "MS", NUMBER, latency_ms, 0, 1e9, "mean time of a response, in milliseconds")        \
     X(NETWORK_LATENCY, "network-latency", 0, "SECONDS", NUMBER, network_latency_s, 0, 3600,                       \

@@ -1,0 +1,318 @@
+#include "cli/doctor.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/show.h"
+#include "core/tuning.h"
+
+/* What solves pool exhaustion by rule of thumb where nothing better is known, and what the other remedies say. */
+#define GROWTH             1.5
+#define CONNECT_SHORT_S    5.0
+#define TIMEOUT_GROWTH     1.5
+#define TOTAL_GROWTH       2.0
+#define SHRINK             0.5
+#define SENTENCE_BYTES_MAX 512
+
+/* -- findings -- */
+
+static json_t *add_finding(json_t *findings, const struct ctl_exam *x, const char *kind, const char *provider)
+{
+    json_t *f =
+        json_pack("{s:s, s:s?, s:s?, s:[], s:s, s:n}", "kind", kind, "node", ctl_text(x->after, "node_id", NULL),
+                  "provider", provider, "evidence", "change", "", "advice");
+    json_array_append_new(findings, f);
+    return f;
+}
+
+static void sentence(json_t *finding, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void sentence(json_t *finding, const char *fmt, ...)
+{
+    char text[SENTENCE_BYTES_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    json_array_append_new(json_object_get(finding, "evidence"), json_string(text));
+}
+
+static void set_text(json_t *finding, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void set_text(json_t *finding, const char *key, const char *fmt, ...)
+{
+    char text[4 * SENTENCE_BYTES_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    json_object_set_new(finding, key, json_string(text));
+}
+
+/* -- measures -- */
+
+static double number(const json_t *o, const char *key)
+{
+    double n;
+    ctl_number(o, key, &n);
+    return n;
+}
+
+/* One provider, looked at twice. */
+struct patient {
+    const struct ctl_exam *x;
+    const char *name;
+    const json_t *before, *after;
+};
+
+static double grown(const json_t *before, const json_t *after, const char *key)
+{
+    double more = number(after, key) - number(before, key);
+    return more > 0 ? more : 0; /* a node that was restarted counts anew */
+}
+
+static double more(const struct patient *p, const char *key)
+{
+    return grown(p->before, p->after, key);
+}
+
+static double more_detail(const struct patient *p, const char *key)
+{
+    return grown(json_object_get(p->before, "details"), json_object_get(p->after, "details"), key);
+}
+
+/* A counter below .endpoints.ID.details.GROUP, over all endpoints. */
+static double more_of_endpoints(const struct patient *p, const char *group, const char *key)
+{
+    json_t *endpoints = json_object_get(p->after, "endpoints"), *now;
+    const char *id;
+    double sum = 0;
+    json_object_foreach(endpoints, id, now)
+    {
+        const json_t *was = json_object_get(json_object_get(p->before, "endpoints"), id);
+        sum += grown(json_object_get(json_object_get(was, "details"), group),
+                     json_object_get(json_object_get(now, "details"), group), key);
+    }
+    return sum;
+}
+
+static double configured_timeout(const struct patient *p, const char *key)
+{
+    return number(json_object_get(json_object_get(p->after, "details"), "timeout_seconds"), key);
+}
+
+/* An alert of that name fires for the provider. */
+static const json_t *firing(const struct patient *p, const char *name)
+{
+    const json_t *alerts = json_object_get(p->x->alerts, "alerts");
+    for (size_t i = 0; i < json_array_size(alerts); i++) {
+        const json_t *a = json_array_get(alerts, i);
+        if (strcmp(ctl_text(a, "state", ""), "firing") == 0 && strcmp(ctl_text(a, "name", ""), name) == 0 &&
+            strcmp(ctl_text(a, "provider", ""), p->name) == 0)
+            return a;
+    }
+    return NULL;
+}
+
+static void tell_alert(json_t *finding, const json_t *alert)
+{
+    if (alert != NULL)
+        sentence(finding, "the alert %s fires since %s: %s", ctl_text(alert, "name", "-"),
+                 ctl_text(alert, "since", "-"), ctl_text(alert, "condition", "-"));
+}
+
+/* The limit to be configured for one in force: with pool_sharding a node has a part of it. */
+static double whole_of(const struct patient *p, double in_force)
+{
+    const json_t *s = p->x->state;
+    double owned = number(s, "owned"), shards = number(s, "shard_count");
+    bool parted = json_is_true(json_object_get(s, "pool_sharding")) && owned > 0 && shards > 0;
+    return parted ? ceil(in_force * shards / owned) : in_force;
+}
+
+/* -- the troubles -- */
+
+static void check_pool(json_t *findings, const struct patient *p)
+{
+    double waiting = number(p->after, "pending_requests"), used = number(p->after, "pool_utilization_percent");
+    double full = more_detail(p, "pool_queue_full_total"), late = more_detail(p, "pool_queue_timeouts_total");
+    const json_t *alert = firing(p, "pool_exhausted");
+    bool exhausted = waiting > 0 && used >= CTL_POOL_FULL_PERCENT;
+    if (!exhausted && full + late == 0 && alert == NULL)
+        return;
+    json_t *f = add_finding(findings, p->x, "pool exhaustion", p->name);
+    double limit = number(p->after, "max_connections"), kept = number(p->after, "max_keepalive_connections");
+    sentence(f, "%.0f of %.0f connections are in use, and %.0f requests wait for one",
+             number(p->after, "active_connections"), limit, waiting);
+    if (full + late > 0)
+        sentence(f, "in %.0f s %.0f requests waited too long, and %.0f found the queue full", p->x->seconds, late,
+                 full);
+    tell_alert(f, alert);
+    double rps = ceil(more(p, "total_requests") / p->x->seconds), ms = number(p->after, "avg_response_time_ms");
+    double whole = whole_of(p, limit), wanted = weir_tuning_pool_size((int64_t)rps, ms);
+    wanted = whole_of(p, wanted);
+    if (wanted < ceil(whole * GROWTH))
+        wanted = ceil(whole * GROWTH);
+    double kept_wanted = whole > 0 ? ceil(whole_of(p, kept) * wanted / whole) : kept;
+    double connect = configured_timeout(p, "connect");
+    set_text(f, "change",
+             "providers:\n  %s:\n    connection_pool:\n      max_connections: %.0f # about %.0f now\n"
+             "      max_keepalive_connections: %.0f\n",
+             p->name, wanted, whole, kept_wanted);
+    if (connect > CONNECT_SHORT_S)
+        set_text(f, "advice", "Connects that hang hold places in the pool: timeout.connect is %g s, %g would do.",
+                 connect, CONNECT_SHORT_S);
+}
+
+static void check_timeouts(json_t *findings, const struct patient *p)
+{
+    double connects = more(p, "connection_timeouts_total");
+    double reads = more_of_endpoints(p, "upstream_timeouts_total", "read") +
+                   more_of_endpoints(p, "upstream_timeouts_total", "total");
+    double connect = configured_timeout(p, "connect"), read = configured_timeout(p, "read"),
+           total = configured_timeout(p, "total");
+    if (connects + reads == 0)
+        return;
+    json_t *f = add_finding(findings, p->x, "connection timeouts", p->name);
+    if (connects > 0)
+        sentence(f, "in %.0f s %.0f connects did not come about within %g s", p->x->seconds, connects, connect);
+    if (reads > 0)
+        sentence(f, "in %.0f s %.0f answers did not come within %g s, or end within %g s", p->x->seconds, reads, read,
+                 total);
+    sentence(f, "a connection takes %.1f ms on average, an answer %.1f ms", number(p->after, "avg_connection_time_ms"),
+             number(p->after, "avg_response_time_ms"));
+    set_text(f, "change",
+             "providers:\n  %s:\n    timeout:\n      connect: %g # %g now\n      read: %g # %g now\n"
+             "      total: %g # %g now\n    retry:\n      attempts: 5\n      backoff_max_delay: 30.0\n",
+             p->name, connects > 0 ? connect * TIMEOUT_GROWTH : connect, connect,
+             reads > 0 ? read * TIMEOUT_GROWTH : read, read, total * TOTAL_GROWTH, total);
+    set_text(f, "advice",
+             "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.", p->name);
+}
+
+static bool tell_circuits(json_t *findings, json_t **finding, const struct patient *p)
+{
+    const json_t *rows = json_object_get(p->x->breakers, "breakers");
+    bool any = false;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *state = ctl_text(row, "state", "closed");
+        if (strcmp(ctl_text(row, "provider", ""), p->name) != 0 || strcmp(state, "closed") == 0)
+            continue;
+        if (*finding == NULL)
+            *finding = add_finding(findings, p->x, "high error rate", p->name);
+        sentence(*finding, "the circuit of %s is %s", ctl_text(row, "endpoint", "-"), state);
+        any = true;
+    }
+    return any;
+}
+
+static void check_errors(json_t *findings, const struct patient *p)
+{
+    double opened = more(p, "connections_created_total"), lost = more(p, "connection_errors_total");
+    double tries = more(p, "total_requests"), failed = more(p, "error_count");
+    double refused =
+        more_of_endpoints(p, "upstream_responses_total", "5xx"); /* failed tries where retries are on only */
+    failed = refused > failed ? refused : failed;
+    /* A connect that fails creates nothing: it counts as one that was to be. */
+    bool connections = lost > CTL_ERROR_RATE_MAX * (opened > lost ? opened : lost) && lost > 0;
+    bool answers = failed > CTL_ERROR_RATE_MAX * tries && failed > 0;
+    const json_t *alert = firing(p, "high_error_rate");
+    json_t *f = NULL;
+    if (connections || answers || alert != NULL)
+        f = add_finding(findings, p->x, "high error rate", p->name);
+    if (connections)
+        sentence(f, "in %.0f s %.0f connections failed or were lost, beside %.0f that were opened", p->x->seconds, lost,
+                 opened);
+    if (answers)
+        sentence(f, "in %.0f s %.0f of %.0f tries failed", p->x->seconds, failed, tries);
+    tell_alert(f, alert);
+    if (!tell_circuits(findings, &f, p) && f == NULL)
+        return;
+    set_text(f, "change",
+             "providers:\n  %s:\n    circuit_breaker:\n      enabled: true\n      failure_threshold: 3\n"
+             "      recovery_timeout: 30\n    retry:\n      retry_status_codes: [408, 429, 500, 502, 503, 504]\n"
+             "      backoff_factor: 1.0\n",
+             p->name);
+    set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
+}
+
+static void check_memory(json_t *findings, const struct ctl_exam *x)
+{
+    const json_t *memory = json_object_get(json_object_get(x->health, "checks"), "memory");
+    double used = number(memory, "used_percent"), limit = number(x->after, "max_connections"),
+           kept = number(x->after, "max_keepalive_connections");
+    if (used < CTL_MEMORY_FULL_PERCENT)
+        return;
+    json_t *f = add_finding(findings, x, "memory", NULL);
+    sentence(f, "the node takes %.0f MB, %.0f %% of the %.0f MB that it may", number(memory, "resident_bytes") / 1e6,
+             used, number(memory, "limit_bytes") / 1e6);
+    sentence(f, "%.0f connections to providers are open, of %.0f", number(x->after, "connections_total"), limit);
+    set_text(f, "change",
+             "http_client:\n  pool_limits:\n    max_connections: %.0f # %.0f now, over all providers\n"
+             "    max_keepalive_connections: %.0f\n  health:\n    cleanup_interval: 300\n    force_cleanup: true\n",
+             ceil(limit * SHRINK), limit, ceil(kept * SHRINK));
+    set_text(f, "advice", "/debug/memory/pool says what takes the memory.");
+}
+
+/* -- the cluster -- */
+
+static void check_nodes(json_t *findings, const struct ctl_exam *x)
+{
+    const json_t *nodes = json_object_get(x->nodes, "nodes");
+    json_t *lost = NULL;
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *node = json_array_get(nodes, i);
+        const char *id = ctl_text(node, "id", "-");
+        double used = number(json_object_get(node, "load"), "utilization_percent");
+        bool alive = json_is_true(json_object_get(node, "alive"));
+        if (!alive) {
+            if (lost == NULL)
+                lost = add_finding(findings, x, "lost nodes", NULL);
+            sentence(lost, "node %s has not been heard of for %.0f s", id, number(node, "age_ms") / 1000);
+        } else if (!json_is_true(json_object_get(node, "self")) && used >= CTL_POOL_FULL_PERCENT) {
+            json_t *f = add_finding(findings, x, "pool exhaustion", NULL);
+            json_object_set_new(f, "node", json_string(id));
+            sentence(f, "the fullest pool of node %s is in use to %.0f %%", id, used);
+            set_text(f, "advice", "Ask the node itself: weirctl doctor --node with its URL.");
+        }
+    }
+}
+
+static void check_cluster(json_t *findings, const struct ctl_exam *x)
+{
+    double shards = number(x->state, "shard_count"), alive = number(json_object_get(x->state, "nodes"), "alive");
+    if (!json_is_string(json_object_get(x->state, "cluster")))
+        return;
+    if (ctl_store_is_away(x->state)) {
+        json_t *f = add_finding(findings, x, "store out of reach", NULL);
+        sentence(f, "%s, since %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"));
+        set_text(f, "advice", "The node serves on with what it knows; circuits and limits are its own meanwhile.");
+    }
+    if (shards > 0 && shards < CTL_SHARDS_PER_NODE * alive) {
+        json_t *f = add_finding(findings, x, "few shards", NULL);
+        sentence(f, "%.0f shards for %.0f nodes: their parts are uneven", shards, alive);
+        set_text(f, "change", "distributed_pool:\n  shard_count: %.0f # %.0f now\n", 2 * CTL_SHARDS_PER_NODE * alive,
+                 shards);
+    }
+    check_nodes(findings, x);
+}
+
+json_t *ctl_diagnose(const struct ctl_exam *x)
+{
+    static void (*const checks[])(json_t * findings, const struct patient *p) = {check_pool, check_timeouts,
+                                                                                 check_errors};
+    json_t *findings = json_array(), *providers = json_object_get(x->after, "providers"), *after;
+    const char *name;
+    for (size_t i = 0; findings != NULL && i < sizeof checks / sizeof checks[0]; i++)
+        json_object_foreach(providers, name, after)
+        {
+            const json_t *before = json_object_get(json_object_get(x->before, "providers"), name);
+            checks[i](findings, &(struct patient){.x = x, .name = name, .before = before, .after = after});
+        }
+    if (findings != NULL) {
+        check_memory(findings, x);
+        check_cluster(findings, x);
+    }
+    return findings;
+}

@@ -1,0 +1,130 @@
+/* report: the figures that a review of the pools looks at, each beside its target, as far as there is data. What a node
+ * counts, it counts since its start; what the coordinator has published covers the last hours; events are the store's
+ * last thousand. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/report.h"
+#include "cli/show.h"
+#include "cli/verb.h"
+
+static void show_figures(struct weir_textbuf *out, const struct ctl_style *style, const json_t *figures)
+{
+    static const struct ctl_column columns[] = {{"PROVIDER", false, false},
+                                                {"FIGURE", false, false},
+                                                {"VALUE", true, false},
+                                                {"TARGET", true, false},
+                                                {"", false, false}};
+    struct ctl_table t;
+    ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
+    for (size_t i = 0; i < json_array_size(figures); i++) {
+        const json_t *f = json_array_get(figures, i), *met = json_object_get(f, "met");
+        double value;
+        ctl_text_cell(&t, CTL_PLAIN, f, "provider");
+        ctl_text_cell(&t, CTL_PLAIN, f, "figure");
+        if (ctl_number(f, "value", &value))
+            ctl_table_cell(&t, CTL_PLAIN, "%.4g%s", value, ctl_text(f, "unit", ""));
+        else
+            ctl_table_cell(&t, CTL_DIM, "no data");
+        ctl_text_cell(&t, CTL_DIM, f, "target");
+        ctl_table_cell(&t, json_is_true(met) ? CTL_GOOD : CTL_BAD, "%s",
+                       json_is_true(met)    ? "met"
+                       : json_is_false(met) ? "MISSED"
+                                            : "");
+    }
+    ctl_table_end(&t, out);
+}
+
+static void show_hours(struct weir_textbuf *out, const struct ctl_style *style, const json_t *hours)
+{
+    static const struct ctl_column columns[] = {{"PROVIDER", false, false},
+                                                {"BUSIEST HOUR (UTC)", false, false},
+                                                {"REQ/S", true, false},
+                                                {"REUSED", true, false},
+                                                {"CLOSED/MIN", true, false}};
+    struct ctl_table t;
+    if (json_array_size(hours) == 0)
+        return;
+    weir_textbuf_char(out, '\n');
+    ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
+    for (size_t i = 0; i < json_array_size(hours); i++) {
+        const json_t *h = json_array_get(hours, i);
+        double hour;
+        ctl_text_cell(&t, CTL_PLAIN, h, "provider");
+        if (ctl_number(h, "hour", &hour))
+            ctl_table_cell(&t, CTL_PLAIN, "%02.0f:00", hour);
+        else
+            ctl_table_cell(&t, CTL_PLAIN, "-");
+        ctl_decimal_cell(&t, CTL_PLAIN, h, "requests_per_s", 1, "");
+        ctl_decimal_cell(&t, CTL_PLAIN, h, "reuse_percent", 1, "%");
+        ctl_decimal_cell(&t, CTL_PLAIN, h, "churn_per_min", 1, "");
+    }
+    ctl_table_end(&t, out);
+}
+
+static void show_events(struct weir_textbuf *out, const struct ctl_style *style, const json_t *events)
+{
+    const char *name;
+    json_t *count;
+    char text[CTL_CELL_BYTES_MAX] = "";
+    size_t len = 0;
+    json_object_foreach((json_t *)events, name, count)
+    {
+        int n = snprintf(text + len, sizeof text - len, "%s%s %lld", len > 0 ? ", " : "", name,
+                         (long long)json_integer_value(count));
+        len = n > 0 && (size_t)n < sizeof text - len ? len + (size_t)n : sizeof text - 1;
+    }
+    weir_textbuf_char(out, '\n');
+    ctl_fact(out, style, "events", CTL_PLAIN, "%s", len > 0 ? text : "none");
+}
+
+static void show_report(struct weir_textbuf *out, const struct ctl_style *style, const json_t *report)
+{
+    char text[CTL_DURATION_MAX], since[CTL_DURATION_MAX];
+    double covered, wanted;
+    ctl_number(report, "counted_seconds", &covered);
+    ctl_number(report, "since_seconds", &wanted);
+    ctl_fact(out, style, "node", CTL_PLAIN, "%s", ctl_text(report, "node", "-"));
+    if (covered > wanted)
+        ctl_fact(out, style, "counts", CTL_PLAIN, "since its start, %s ago: %s alone cannot be told apart",
+                 ctl_duration(text, covered), ctl_duration(since, wanted));
+    else
+        ctl_fact(out, style, "counts", CTL_PLAIN, "since its start, %s ago", ctl_duration(text, covered));
+    weir_textbuf_char(out, '\n');
+    show_figures(out, style, json_object_get(report, "figures"));
+    show_hours(out, style, json_object_get(report, "hours"));
+    show_events(out, style, json_object_get(report, "events"));
+}
+
+static int put_report(struct ctl_session *s, const json_t *report)
+{
+    struct weir_textbuf text;
+    if (ctl_wants_value(s))
+        return ctl_put_value(s, report);
+    weir_textbuf_init(&text, CTL_ANSWER_BYTES_MAX);
+    show_report(&text, &s->style, report);
+    return ctl_put(s, &text);
+}
+
+int ctl_run_report(struct ctl_session *s)
+{
+    static const char *const names[] = {"/health", "/api/cluster/analytics", "/api/cluster/events?n=1000"};
+    json_t *pools, *pages[3] = {NULL}, *report = NULL;
+    double since_s = CTL_REPORT_SINCE_S;
+    unsigned status;
+    if (s->options->since != NULL && !ctl_report_since(s->options->since, &since_s))
+        return ctl_complain(WEIR_EXIT_USAGE, "Like 7d, 24h, 30m or 90s.", "--since %s is no time", s->options->since);
+    int code = ctl_get(s, ctl_verbs[CTL_POOLS].page, &pools);
+    for (size_t i = 0; i < 3 && code == WEIR_EXIT_DONE; i++)
+        code = ctl_look(s, names[i], &status, &pages[i]); /* what there is not is left out */
+    if (code == WEIR_EXIT_DONE) {
+        report = ctl_report_make(pools, pages[0], pages[1], pages[2], since_s, (double)time(NULL) * 1000);
+        code = report != NULL ? put_report(s, report) : ctl_complain(WEIR_EXIT_FAILED, NULL, "out of memory");
+    }
+    for (size_t i = 0; i < 3; i++)
+        json_decref(pages[i]);
+    json_decref(pools);
+    json_decref(report);
+    return code;
+}

@@ -1,0 +1,123 @@
+/* Findings from pages: two looks, of which the difference counts. */
+#include "cli/doctor.h"
+
+#include <string.h>
+
+#include "check_main.h"
+
+static struct ctl_exam x;
+
+static json_t *read(const char *text)
+{
+    json_t *value = json_loads(text, 0, NULL);
+    ck_assert_msg(value != NULL, "%s", text);
+    return value;
+}
+
+#define POOL(fields) "{\"node_id\":\"n\",\"providers\":{\"p\":{" fields "}}}"
+
+/* The kinds that are found, with commas. */
+static const char *kinds(const char *before, const char *after)
+{
+    static char text[256];
+    json_t *a = read(before), *b = read(after);
+    x.before = a;
+    x.after = b;
+    x.seconds = 5;
+    json_t *findings = ctl_diagnose(&x);
+    text[0] = '\0';
+    for (size_t i = 0; i < json_array_size(findings); i++) {
+        const char *kind = json_string_value(json_object_get(json_array_get(findings, i), "kind"));
+        strcat(text, i > 0 ? "," : "");
+        strcat(text, kind);
+        ck_assert_uint_gt(json_array_size(json_object_get(json_array_get(findings, i), "evidence")), 0);
+    }
+    json_decref(findings);
+    json_decref(a);
+    json_decref(b);
+    return text;
+}
+
+START_TEST(test_what_is_long_past_is_no_finding)
+{
+    static const char old[] = POOL("\"connection_timeouts_total\":50,\"connection_errors_total\":90,\"error_count\":90,"
+                                   "\"total_requests\":100,\"connections_created_total\":100");
+    ck_assert_str_eq(kinds(old, old), "");
+}
+END_TEST
+
+START_TEST(test_each_trouble)
+{
+    ck_assert_str_eq(kinds(POOL(""), POOL("\"pending_requests\":3,\"pool_utilization_percent\":100")),
+                     "pool exhaustion");
+    ck_assert_str_eq(kinds(POOL(""), POOL("\"details\":{\"pool_queue_full_total\":1}")), "pool exhaustion");
+    ck_assert_str_eq(kinds(POOL(""), POOL("\"connection_timeouts_total\":1")), "connection timeouts");
+    ck_assert_str_eq(
+        kinds(POOL(""), POOL("\"endpoints\":{\"e\":{\"details\":{\"upstream_timeouts_total\":{\"read\":2}}}}")),
+        "connection timeouts");
+    ck_assert_str_eq(kinds(POOL(""), POOL("\"total_requests\":100,\"error_count\":6")), "high error rate");
+    ck_assert_str_eq(kinds(POOL(""), POOL("\"total_requests\":100,\"error_count\":5")), "");
+    ck_assert_str_eq(kinds(POOL(""), POOL("\"connections_created_total\":100,\"connection_errors_total\":6")),
+                     "high error rate");
+}
+END_TEST
+
+START_TEST(test_memory)
+{
+    json_t *health = read("{\"checks\":{\"memory\":{\"used_percent\":80}}}");
+    x.health = health;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "memory");
+    json_object_set_new(json_object_get(json_object_get(health, "checks"), "memory"), "used_percent", json_integer(79));
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "");
+    json_decref(health);
+}
+END_TEST
+
+START_TEST(test_alerts_and_circuits_count)
+{
+    json_t *alerts = read("{\"alerts\":[{\"name\":\"pool_exhausted\",\"provider\":\"p\",\"state\":\"firing\"},"
+                          "{\"name\":\"high_error_rate\",\"provider\":\"other\",\"state\":\"firing\"}]}");
+    json_t *breakers = read("{\"breakers\":[{\"provider\":\"p\",\"endpoint\":\"e\",\"state\":\"open\"}]}");
+    x.alerts = alerts;
+    x.breakers = breakers;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "pool exhaustion,high error rate");
+    json_decref(alerts);
+    json_decref(breakers);
+}
+END_TEST
+
+START_TEST(test_the_cluster)
+{
+    json_t *state = read("{\"cluster\":\"c\",\"contact\":false,\"shard_count\":23,\"nodes\":{\"alive\":3}}");
+    json_t *nodes = read("{\"nodes\":[{\"id\":\"a\",\"alive\":false},{\"id\":\"b\",\"alive\":true,\"load\":{"
+                         "\"utilization_percent\":95}},{\"id\":\"n\",\"self\":true,\"alive\":true}]}");
+    x.state = state;
+    x.nodes = nodes;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "store out of reach,few shards,lost nodes,pool exhaustion");
+    json_decref(state);
+    json_decref(nodes);
+}
+END_TEST
+
+/* The limit that is shown is this node's part: the lines are for the whole cluster's. */
+START_TEST(test_a_part_of_a_limit)
+{
+    json_t *state = read("{\"cluster\":\"c\",\"contact\":true,\"pool_sharding\":true,\"owned\":16,\"shard_count\":64}");
+    json_t *pools = read(POOL("\"pending_requests\":3,\"pool_utilization_percent\":100,\"max_connections\":50"));
+    x = (struct ctl_exam){.before = pools, .after = pools, .seconds = 5, .state = state};
+    json_t *findings = ctl_diagnose(&x);
+    const char *change = json_string_value(json_object_get(json_array_get(findings, 0), "change"));
+    ck_assert_msg(strstr(change, "max_connections: 300 # about 200 now\n") != NULL, "%s", change);
+    json_decref(findings);
+    json_decref(pools);
+    json_decref(state);
+}
+END_TEST
+
+static void setup(void)
+{
+    x = (struct ctl_exam){0};
+}
+
+CHECK_MAIN("doctor", setup, NULL, test_what_is_long_past_is_no_finding, test_each_trouble, test_memory,
+           test_alerts_and_circuits_count, test_the_cluster, test_a_part_of_a_limit)

@@ -1,0 +1,70 @@
+#include "cli/report.h"
+
+#include "check_main.h"
+#include "cli/show.h"
+
+START_TEST(test_since)
+{
+    static const struct {
+        const char *text;
+        double seconds;
+    } good[] = {{"7d", 604800}, {"24h", 86400}, {"1.5h", 5400}, {"30m", 1800}, {"90s", 90}};
+    static const char *const bad[] = {"", "d", "7", "7w", "7dd", "-1d", "0s", "nan", "1e9d"};
+    double seconds;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        ck_assert(ctl_report_since(good[i].text, &seconds));
+        ck_assert_double_eq(seconds, good[i].seconds);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ck_assert_msg(!ctl_report_since(bad[i], &seconds), "%s", bad[i]);
+}
+END_TEST
+
+static json_t *read(const char *text)
+{
+    json_t *value = json_loads(text, 0, NULL);
+    ck_assert(value != NULL);
+    return value;
+}
+
+START_TEST(test_figures_hours_and_events)
+{
+    json_t *pools =
+        read("{\"node_id\":\"n\",\"providers\":{\"x\":{\"pool_utilization_percent\":81,\"pending_requests\":4,"
+             "\"connections_created_total\":100,\"connection_errors_total\":3,\"total_requests\":0}}}");
+    json_t *analytics = read("{\"patterns\":[{\"provider\":\"x\",\"reuse_percent\":96,\"by_hour\":["
+                             "{\"hour\":3,\"requests_per_s\":1},{\"hour\":9,\"requests_per_s\":7}]}]}");
+    json_t *events =
+        read("{\"events\":[{\"event\":\"node_lost\",\"unix_ms\":1000},{\"event\":\"node_lost\",\"unix_ms\":9000},"
+             "{\"event\":\"node_back\",\"unix_ms\":9500}]}");
+    json_t *report = ctl_report_make(pools, NULL, analytics, events, 5, 10000);
+    const json_t *figures = json_object_get(report, "figures");
+    ck_assert_uint_eq(json_array_size(figures), 5);
+    static const int met[] = {0, 0, -1, 1, -1}; /* -1: no data */
+    for (size_t i = 0; i < 5; i++) {
+        const json_t *value = json_object_get(json_array_get(figures, i), "met");
+        ck_assert_int_eq(json_is_null(value) ? -1 : json_is_true(value), met[i]);
+    }
+    const json_t *hour = json_array_get(json_object_get(report, "hours"), 0);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(hour, "hour")), 9);
+    const json_t *counts = json_object_get(report, "events");
+    ck_assert_int_eq((int)json_integer_value(json_object_get(counts, "node_lost")), 1);
+    ck_assert_int_eq((int)json_integer_value(json_object_get(counts, "node_back")), 1);
+    json_decref(report);
+    json_decref(pools);
+    json_decref(analytics);
+    json_decref(events);
+}
+END_TEST
+
+START_TEST(test_nothing_is_known)
+{
+    json_t *pools = read("{\"providers\":7}");
+    json_t *report = ctl_report_make(pools, NULL, NULL, NULL, 5, 10000);
+    ck_assert(json_is_object(report));
+    json_decref(report);
+    json_decref(pools);
+}
+END_TEST
+
+CHECK_MAIN("report", NULL, NULL, test_since, test_figures_hours_and_events, test_nothing_is_known)
