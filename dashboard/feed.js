@@ -7,80 +7,97 @@ const WAIT_MS = 5000;
 const AGAIN_MS = 3000;
 // EventSource knows no "all of them".
 const EVENTS = [
-  "node_joined", "node_drains", "node_left", "node_lost", "node_back", "map_published", "coordinator_leads",
-  "coordinator_follows", "circuit_opened", "circuit_half_open", "circuit_closed", "circuit_cooling", "hint_action", "message",
+    "node_joined",
+    "node_drains",
+    "node_left",
+    "node_lost",
+    "node_back",
+    "map_published",
+    "coordinator_leads",
+    "coordinator_follows",
+    "circuit_opened",
+    "circuit_half_open",
+    "circuit_closed",
+    "circuit_cooling",
+    "hint_action",
+    "message",
 ];
 
 export class Feed {
-  /** on.overview(json, nowMs), on.event(object), on.trouble(why: null when there is none) */
-  constructor(on) {
-    this.on = on;
-    this.timer = null;
-    this.asking = false;
-    this.looking = () => this.#look();
-    document.addEventListener("visibilitychange", this.looking);
-    this.#look();
-  }
-
-  /** Asks and listens no more. */
-  stop() {
-    document.removeEventListener("visibilitychange", this.looking);
-    this.stopped = true;
-    this.#look();
-  }
-
-  #look() {
-    if (document.hidden || this.stopped) {
-      clearTimeout(this.timer);
-      this.source?.close();
-      this.source = null;
-    } else {
-      this.#ask();
-      this.#listen();
+    /** on.overview(json, nowMs), on.event(object), on.trouble(why: null when there is none) */
+    constructor(on) {
+        this.on = on;
+        this.timer = null;
+        this.asking = false;
+        this.looking = () => this.#look();
+        document.addEventListener("visibilitychange", this.looking);
+        this.#look();
     }
-  }
 
-  #later(ms) {
-    clearTimeout(this.timer);
-    if (!document.hidden && !this.stopped) this.timer = setTimeout(() => this.#ask(), ms);
-  }
-
-  async #ask() {
-    if (this.asking || this.stopped) return;
-    this.asking = true;
-    const began = performance.now();
-    try {
-      const answer = await fetch("/api/cluster/overview", { signal: AbortSignal.timeout(WAIT_MS), cache: "no-store" });
-      if (answer.status === 401) throw new Error("the node asks for the admin token: load the page anew");
-      if (!answer.ok) throw new Error(`the node answered ${answer.status}`);
-      const overview = await answer.json();
-      if (this.stopped) return;
-      this.on.overview(overview, Date.now());
-      this.on.trouble(null);
-    } catch (error) {
-      this.on.trouble(error.name === "TimeoutError" ? "the node does not answer" : error.message.replace(/^Failed to fetch$/, "the node cannot be reached"));
+    /** Asks and listens no more. */
+    stop() {
+        document.removeEventListener("visibilitychange", this.looking);
+        this.stopped = true;
+        this.#look();
     }
-    this.asking = false;
-    // A large cluster on a slow line: it must not be busy with this page alone.
-    const took = performance.now() - began;
-    this.#later(Math.max(POLL_MS - took, 3 * took));
-  }
 
-  #listen() {
-    if (this.source && this.source.readyState !== EventSource.CLOSED) return;
-    this.source = new EventSource("/api/cluster/events?n=50");
-    const heard = (message) => {
-      try {
-        this.on.event({ ...JSON.parse(message.data), key: message.lastEventId });
-      } catch {
-        return; // what is no JSON is no event
-      }
-      this.#later(EARLY_MS);
-    };
-    for (const name of EVENTS) this.source.addEventListener(name, heard);
-    // It comes back by itself when the line breaks, but not when it was refused.
-    this.source.onerror = () => {
-      if (this.source?.readyState === EventSource.CLOSED) setTimeout(() => !document.hidden && !this.stopped && this.#listen(), AGAIN_MS);
-    };
-  }
+    #look() {
+        if (document.hidden || this.stopped) {
+            clearTimeout(this.timer);
+            this.source?.close();
+            this.source = null;
+        } else {
+            this.#ask();
+            this.#listen();
+        }
+    }
+
+    #later(ms) {
+        clearTimeout(this.timer);
+        if (!document.hidden && !this.stopped) this.timer = setTimeout(() => this.#ask(), ms);
+    }
+
+    async #ask() {
+        if (this.asking || this.stopped) return;
+        this.asking = true;
+        const began = performance.now();
+        try {
+            const answer = await fetch("/api/cluster/overview", { signal: AbortSignal.timeout(WAIT_MS), cache: "no-store" });
+            if (answer.status === 401) throw new Error("the node asks for the admin token: load the page anew");
+            if (!answer.ok) throw new Error(`the node answered ${answer.status}`);
+            const overview = await answer.json();
+            if (this.stopped) return;
+            this.on.overview(overview, Date.now());
+            this.on.trouble(null);
+        } catch (error) {
+            this.on.trouble(
+                error.name === "TimeoutError"
+                    ? "the node does not answer"
+                    : error.message.replace(/^Failed to fetch$/, "the node cannot be reached"),
+            );
+        }
+        this.asking = false;
+        // A large cluster on a slow line: it must not be busy with this page alone.
+        const took = performance.now() - began;
+        this.#later(Math.max(POLL_MS - took, 3 * took));
+    }
+
+    #listen() {
+        if (this.source && this.source.readyState !== EventSource.CLOSED) return;
+        this.source = new EventSource("/api/cluster/events?n=50");
+        const heard = (message) => {
+            try {
+                this.on.event({ ...JSON.parse(message.data), key: message.lastEventId });
+            } catch {
+                return; // what is no JSON is no event
+            }
+            this.#later(EARLY_MS);
+        };
+        for (const name of EVENTS) this.source.addEventListener(name, heard);
+        // It comes back by itself when the line breaks, but not when it was refused.
+        this.source.onerror = () => {
+            if (this.source?.readyState === EventSource.CLOSED)
+                setTimeout(() => !document.hidden && !this.stopped && this.#listen(), AGAIN_MS);
+        };
+    }
 }

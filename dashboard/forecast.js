@@ -5,79 +5,99 @@ import { h, list, set, text } from "./dom.js";
 import { clock, int, minute, rate, span } from "./format.js";
 
 export class Forecast {
-  constructor(element, note) {
-    this.element = element;
-    this.note = note;
-    this.nothing = h("p", { class: "nothing" }, "No forecast yet.");
-    element.append(this.nothing);
-  }
-
-  show({ hints, said }) {
-    const { series } = hints;
-    this.nothing.hidden = Boolean(series);
-    if (this.chart) this.chart.root.hidden = !series;
-    if (!series) {
-      text(this.nothing, `No forecast yet${hints.why ? `: ${hints.why}.` : ". A coordinator makes one from the load of some minutes."}`);
-      text(this.note, "");
-      return;
+    constructor(element, note) {
+        this.element = element;
+        this.note = note;
+        this.nothing = h("p", { class: "nothing" }, "No forecast yet.");
+        element.append(this.nothing);
     }
-    const data = said.columns(series);
-    this.now = series.past.at(-1)?.[0];
-    this.chart ??= this.#make(data);
-    this.chart.draw(data);
-    text(this.note, `requests in flight, ${span(hints.windowS)} ahead in steps of ${span(series.stepS)}`);
-  }
 
-  #make(data) {
-    return new Chart(this.element, {
-      title: "In flight", data, height: 190, show: rate, bridged: true,
-      clock: (_, splits) => splits.map((s) => minute(1000 * s)),
-      when: (at) => clock(1000 * at),
-      now: () => this.now,
-      series: [
-        { name: "came", class: "first", width: 2 },
-        { name: "expected", class: "second" },
-        { name: "in nine cases of ten below", class: "second", width: 1 },
-      ],
-      bands: (colors) => [{ series: [3, 2], fill: () => colors()[1].replace(/^rgb\((.*)\)$/, "rgba($1,0.18)") }],
-    });
-  }
+    show({ hints, said }) {
+        const { series } = hints;
+        this.nothing.hidden = Boolean(series);
+        if (this.chart) this.chart.root.hidden = !series;
+        if (!series) {
+            text(
+                this.nothing,
+                `No forecast yet${hints.why ? `: ${hints.why}.` : ". A coordinator makes one from the load of some minutes."}`,
+            );
+            text(this.note, "");
+            return;
+        }
+        const data = said.columns(series);
+        this.now = series.past.at(-1)?.[0];
+        this.chart ??= this.#make(data);
+        this.chart.draw(data);
+        text(this.note, `requests in flight, ${span(hints.windowS)} ahead in steps of ${span(series.stepS)}`);
+    }
 
-  recolor() {
-    this.chart?.recolor();
-  }
+    #make(data) {
+        return new Chart(this.element, {
+            title: "In flight",
+            data,
+            height: 190,
+            show: rate,
+            bridged: true,
+            clock: (_, splits) => splits.map((s) => minute(1000 * s)),
+            when: (at) => clock(1000 * at),
+            now: () => this.now,
+            series: [
+                { name: "came", class: "first", width: 2 },
+                { name: "expected", class: "second" },
+                { name: "in nine cases of ten below", class: "second", width: 1 },
+            ],
+            bands: (colors) => [{ series: [3, 2], fill: () => colors()[1].replace(/^rgb\((.*)\)$/, "rgba($1,0.18)") }],
+        });
+    }
+
+    recolor() {
+        this.chart?.recolor();
+    }
 }
 
 const ACTIONS = { scale_up: "Add nodes", scale_down: "Remove nodes", hold: "Leave it as it is" };
 
 function adviceOf(hints) {
-  const { inFlight, requests } = hints;
-  const change = hints.action === "hold" ? "" : `: ${int(hints.nodes)} → ${int(hints.desired)} nodes`;
-  return [
-    ["Advice", `${ACTIONS[hints.action] ?? hints.action}${change}`],
-    ["Why", hints.reason],
-    ["Now", `${rate(inFlight.now)} in flight, ${rate(requests.now)} requests a second`],
-    ["At most", `${rate(inFlight.peak)} expected in ${span(inFlight.inS)}, below ${rate(inFlight.high)} in nine cases of ten`],
-    ["A node carries", hints.safe > 0 ? `${int(hints.safe)} at once` : "not known yet"],
-    ...hints.pools.filter((p) => p.size > 0).map((p) => [`Pool ${p.provider}`, `${int(p.size)} connections${p.now === undefined ? "" : ` (${int(p.now)} now)`}`]),
-  ].filter(([, said]) => said !== "");
+    const { inFlight, requests } = hints;
+    const change = hints.action === "hold" ? "" : `: ${int(hints.nodes)} → ${int(hints.desired)} nodes`;
+    return [
+        ["Advice", `${ACTIONS[hints.action] ?? hints.action}${change}`],
+        ["Why", hints.reason],
+        ["Now", `${rate(inFlight.now)} in flight, ${rate(requests.now)} requests a second`],
+        [
+            "At most",
+            `${rate(inFlight.peak)} expected in ${span(inFlight.inS)}, below ${rate(inFlight.high)} in nine cases of ten`,
+        ],
+        ["A node carries", hints.safe > 0 ? `${int(hints.safe)} at once` : "not known yet"],
+        ...hints.pools
+            .filter((p) => p.size > 0)
+            .map((p) => [`Pool ${p.provider}`, `${int(p.size)} connections${p.now === undefined ? "" : ` (${int(p.now)} now)`}`]),
+    ].filter(([, said]) => said !== "");
 }
 
 export class Advice {
-  constructor(element, note) {
-    this.note = note;
-    this.nothing = h("p", { class: "nothing" }, "No advice yet.");
-    this.rows = h("dl", { class: "advice" });
-    element.append(this.nothing, this.rows);
-  }
+    constructor(element, note) {
+        this.note = note;
+        this.nothing = h("p", { class: "nothing" }, "No advice yet.");
+        this.rows = h("dl", { class: "advice" });
+        element.append(this.nothing, this.rows);
+    }
 
-  show({ hints }) {
-    const there = hints.action !== undefined;
-    this.nothing.hidden = there;
-    text(this.note, there ? `by ${hints.leader || "a coordinator"}, version ${int(hints.version)}` : "");
-    set(this.rows, { "data-action": hints.action });
-    const rows = there ? adviceOf(hints) : [];
-    list(this.rows, rows.flatMap(([name, said]) => [{ tag: "dt", name, said: name }, { tag: "dd", name, said }]),
-      (r) => `${r.tag} ${r.name}`, (r) => h(r.tag), (element, r) => text(element, r.said));
-  }
+    show({ hints }) {
+        const there = hints.action !== undefined;
+        this.nothing.hidden = there;
+        text(this.note, there ? `by ${hints.leader || "a coordinator"}, version ${int(hints.version)}` : "");
+        set(this.rows, { "data-action": hints.action });
+        const rows = there ? adviceOf(hints) : [];
+        list(
+            this.rows,
+            rows.flatMap(([name, said]) => [
+                { tag: "dt", name, said: name },
+                { tag: "dd", name, said },
+            ]),
+            (r) => `${r.tag} ${r.name}`,
+            (r) => h(r.tag),
+            (element, r) => text(element, r.said),
+        );
+    }
 }
