@@ -16,6 +16,8 @@ static const char begin[] =
 static const char end[] =
     ".SH ENVIRONMENT\n"
     ".TP\n.B WEIR_NODE\nThe node to ask, where\n.B \\-\\-node\nis not given.\n"
+    ".TP\n.BR WEIR_REDIS \", \" WEIR_CLUSTER\nThe store that is asked in place of a node, and whose part of it, where "
+    "neither\n.B \\-\\-node\nnor\n.B \\-\\-redis\nis given.\n"
     ".TP\n.B WEIR_ADMIN_TOKEN\nThe node's admin token, where\n.B \\-\\-token\\-file\nis not given.\n"
     ".TP\n.BR NO_COLOR \", \" TERM\nColours are for terminals only, and for none where\n.B NO_COLOR\nis set or\n.B "
     "TERM\n"

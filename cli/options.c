@@ -188,11 +188,17 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
                               .clients = CTL_CLIENTS_DEFAULT,
                               .over_s = CTL_OVER_S,
                               .interval_s = CTL_INTERVAL_S};
+    const char *redis = variable(env, "WEIR_REDIS"), *cluster = variable(env, "WEIR_CLUSTER");
     if (o->node == NULL)
         o->node = CTL_NODE_DEFAULT;
+    o->cluster = cluster != NULL ? cluster : CTL_CLUSTER_DEFAULT;
     int code = read_options(o, argc, argv);
     if (code != 0)
         return code;
+    if ((o->given & CTL_BIT(NODE)) && (o->given & CTL_BIT(REDIS)))
+        return wrong("--node and --redis: one of them is asked");
+    if (!(o->given & (CTL_BIT(NODE) | CTL_BIT(REDIS))))
+        o->redis = redis;
     o->timeout_ms = (uint64_t)(o->timeout_s * 1000);
     if (o->version) {
         puts("weirctl " WEIR_VERSION);

@@ -11,6 +11,7 @@
 
 #define CTL_NODE_DEFAULT     "http://127.0.0.1:8000"
 #define CTL_TIMEOUT_S        5.0
+#define CTL_CLUSTER_DEFAULT  "default"
 #define CTL_OVER_S           5.0
 #define CTL_INTERVAL_S       2.0
 #define CTL_REQUESTS_DEFAULT 200u
@@ -24,6 +25,8 @@ struct ctl_options {
     enum ctl_verb verb;
     enum ctl_output output;
     const char *node;       /* URL */
+    const char *redis;      /* URL of the store, which is asked instead; NULL: the node is */
+    const char *cluster;    /* whose part of the store */
     const char *token_file; /* NULL: none */
     const char *token;      /* from the environment; NULL: none */
     const char *ca_file;    /* NULL: the system's authorities */

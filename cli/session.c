@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/show.h"
+#include "cli/store_ask.h"
 
 /* -- what went wrong -- */
 
@@ -43,9 +44,23 @@ static const char *what_next(const struct ctl_options *o, const struct weir_err 
     return "Does weir-node run there? --node URL, or WEIR_NODE, names another node.";
 }
 
+/* Its URL may hold a password, and is not shown. */
+static int complain_of_store(const struct weir_err *err)
+{
+    if (err->code == WEIR_ENOTFOUND)
+        return ctl_complain(WEIR_EXIT_FAILED, "Ask a node: --node URL.", "%s", err->msg);
+    if (err->code == WEIR_EINVAL)
+        return ctl_complain(WEIR_EXIT_USAGE, "A store's URL looks like redis://127.0.0.1:6379; see distributed_pool.",
+                            "--redis: %s", err->msg);
+    return ctl_complain(WEIR_EXIT_UNREACHABLE, "Does it run, and is --redis what the nodes have as redis_url?",
+                        "the store cannot be asked: %s", err->msg);
+}
+
 int ctl_complain_of_asking(const struct ctl_session *s, unsigned status, const struct weir_err *err)
 {
     const char *node = s->options->node;
+    if (s->options->redis != NULL)
+        return complain_of_store(err);
     if (err->code == WEIR_EINVAL && status == 0)
         return ctl_complain(WEIR_EXIT_USAGE, "A node's URL looks like " CTL_NODE_DEFAULT ".", "%s: %s", node, err->msg);
     if (status != 0)
@@ -93,6 +108,18 @@ struct ctl_ask ctl_session_question(const struct ctl_session *s)
                             .timeout_ms = s->options->timeout_ms};
 }
 
+static int ask_store(const struct ctl_session *s, bool post, const char *page, unsigned *status, json_t **answer,
+                     struct weir_err *err)
+{
+    const struct ctl_options *o = s->options;
+    const struct ctl_store_ask a = {
+        .url = o->redis, .cluster = o->cluster, .page = page, .timeout_ms = o->timeout_ms, .events = o->count};
+    int rv = post ? weir_err_set(err, WEIR_ENOTFOUND, "what is to be done is done by a node")
+                  : ctl_store_ask(&a, answer, err);
+    *status = rv == 0 ? 200 : 0;
+    return rv;
+}
+
 static int ask_quietly(struct ctl_session *s, bool post, const char *page, unsigned *status, json_t **answer,
                        struct weir_err *err)
 {
@@ -100,6 +127,8 @@ static int ask_quietly(struct ctl_session *s, bool post, const char *page, unsig
     struct ctl_ask a = ctl_session_question(s);
     *answer = NULL;
     *status = 0;
+    if (s->options->redis != NULL)
+        return ask_store(s, post, page, status, answer, err);
     weir_textbuf_init(&body, CTL_ANSWER_BYTES_MAX);
     a.page = page;
     a.post = post;

@@ -10,8 +10,9 @@ static void show_store(struct weir_textbuf *out, const struct ctl_style *style, 
 {
     const char *store = ctl_text(s, "store", "-"), *refused = ctl_text(s, "refused", NULL);
     bool contact = json_is_true(json_object_get(s, "contact"));
-    ctl_fact(out, style, "store", contact ? CTL_PLAIN : CTL_BAD, "%s, %s since %s", store,
-             contact ? "in contact" : "OUT OF REACH", ctl_text(s, "since", "-"));
+    const char *since = ctl_text(s, "since", NULL);
+    ctl_fact(out, style, "store", contact ? CTL_PLAIN : CTL_BAD, "%s, %s%s%s", store,
+             contact ? "in contact" : "OUT OF REACH", since != NULL ? " since " : "", since != NULL ? since : "");
     if (refused != NULL)
         ctl_fact(out, style, "membership", CTL_BAD, "REFUSED by the store: %s", refused);
 }
@@ -22,7 +23,10 @@ static void show_map(struct weir_textbuf *out, const struct ctl_style *style, co
     ctl_number(s, "shard_count", &shards);
     ctl_number(s, "owned", &owned);
     ctl_number(s, "epoch", &epoch);
-    ctl_fact(out, style, "shards", CTL_PLAIN, "%.0f, of which this node owns %.0f", shards, owned);
+    if (json_is_string(json_object_get(s, "node")))
+        ctl_fact(out, style, "shards", CTL_PLAIN, "%.0f, of which this node owns %.0f", shards, owned);
+    else
+        ctl_fact(out, style, "shards", CTL_PLAIN, "%.0f", shards);
     if (epoch > 0)
         ctl_fact(out, style, "map", CTL_PLAIN, "epoch %.0f, by coordinator %s", epoch, ctl_text(s, "leader", "-"));
     else
@@ -34,8 +38,10 @@ void ctl_show_status(struct weir_textbuf *out, const struct ctl_style *style, co
     const json_t *nodes = json_object_get(s, "nodes");
     const char *cluster = ctl_text(s, "cluster", NULL), *state = ctl_text(s, "state", "-");
     double alive, total;
-    ctl_fact(out, style, "node", strcmp(state, "active") == 0 ? CTL_PLAIN : CTL_WARN, "%s (%s, version %s)",
-             ctl_text(s, "node", "-"), state, ctl_text(s, "version", "-"));
+    bool of_node = json_is_string(json_object_get(s, "node")); /* else the store itself was asked */
+    if (of_node)
+        ctl_fact(out, style, "node", strcmp(state, "active") == 0 ? CTL_PLAIN : CTL_WARN, "%s (%s, version %s)",
+                 ctl_text(s, "node", "-"), state, ctl_text(s, "version", "-"));
     if (cluster == NULL) {
         ctl_fact(out, style, "cluster", CTL_PLAIN, "none: distributed_pool is not enabled");
         return;
@@ -46,8 +52,9 @@ void ctl_show_status(struct weir_textbuf *out, const struct ctl_style *style, co
     ctl_number(nodes, "total", &total);
     ctl_fact(out, style, "nodes", alive < total ? CTL_WARN : CTL_GOOD, "%.0f of %.0f alive", alive, total);
     show_map(out, style, s);
-    ctl_fact(out, style, "affinity", CTL_PLAIN, "%s, pool sharding %s", ctl_text(s, "mode", "-"),
-             json_is_true(json_object_get(s, "pool_sharding")) ? "on" : "off");
+    if (of_node)
+        ctl_fact(out, style, "affinity", CTL_PLAIN, "%s, pool sharding %s", ctl_text(s, "mode", "-"),
+                 json_is_true(json_object_get(s, "pool_sharding")) ? "on" : "off");
 }
 
 /* -- nodes -- */

@@ -79,6 +79,9 @@ int ctl_run_events(struct ctl_session *s)
     char page[64];
     json_t *answer;
     snprintf(page, sizeof page, "%s?n=%u", name, s->options->count);
+    if (s->options->follow && s->options->redis != NULL)
+        return ctl_complain(WEIR_EXIT_USAGE, "Ask a node: --node URL.",
+                            "events are followed at a node, not in the store");
     if (s->options->follow)
         return follow(s, page);
     int code = ctl_get(s, page, &answer);

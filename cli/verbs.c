@@ -79,10 +79,9 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
     [CTL_RELOAD] = {.what = "has the node read its configuration again",
                     .details = "The asked node's own file. One with errors changes nothing, and the exit code is 2.\n"},
     [CTL_CONFIG] = {.what = "checks, prints or compares configuration files",
-                    .details =
-                        "check FILE says all that is wrong, as weir-node --check; print FILE shows the values in "
-                        "force and where each\ncame from; diff FILE FILE shows what a reload would change. Asks "
-                        "nobody.\n",
+                    .details = "check FILE says all that is wrong, as weir-node does; print FILE shows the values in "
+                               "force and where each\ncame from; diff FILE FILE shows what a reload would change. Asks "
+                               "nobody.\n",
                     .arguments = "check|print|diff FILE [FILE]",
                     .arguments_min = 2,
                     .arguments_max = 3,

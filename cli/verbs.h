@@ -38,6 +38,10 @@ enum ctl_verb { CTL_VERB_MAP(CTL_VERB_ENUM) CTL_VERBS };
  * highest number, what it does). */
 #define CTL_OPTION_MAP(X)                                                                                         \
     X(NODE, "node", 0, "URL", TEXT, node, 0, 0, "the node to ask; default $WEIR_NODE, else " CTL_NODE_DEFAULT)    \
+    X(REDIS, "redis", 0, "URL", TEXT, redis, 0, 0,                                                                \
+      "the store to ask in place of a node; default $WEIR_REDIS, else none")                                      \
+    X(CLUSTER, "cluster", 0, "NAME", TEXT, cluster, 0, 0,                                                         \
+      "with --redis: which cluster; default $WEIR_CLUSTER, else default")                                         \
     X(OUTPUT, "output", 'o', "FORM", OUTPUT, output, 0, 0, "table, wide, json or yaml; default table")            \
     X(TOKEN_FILE, "token-file", 0, "FILE", FILE, token_file, 0, 0,                                                \
       "holds the node's admin token; default $WEIR_ADMIN_TOKEN")                                                  \

@@ -25,6 +25,8 @@ complete -c weirctl -n '__fish_seen_subcommand_from breaker' -a 'open close rese
 complete -c weirctl -n '__fish_seen_subcommand_from config' -a 'check print diff'
 complete -c weirctl -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish man'
 complete -c weirctl -l node -r -d 'the node to ask; default $WEIR_NODE, else http://127.0.0.1:8000'
+complete -c weirctl -l redis -r -d 'the store to ask in place of a node; default $WEIR_REDIS, else none'
+complete -c weirctl -l cluster -r -d 'with --redis: which cluster; default $WEIR_CLUSTER, else default'
 complete -c weirctl -s o -l output -r -a 'table wide json yaml' -d 'table, wide, json or yaml; default table'
 complete -c weirctl -l token-file -r -F -d 'holds the node’s admin token; default $WEIR_ADMIN_TOKEN'
 complete -c weirctl -l ca-file -r -F -d 'authorities for https:// (PEM); default the system’s'

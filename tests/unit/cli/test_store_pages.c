@@ -1,0 +1,121 @@
+/* Answers of the store as pages. */
+#include "cli/store_pages.h"
+
+#include <string.h>
+
+#include "check_main.h"
+
+static struct ctl_store_pages p;
+static struct weir_err err;
+
+static void setup(void)
+{
+    p = (struct ctl_store_pages){0};
+}
+
+static void teardown(void)
+{
+    ctl_store_pages_close(&p);
+}
+
+static int take(const struct weir_coord_reply *r)
+{
+    return ctl_store_pages_take(&p, r, 10000, &err);
+}
+
+static int take_map(const char *text)
+{
+    const struct weir_coord_reply r = {.op = WEIR_COORD_MAP,
+                                       .map = {.epoch = 3, .leader = "c", .map = weir_str_of(text)}};
+    return take(&r);
+}
+
+static void is(const char *page, const char *wanted)
+{
+    json_t *answer = ctl_store_page(&p, page, "s:1", "c");
+    char *text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
+    ck_assert_msg(strstr(text, wanted) != NULL, "%s", text);
+    free(text);
+    json_decref(answer);
+}
+
+START_TEST(test_nodes_and_state)
+{
+    const struct weir_coord_member members[] = {{.id = "b", .state = WEIR_NODE_DRAINING, .age_ms = 9999},
+                                                {.id = "a", .state = WEIR_NODE_ACTIVE, .age_ms = 10000}};
+    const struct weir_coord_reply r = {.op = WEIR_COORD_MEMBERS, .members = {.count = 2, .at = members}};
+    ck_assert_int_eq(take(&r), 0);
+    ck_assert_int_eq(take_map("weir-shard-map 1\nepoch 3\nleader c\nshards 4\nnodes 1\nnode a 1 0-3\n"), 0);
+    is("/api/cluster/nodes", "\"id\":\"a\"");
+    is("/api/cluster/nodes", "\"shards\":4,");
+    is("/api/cluster/nodes", "\"state\":\"draining\"");
+    is("/api/cluster/state", "\"nodes\":{\"alive\":1,\"total\":2}");
+    is("/api/cluster/state", "\"epoch\":3");
+}
+END_TEST
+
+START_TEST(test_shards)
+{
+    ck_assert_int_eq(take_map("weir-shard-map 1\nepoch 3\nleader c\nshards 5\nnodes 2\nnode a 1 0,2-3\nnode b 1 1,4\n"),
+                     0);
+    is("/api/cluster/shards", "{\"count\":3,\"node\":\"a\",\"ranges\":[[0,0],[2,3]]}");
+    ck_assert_int_eq(take_map("weir-shard-map 1\nnonsense\n"), WEIR_EPROTO);
+    const struct weir_coord_reply none = {.op = WEIR_COORD_MAP, .map = {.leader = ""}};
+    ck_assert_int_eq(take(&none), 0);
+    is("/api/cluster/shards", "\"owners\":[]");
+}
+END_TEST
+
+START_TEST(test_circuits)
+{
+    const struct weir_coord_circuit circuit = {
+        .endpoint = "http://e:1", .sight = {WEIR_BREAKER_OPEN, 4, 9000, 0}, .since_ms = 3000};
+    const struct weir_coord_reply r = {
+        .op = WEIR_COORD_CIRCUITS, .now_us = 5000000, .circuits = {.count = 1, .at = &circuit}};
+    ck_assert_int_eq(take(&r), 0);
+    is("/api/cluster/breakers", "\"retry_in_seconds\":4.0");
+    is("/api/cluster/breakers", "\"state\":\"open\",\"state_seconds\":2.0");
+}
+END_TEST
+
+static void hints(const char *text, uint64_t version)
+{
+    const struct weir_coord_reply r = {.op = WEIR_COORD_ADVICE,
+                                       .now_us = 5000000,
+                                       .advice = {.version = version, .unix_ms = 3000, .hints = weir_str_of(text)}};
+    ck_assert_int_eq(take(&r), 0);
+}
+
+START_TEST(test_hints)
+{
+    hints("{\"schema\":1,\"valid_until_unix_ms\":6000}", 1);
+    is("/api/cluster/hints", "\"age_s\":2,");
+    is("/api/cluster/hints", "\"valid\":true");
+    hints("{\"schema\":1,\"valid_until_unix_ms\":5000}", 1);
+    is("/api/cluster/hints", "out of date");
+    hints("nonsense", 1);
+    is("/api/cluster/hints", "\"valid\":false");
+    hints("", 0);
+    is("/api/cluster/hints", "no coordinator has published any");
+}
+END_TEST
+
+START_TEST(test_events)
+{
+    const struct weir_str texts[] = {WEIR_STR("{\"event\":\"x\"}"), WEIR_STR("nonsense"), WEIR_STR("[]")};
+    const struct weir_coord_reply r = {.op = WEIR_COORD_EVENTS, .events = {.count = 3, .at = texts}};
+    ck_assert_int_eq(take(&r), 0);
+    is("/api/cluster/events", "\"events\":[{\"event\":\"x\"}]");
+}
+END_TEST
+
+START_TEST(test_pages_that_there_are)
+{
+    ck_assert_ptr_null(ctl_store_page_ops("/api/cluster/limits"));
+    ck_assert_ptr_null(ctl_store_page_ops("/api/cluster/node"));
+    ck_assert_int_eq(ctl_store_page_ops("/api/cluster/events?n=5")[0], WEIR_COORD_EVENTS);
+}
+END_TEST
+
+CHECK_MAIN("store_pages", setup, teardown, test_nodes_and_state, test_shards, test_circuits, test_hints, test_events,
+           test_pages_that_there_are)
