@@ -8,7 +8,7 @@
  *   one had read and not folded is in the nodes' records still.
  * - A request that fails is asked again after a second. What is folded while the store is away is missing in its
  *   history, not in the forecast under way.
- * - ADVISE when the advice is news, at least each third of its life; with the analytics, at most each ten slots.
+ * - ADVISE when the advice is news, at least each third of its life, and each ten slots with the analytics.
  *
  * Owned by core/coordinator_agent, which hands it the events; same rules for times and callbacks. */
 #ifndef WEIR_CORE_COORDINATOR_HISTORY_H

@@ -58,8 +58,7 @@ void weir_history_advise(struct weir_coordinator_history *h, uint64_t now_ms)
         return;
     bool news = !h->published_any || (h->config.hints && weir_hints_news(&h->hints, &h->published));
     bool analytics = h->last.slot >= h->analytics_slot + ANALYTICS_SLOTS;
-    /* With the hints, else; but the first ones do not wait until these are news. */
-    if (news || (analytics && (!h->config.hints || h->analytics_slot == 0)))
+    if (news || analytics)
         publish(h, now_ms, analytics);
 }
 

@@ -27,6 +27,9 @@
 /* The band in proportion to the load has this share of the usual load besides, so that a small load does not vanish. */
 #define PROPORTION_BASE 0.1
 #define TINY            1e-9
+/* No error counts as more than this many times what it is in proportion to: where there was no load, and then there is
+ * some, the proportion says nothing. */
+#define PROPORTION_MAX 10.0
 
 void weir_horizon_init(struct weir_horizon *h, unsigned steps, struct weir_horizon_row *rows)
 {
@@ -64,7 +67,7 @@ void weir_horizon_learn(struct weir_horizon *h, uint64_t at, double value)
     learn_quantiles(h, row, value, unit);
     if (at % (1 + h->steps / WINDOW_PARTS) == 0) {
         weir_errors_add(&h->windows[0], error);
-        weir_errors_add(&h->windows[1], error / (double)row->proportion);
+        weir_errors_add(&h->windows[1], fmin(error / (double)row->proportion, PROPORTION_MAX));
     }
     double gain = COVER_GAIN * pow(h->steps, -COVER_GAIN_FALL);
     h->cover += gain * ((value > (double)row->high ? 1 : 0) - MISSES);

@@ -8,29 +8,11 @@ import socket
 import pytest
 from cluster import Cluster, ask, told
 from harness import Process, program, wait_for
+from redis_words import command
 
 ANALYTICS = {"enabled": True, "sample_interval": 1}
 BASE = "weir:{default}"
 DEEP = '{"a":' * 10000 + "1" + "}" * 10000
-
-
-def command(redis, *words):
-    """What Redis answers to words that may hold anything; arrays as lists."""
-    with socket.create_connection((redis.host, redis.port), timeout=5) as s:
-        parts = [str(w).encode() for w in words]
-        s.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
-        return answer(s.makefile("rb"))
-
-
-def answer(lines):
-    line = lines.readline().rstrip(b"\r\n").decode()
-    kind, rest = line[0], line[1:]
-    assert kind != "-", rest
-    if kind == "*":
-        return [answer(lines) for _ in range(int(rest))]
-    if kind == "$":
-        return lines.read(int(rest) + 2)[:-2].decode() if int(rest) >= 0 else None
-    return rest if kind == "+" else int(rest)
 
 
 def now_ms(redis):

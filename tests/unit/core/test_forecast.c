@@ -251,6 +251,23 @@ static double with_gaps(unsigned step)
     return uniform() < 0.3 ? NAN : value;
 }
 
+/* From the first step on: an error against no load at all says nothing in proportion. */
+START_TEST(test_a_first_load_after_zeros_has_a_band_of_its_size)
+{
+    for (unsigned zeros = 1; zeros < 60; zeros++) {
+        weir_forecast_free(&f);
+        f = weir_forecast_new(1, HORIZON);
+        for (unsigned i = 0; i < zeros; i++)
+            weir_forecast_push(f, 0);
+        for (unsigned i = 0; i < 30; i++) {
+            weir_forecast_push(f, 14);
+            for (unsigned h = 1; h <= HORIZON; h++)
+                ck_assert(weir_forecast_at(f, h).high < 14 * 4);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_gaps_are_not_zeros)
 {
     struct judged j = judge(with_gaps, 600, 4 * 144, 20 * 144);
@@ -354,6 +371,7 @@ END_TEST
 CHECK_MAIN("forecast", setup, teardown, test_what_never_changes_is_forecast_as_it_is, test_noise_around_a_level,
            test_a_random_walk_is_not_made_worse_and_its_band_widens, test_a_day_is_learned, test_a_week_is_learned,
            test_a_trend_is_followed, test_a_level_shift_is_taken_within_a_few_steps, test_a_band_grows_with_the_load,
-           test_one_burst_does_not_stay, test_zeros_then_a_load, test_gaps_are_not_zeros,
-           test_a_long_pause_keeps_what_was_learned, test_nothing_seen_is_zero, test_what_is_no_load_is_a_gap,
-           test_anything_gives_a_forecast_and_the_same_twice, test_memory_that_is_refused)
+           test_one_burst_does_not_stay, test_zeros_then_a_load, test_a_first_load_after_zeros_has_a_band_of_its_size,
+           test_gaps_are_not_zeros, test_a_long_pause_keeps_what_was_learned, test_nothing_seen_is_zero,
+           test_what_is_no_load_is_a_gap, test_anything_gives_a_forecast_and_the_same_twice,
+           test_memory_that_is_refused)
