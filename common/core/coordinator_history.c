@@ -8,6 +8,11 @@
 #define NEVER UINT64_MAX
 /* After a question that failed. */
 #define AGAIN_MS UINT64_C(1000)
+/* Records that are read at once. Each may end a slot, and what follows from that is all under way before more are read:
+ * a store takes no more calls than it has room for (WEIR_STORE_CALLS_MAX). */
+#define LOADS_AT_ONCE 32u
+/* An answer to FOLD that never comes is waited for no longer. */
+#define FOLDS_MS UINT64_C(5000)
 
 /* -- life -- */
 
@@ -17,6 +22,7 @@ static void forget(struct weir_coordinator_history *h)
     weir_load_forecast_free(&h->forecast);
     h->stage = HISTORY_IDLE;
     h->request = h->advise_request = 0;
+    h->folds_open = 0;
     h->due_ms = NEVER;
     h->made = h->published_any = false;
 }
@@ -73,6 +79,8 @@ static void fold(struct weir_coordinator_history *h, enum weir_load_step step, c
                                                   .text = {text.ptr, text.len}}};
     if (text.failed || h->ports.send(h->ports.arg, h->now_ms, &request) == 0)
         h->fold_failures++;
+    else
+        h->folds_open++;
     weir_textbuf_close(&text);
 }
 
@@ -124,8 +132,9 @@ static void ask(struct weir_coordinator_history *h, uint64_t now_ms)
             (struct weir_coord_series){.step = (uint32_t)h->step, .after = h->after, .count = WEIR_COORD_ENTRIES_MAX};
     } else if (h->stage == HISTORY_LIVE) {
         request.op = WEIR_COORD_LOADS;
-        request.loads = (struct weir_coord_loads){.after = h->after, .count = WEIR_COORD_ENTRIES_MAX};
+        request.loads = (struct weir_coord_loads){.after = h->after, .count = LOADS_AT_ONCE};
     }
+    h->folds_open = 0;
     h->request = h->ports.send(h->ports.arg, now_ms, &request);
     h->due_ms = h->request != 0 ? NEVER : now_ms + AGAIN_MS;
 }
@@ -181,9 +190,18 @@ static void loads_reply(struct weir_coordinator_history *h, uint64_t now_ms, con
 
 static bool fold_reply(struct weir_coordinator_history *h, const struct weir_coord_reply *r)
 {
+    h->folds_open -= h->folds_open > 0;
     h->folded += r->word == WEIR_COORD_OK;
     h->fold_failures += r->word != WEIR_COORD_OK;
     return r->word != WEIR_COORD_STALE;
+}
+
+/* When to ask next. */
+static uint64_t due(const struct weir_coordinator_history *h)
+{
+    if (h->token == 0 || h->request != 0 || h->due_ms == NEVER)
+        return NEVER;
+    return h->folds_open > 0 ? h->due_ms + FOLDS_MS : h->due_ms;
 }
 
 /* -- events -- */
@@ -212,7 +230,7 @@ void weir_coordinator_history_tick(struct weir_coordinator_history *h, uint64_t 
     h->offset_ms = offset_ms;
     h->nodes = nodes;
     set_time(h, now_ms);
-    if (h->token == 0 || h->request != 0 || h->due_ms > now_ms)
+    if (due(h) > now_ms)
         return;
     if (h->stage == HISTORY_IDLE)
         begin(h, now_ms);
@@ -222,7 +240,7 @@ void weir_coordinator_history_tick(struct weir_coordinator_history *h, uint64_t 
 
 uint64_t weir_coordinator_history_deadline_ms(const struct weir_coordinator_history *h)
 {
-    return h->token != 0 && h->request == 0 ? h->due_ms : NEVER;
+    return due(h);
 }
 
 bool weir_coordinator_history_reply(struct weir_coordinator_history *h, uint64_t now_ms,

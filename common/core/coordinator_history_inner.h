@@ -21,6 +21,7 @@ struct weir_coordinator_history {
     enum weir_load_step step;            /* SERIES: asked for, the longest first */
     uint64_t after;                      /* SERIES, LOADS: what was read up to */
     uint64_t request, due_ms;            /* the one question under way, 0: none; when to ask next */
+    uint32_t folds_open;                 /* FOLDs without an answer yet */
     uint64_t advise_request;             /* 0: none is under way */
     uint64_t advice_version;             /* in the store */
     uint64_t now_ms, store_ms;           /* of the event under way */

@@ -120,6 +120,40 @@ static void check_kept(struct sim_world *w, uint32_t node)
     }
 }
 
+/* -- the lead -- */
+
+/* A lease that ends, the next question after it, and its answer. */
+#define LEAD_US ((SIM_LEAD_MS + SIM_LEAD_MS / 3) * SIM_MS + SIM_S)
+
+static bool leads(const struct sim_world *w, const struct sim_client *c)
+{
+    return c->up && weir_coordinator_agent_look(c->coordinator, sim_local_us(c, w->now_us) / 1000).leads;
+}
+
+void sim_check_write(struct sim_world *w, uint32_t client, enum weir_coord_op op, uint64_t token)
+{
+    if (token < w->store.token)
+        sim_break(w, "stale-write", "%s of %s is taken under token %llu after one under %llu", weir_coord_op_text(op),
+                  w->clients[client].id, (unsigned long long)token, (unsigned long long)w->store.token);
+    w->store.token = token;
+}
+
+/* While there is one that could lead, one does within the lease, whatever has become of the one before it. */
+static void check_led(struct sim_world *w)
+{
+    bool could = false, led = false;
+    for (uint32_t i = w->node_count; i < w->client_count; i++) {
+        const struct sim_client *c = &w->clients[i];
+        bool well = c->up && c->paused_until_us <= w->now_us && !c->cut;
+        could = could || (well && later(c->disturbed_us, w->store.disturbed_us) + LEAD_US < w->now_us);
+        led = led || (well && leads(w, c));
+    }
+    if (led)
+        w->led_us = w->now_us;
+    if (could && w->led_us + LEAD_US < w->now_us)
+        sim_break(w, "led", "nobody leads, though there is a coordinator that could");
+}
+
 static void look(struct sim_world *w, uint32_t who, uint64_t mark, void *data)
 {
     (void)data;
@@ -133,6 +167,8 @@ static void look(struct sim_world *w, uint32_t who, uint64_t mark, void *data)
         else
             check_kept(w, i);
     }
+    if (store_is_well(w))
+        check_led(w);
     sim_at(w, w->now_us + LOOK_EACH_US, look, who, mark, NULL);
 }
 
@@ -332,12 +368,28 @@ static bool anybody_leads(const struct sim_world *w)
     return false;
 }
 
+/* Whoever leads knows the load, and has said what follows from it. */
+static void check_history(struct sim_world *w)
+{
+    for (uint32_t i = w->node_count; i < w->client_count; i++) {
+        const struct sim_client *c = &w->clients[i];
+        if (!leads(w, c))
+            continue;
+        uint64_t now_ms = sim_local_us(c, w->now_us) / 1000;
+        struct weir_coordinator_history_look look = weir_coordinator_agent_look(c->coordinator, now_ms).history;
+        if (!look.on || look.hints == NULL || look.seen == 0 || look.unreadable > 0)
+            sim_break(w, "converges", "%s leads and has no hints: %llu steps seen", c->id,
+                      (unsigned long long)look.seen);
+    }
+}
+
 void sim_check_end(struct sim_world *w)
 {
     uint32_t first = UINT32_MAX;
     if (w->options.quiet)
         return;
     check_requests(w);
+    check_history(w);
     for (uint32_t i = 0; i < w->node_count && !w->broken; i++) {
         const struct sim_client *c = &w->clients[i];
         if (!c->up)

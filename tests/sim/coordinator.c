@@ -11,6 +11,8 @@ static void act(void *arg, const struct weir_coordinator_action *a)
         sim_client_send(w, c->node.index, a->send);
         return;
     }
+    if (a->note.kind == WEIR_COORDINATOR_ADVISED)
+        w->counts.advice++;
     sim_trace(w, c->id, "%s %s %s epoch %llu, %u moves", weir_coordinator_note_text(a->note.kind), a->note.node,
               a->note.why, (unsigned long long)a->note.epoch, a->note.moves);
     if (a->note.kind == WEIR_COORDINATOR_PUBLISHED)
@@ -25,7 +27,16 @@ void sim_coordinator_start(struct sim_world *w, uint32_t i)
                                                    .lease_ms = SIM_LEAD_MS,
                                                    .failover_timeout_ms = SIM_FAILOVER_MS,
                                                    .failover = w->failover,
-                                                   .shard_count = w->shard_count};
+                                                   .shard_count = w->shard_count,
+                                                   .load_moves = true,
+                                                   .history = {.history = true,
+                                                               .hints = true,
+                                                               .patterns = true,
+                                                               .advisor = {.slot_ms = SIM_SLOT_MS,
+                                                                           .window_ms = 10 * SIM_SLOT_MS,
+                                                                           .cooldown_ms = 5 * SIM_SLOT_MS,
+                                                                           .safe_concurrency = 4,
+                                                                           .timeout_s = 1}}};
     c->node.world = w;
     c->node.index = i;
     if (weir_coordinator_agent_new(&c->coordinator, &config, act, c, sim_local_us(c, w->now_us) / 1000, &err) != 0)

@@ -95,6 +95,20 @@ static uint32_t take_tokens(void *arg, uint64_t now_ms, struct weir_coord_tokens
     return 1;
 }
 
+/* A load that goes up and down with the slots. */
+static struct weir_str take_load(void *arg, uint64_t now_ms, uint64_t slot)
+{
+    struct sim_node *n = arg;
+    uint64_t load = 1 + (slot + n->index) % 7;
+    (void)now_ms;
+    int len = snprintf(n->load, sizeof n->load,
+                       "weir-load 1 node=%s slot=%llu nodes=1 in_flight_peak=%llu utilization_pct=50\n"
+                       "provider p requests=%llu in_flight_peak=%llu in_flight_mean=%llu\n",
+                       n->world->clients[n->index].id, (unsigned long long)slot, (unsigned long long)load,
+                       (unsigned long long)load, (unsigned long long)load, (unsigned long long)load * 500);
+    return (struct weir_str){n->load, (size_t)len};
+}
+
 /* -- what the agent wants done -- */
 
 static void gone(struct sim_world *w, uint32_t i, uint64_t mark, void *data)
@@ -238,13 +252,14 @@ void sim_node_make_agent(struct sim_world *w, uint32_t i)
     struct sim_client *c = &w->clients[i];
     struct weir_err err;
     struct weir_cluster_ports ports = {
-        .arg = &c->node, .act = act, .take_reports = take_reports, .take_tokens = take_tokens};
+        .arg = &c->node, .act = act, .take_reports = take_reports, .take_tokens = take_tokens, .take_load = take_load};
     struct weir_cluster_agent_config config = {.id = c->id,
                                                .advertise = c->id,
                                                .version = "sim",
                                                .instance = weir_rng_next(&w->rng) >> 12,
                                                .weight = 1 + i % 2,
                                                .failover_timeout_ms = SIM_FAILOVER_MS,
+                                               .load_slot_ms = SIM_SLOT_MS,
                                                .failover = w->failover || sim_planted(w, "fails-over"),
                                                .shard_count = w->shard_count,
                                                .secret = i % 2 == 0 ? "proposed" : "another",

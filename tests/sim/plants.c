@@ -2,6 +2,7 @@
  * of theirs would show. Some are in traffic.c and node.c, by name. */
 #include <string.h>
 
+#include "core/coord_impl.h"
 #include "sim.h"
 
 const struct sim_plant sim_plants[] = {
@@ -15,6 +16,8 @@ const struct sim_plant sim_plants[] = {
     {"cools-alone", "cooldown", "nodes do not tell the others of a cooldown"},
     {"probes-unasked", "permits", "every request counts as a probe, asked for or not"},
     {"deaf", "converges", "node n0 hears of no change of a circuit"},
+    {"unfenced", "stale-write", "the store takes writes of leaders that are none any more"},
+    {"no-successor", "led", "none but the first coordinator is told that it leads"},
     {"restless", "time-passes", "every agent wants to be woken at once, whatever there is to do"},
     {"map-unread", "converges", "node n0 is not told that there is a new map"},
 };
@@ -76,6 +79,8 @@ void sim_plant_reply(struct sim_world *w, uint32_t client, struct weir_coord_rep
         return;
     if (sim_planted(w, "nobody-dies"))
         nobody_dies(r);
+    if (sim_planted(w, "no-successor") && r->op == WEIR_COORD_LEAD && client != w->node_count)
+        r->word = WEIR_COORD_STALE;
     if (client != 0)
         return;
     if (sim_planted(w, "other-map") && r->op == WEIR_COORD_MAP)
@@ -86,6 +91,21 @@ void sim_plant_reply(struct sim_world *w, uint32_t client, struct weir_coord_rep
         r->report.count = 0;
     if (sim_planted(w, "map-unread") && r->op == WEIR_COORD_BEAT)
         r->beat.map_epoch = 0;
+}
+
+void sim_plant_write(struct sim_world *w, struct weir_coord_request *r)
+{
+    const struct weir_coord_state *s = w->store.state;
+    if (!sim_planted(w, "unfenced") || s->lead.id[0] == '\0')
+        return;
+    const char *id = sim_intern(w, s->lead.id);
+    if (r->op == WEIR_COORD_FOLD) {
+        r->fold.id = id;
+        r->fold.token = s->lead.token;
+    } else if (r->op == WEIR_COORD_ADVISE) {
+        r->advise.id = id;
+        r->advise.token = s->lead.token;
+    }
 }
 
 bool sim_plant_push(struct sim_world *w, uint32_t node, const struct weir_coord_push *p)

@@ -28,6 +28,7 @@
 #define SIM_ENDPOINTS    2u
 #define SIM_FAILOVER_MS  3000u
 #define SIM_LEAD_MS      3000u
+#define SIM_SLOT_MS      1000u          /* of the load history */
 #define SIM_CALL_US      (250 * SIM_MS) /* the deadline of a call to the store */
 #define SIM_PEER_US      (250 * SIM_MS) /* until a peer that does not answer is given up */
 #define SIM_TRY_MS       400u           /* the longest that an endpoint takes */
@@ -67,6 +68,7 @@ struct sim_node {
     struct weir_cluster_agent *agent;
     struct weir_breaker_view views[SIM_ENDPOINTS];
     uint64_t asked_share_us[SIM_ENDPOINTS];
+    char load[256];                     /* the record of the last slot */
     uint32_t tried_late[SIM_ENDPOINTS]; /* requests that asked for it in the last seconds */
     struct weir_cluster_limit limit;
     uint32_t queued;
@@ -112,6 +114,7 @@ struct sim_store {
     uint64_t frozen_until_us, slow_us;
     bool refuses;
     uint64_t disturbed_us;    /* when it last was not what it should be */
+    uint64_t token;           /* the highest that it has taken a write under; 0: none, or that was forgotten */
     uint64_t permits_void_us; /* when permits it granted may last have been forgotten, or ended early */
 };
 
@@ -140,7 +143,7 @@ struct sim_map_seen {
 struct sim_counts {
     uint64_t events, requests, served, failed, no_token, no_circuit, died, forwarded, faults;
     uint64_t store_ops[WEIR_COORD_OPS], store_bytes, pushes, push_bytes;
-    uint64_t maps, sights, probes;
+    uint64_t maps, sights, probes, advice;
 };
 
 struct sim_options {
@@ -189,6 +192,7 @@ struct sim_world {
         uint32_t by;              /* to that node */
         uint64_t process;         /* of which this one */
     } cooldowns[SIM_ENDPOINTS];   /* the one that lasts longest */
+    uint64_t led_us; /* when somebody who can be reached last led */
     struct sim_map_seen maps[SIM_MAPS_MAX];
     uint32_t map_count;
     struct sim_request *requests; /* SIM_REQUESTS of them, a ring; number N at N modulo that */
@@ -271,6 +275,8 @@ void sim_faults_plan(struct sim_world *w);
 void sim_check_start(struct sim_world *w);
 void sim_check_sight(struct sim_world *w, uint32_t node);
 void sim_check_map(struct sim_world *w, uint64_t epoch, const char *leader, struct weir_str text);
+/* The store has taken a write under the token of a leader. */
+void sim_check_write(struct sim_world *w, uint32_t client, enum weir_coord_op op, uint64_t token);
 void sim_check_admitted(struct sim_world *w, uint32_t node, bool leased);
 /* A new request of a client, and its end, in one way or another. */
 uint64_t sim_check_request(struct sim_world *w, uint32_t entered, uint32_t shard);
@@ -290,6 +296,8 @@ int sim_report(const struct sim_options *o);
 
 /* -- plants.c: bugs on purpose -- */
 
+/* What the store is asked in place of a leader's write; may change *r. */
+void sim_plant_write(struct sim_world *w, struct weir_coord_request *r);
 struct sim_plant {
     const char *name, *invariant, *what;
 };

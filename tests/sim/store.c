@@ -336,6 +336,15 @@ static void to_replica(struct sim_world *w, const struct carried *c)
     sim_at(w, w->now_us + REPLICA_LAG_US, replicate, 0, sim_store_us(w), copy);
 }
 
+/* Of a leader's write; 0: it is none. */
+static uint64_t token_of(const struct weir_coord_request *r)
+{
+    return r->op == WEIR_COORD_PUBLISH  ? r->publish.token
+           : r->op == WEIR_COORD_FOLD   ? r->fold.token
+           : r->op == WEIR_COORD_ADVISE ? r->advise.token
+                                        : 0;
+}
+
 static void arrives(struct sim_world *w, uint32_t from, uint64_t mark, void *data)
 {
     struct carried *c = data;
@@ -350,6 +359,9 @@ static void arrives(struct sim_world *w, uint32_t from, uint64_t mark, void *dat
         return;
     }
     const struct weir_coord_request *r = unpack(c);
+    uint64_t token = token_of(r);
+    if (token != 0)
+        sim_plant_write(w, &c->r);
     if (w->store.refuses && writes(r->op)) {
         reply = (struct weir_coord_reply){
             .op = r->op, .id = r->id, .sent_ms = r->sent_ms, .word = WEIR_COORD_REFUSED, .why = "out of memory"};
@@ -359,6 +371,8 @@ static void arrives(struct sim_world *w, uint32_t from, uint64_t mark, void *dat
         to_replica(w, c);
         if (r->op == WEIR_COORD_PUBLISH && reply.word == WEIR_COORD_OK)
             sim_check_map(w, r->publish.epoch, client->id, r->publish.map);
+        if (token != 0 && reply.word == WEIR_COORD_OK)
+            sim_check_write(w, from, r->op, token);
     }
     struct carried_reply *out = carry_reply(w, &reply);
     if (lost(w))
@@ -401,6 +415,7 @@ void sim_store_close(struct sim_world *w)
 static void contents_changed(struct sim_world *w)
 {
     w->store.disturbed_us = w->store.permits_void_us = w->now_us;
+    w->store.token = 0;
 }
 
 static void break_all(struct sim_world *w)
