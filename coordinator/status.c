@@ -39,7 +39,7 @@ static void add_members(struct weir_textbuf *out, const struct weir_coordinator_
 static void add_peak(struct weir_textbuf *out, const char *name, const char *help, const struct weir_hints_measure *m)
 {
     add_family(out, name, "gauge", help);
-    weir_textbuf_printf(out, "%s{quantile=\"0.5\"} %.3f\n%s{quantile=\"0.9\"} %.3f\n", name, m->ahead.peak, name,
+    weir_textbuf_printf(out, "%s{level=\"0.5\"} %.3f\n%s{level=\"0.9\"} %.3f\n", name, m->ahead.peak, name,
                         m->ahead.peak_high);
 }
 

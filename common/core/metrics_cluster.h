@@ -45,11 +45,11 @@
     X(HINT_DOWN, "weir_hint_action", "action=\"scale_down\"", GAUGE, COUNT, WEIR_HELP_HINT_ACTION)
 
 /* Of a provider. */
-#define WEIR_HINT_PROVIDER_ROWS(X)                                                                       \
-    X(HINT_POOL, "weir_hint_pool_size", "", GAUGE, COUNT,                                                \
-      "Connections that the coordinator advises: this node's part.")                                     \
-    X(HINT_PEAK, "weir_hint_in_flight_peak", "quantile=\"0.5\"", GAUGE, COUNT, WEIR_HELP_HINT_PEAK)      \
-    X(HINT_PEAK_HIGH, "weir_hint_in_flight_peak", "quantile=\"0.9\"", GAUGE, COUNT, WEIR_HELP_HINT_PEAK) \
+#define WEIR_HINT_PROVIDER_ROWS(X)                                                                    \
+    X(HINT_POOL, "weir_hint_pool_size", "", GAUGE, COUNT,                                             \
+      "Connections that the coordinator advises: this node's part.")                                  \
+    X(HINT_PEAK, "weir_hint_in_flight_peak", "level=\"0.5\"", GAUGE, COUNT, WEIR_HELP_HINT_PEAK)      \
+    X(HINT_PEAK_HIGH, "weir_hint_in_flight_peak", "level=\"0.9\"", GAUGE, COUNT, WEIR_HELP_HINT_PEAK) \
     X(HINT_PEAK_IN_US, "weir_hint_peak_in_seconds", "", GAUGE, US, "Time until that peak; 0: it has passed.")
 
 #define WEIR_HELP_HINT_ACTION   "What the coordinator advises: 1 at the action, without valid hints nowhere."

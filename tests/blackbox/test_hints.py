@@ -148,8 +148,8 @@ def test_hints_are_shown_and_told(cluster, mock, advice):
         wait_for(lambda n=node: n.metric("weir_hint_pool_size", provider="mock") == 20, "its part of the pool")
         assert node.metric("weir_hint_valid") == 1 and node.metric("weir_hint_desired_nodes") == 5
         assert node.metric("weir_hint_action", action="scale_up") == node.metric("weir_hint_action") == 1
-        assert node.metric("weir_hint_in_flight_peak", provider="mock", quantile="0.5") == 20
-        assert node.metric("weir_hint_in_flight_peak", provider="mock", quantile="0.9") == 31
+        assert node.metric("weir_hint_in_flight_peak", provider="mock", level="0.5") == 20
+        assert node.metric("weir_hint_in_flight_peak", provider="mock", level="0.9") == 31
         assert 500 < node.metric("weir_hint_peak_in_seconds", provider="mock") <= 600
         node.wait_log('"hint_action"')
     wait_for(lambda: told(b, "hint_action"), "the event")

@@ -156,19 +156,30 @@ class Prometheus(Process):
         return self.get("/api/v1/query", query=expr)["result"]
 
 
+# Hints come with the first slots of load; so short a slot brings them soon.
+ANALYTICS = {"enabled": True, "sample_interval": 1}
+
+
+class Adviser(Coordinator):
+    def write(self):
+        self.config["analytics"] = ANALYTICS
+        super().write()
+
+
 @pytest.fixture(scope="module")
 def town(module_stage):
     """Two nodes with a rate limit, a coordinator and a Prometheus, under load until the end."""
     cluster = Cluster(module_stage)
     limited = {"base_url": module_stage.mock().url, "rate_limit": {"requests_per_minute": 600000}}
-    nodes = cluster.nodes(2, {"openai": limited})
-    coordinator = Coordinator(module_stage, cluster, "one", shard_count=cluster.pool.get("shard_count", 4))
+    nodes = cluster.nodes(2, {"openai": limited}, analytics=ANALYTICS)
+    coordinator = Adviser(module_stage, cluster, "one", shard_count=cluster.pool.get("shard_count", 4))
     coordinator.wait_leads()
     targets = [("weir-node", f"127.0.0.1:{n.port}") for n in nodes]
     targets.append(("weir-coordinator", f"127.0.0.1:{coordinator.port}"))
     load = Load(nodes[0], clients=2)
     load.more(50)
     cluster.wait_map()
+    wait_for(lambda: "weir_hint_pool_size{" in live(nodes[0]), "hints for the provider")
     yield nodes, coordinator, Prometheus(module_stage, targets)
     load.end()
 

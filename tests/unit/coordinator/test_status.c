@@ -96,7 +96,7 @@ START_TEST(test_metrics_of_the_advice)
     has("weir_coordinator_advice_action{action=\"scale_up\"} 1\n");
     has("weir_coordinator_advice_action{action=\"hold\"} 0\n");
     has("weir_coordinator_safe_concurrency 400\n");
-    has("weir_coordinator_forecast_in_flight{quantile=\"0.9\"} 1733.500\n");
+    has("weir_coordinator_forecast_in_flight{level=\"0.9\"} 1733.500\n");
 }
 END_TEST
 
