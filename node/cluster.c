@@ -231,7 +231,7 @@ static void look(struct weir_deadline *d, uint64_t ms)
         c->load_due_ms = ms + WEIR_CLUSTER_LOAD_MS;
         weir_cluster_follow_advice(c);
     }
-    if (c->view != NULL)
+    if (c->view != NULL && c->view->config->analytics.enabled)
         weir_cluster_meter_look(c);
     weir_cluster_probe_peers(c, ms);
     hear_of_peers(c);
