@@ -11,7 +11,16 @@
 #include <stdlib.h>
 
 /* Ends a test that hangs; far above what any test needs on a loaded machine under a sanitizer. */
-#define CHECK_TIMEOUT_S 300
+#define CHECK_TIMEOUT_S 120
+
+/* How many rounds of a loop over random cases to run: WEIR_TEST_ROUNDS percent of all (without it: all), one at least.
+ * Fewer do where another build runs them all. */
+static inline unsigned check_rounds(unsigned all)
+{
+    const char *percent = getenv("WEIR_TEST_ROUNDS");
+    unsigned long n = percent != NULL ? strtoul(percent, NULL, 10) : 100;
+    return n >= 100 ? all : n * all >= 100 ? (unsigned)(n * all / 100) : 1;
+}
 
 static inline int check_run(const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const *tests,
                             size_t count)

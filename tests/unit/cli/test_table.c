@@ -106,7 +106,7 @@ END_TEST
 START_TEST(test_out_of_memory)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_textbuf out;
         failmalloc_begin(n);
         weir_textbuf_init(&out, 65536);

@@ -229,7 +229,7 @@ END_TEST
 START_TEST(test_marks_out_of_memory)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_arena a;
         struct weir_fields f = {0};
         weir_arena_init(&a);

@@ -270,7 +270,7 @@ START_TEST(test_without_memory)
 {
     static const char *const texts[] = {"header:a", "cookie:b", "json:c"};
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         failmalloc_begin(n);
         int code = weir_affinity_new(&list, texts, 3, &err);
         bool none = list == NULL;

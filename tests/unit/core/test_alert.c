@@ -105,7 +105,7 @@ START_TEST(test_random_truths_alternate_firing_and_resolved)
     struct weir_alert a = {0};
     bool fires = false;
     uint64_t now = 0, held_since = UINT64_MAX;
-    for (int i = 0; i < 100000; i++) {
+    for (unsigned i = check_rounds(100000); i > 0; i--) {
         enum weir_alert_truth truth = truths[weir_rng_next(&rng) % 4];
         now += weir_rng_next(&rng) % 20;
         held_since = truth != T ? UINT64_MAX : held_since == UINT64_MAX ? now : held_since;
@@ -448,7 +448,7 @@ END_TEST
 START_TEST(test_out_of_memory)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_alerts *a;
         struct weir_err err = {0};
         failmalloc_begin(n);

@@ -99,7 +99,7 @@ static void each_allocation(page_fn *page)
 {
     bool more = true;
     unsigned long n = 1;
-    for (; more; n++) {
+    for (; more; n = failmalloc_next(n)) {
         struct weir_textbuf out;
         weir_textbuf_init(&out, WEIR_RENDER_BYTES_MAX);
         failmalloc_begin(n);
@@ -156,7 +156,7 @@ START_TEST(test_a_redirect)
                                               .body_ended = true,
                                               .replayable = true};
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_arena a;
         weir_arena_init(&a);
         failmalloc_begin(n);

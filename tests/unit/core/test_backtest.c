@@ -176,7 +176,7 @@ START_TEST(test_memory_that_is_refused)
     for (unsigned i = 0; i < COUNT; i++)
         values[i] = 50 + noise();
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         failmalloc_begin(n);
         int rv = weir_backtest_run(&b, values, 100, 60, 2, &err);
         long left = failmalloc_end(&more);

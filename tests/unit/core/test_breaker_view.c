@@ -475,7 +475,7 @@ static void run_random(uint64_t seed)
 
 START_TEST(test_random_events)
 {
-    for (uint64_t seed = 1; seed <= 30; seed++)
+    for (uint64_t seed = 1; seed <= check_rounds(30); seed++)
         run_random(seed);
 }
 END_TEST

@@ -129,7 +129,7 @@ START_TEST(test_out_of_memory_at_any_point)
 {
     struct config_case a = config_parse(ONE), b = config_parse(ONE "server: {head_bytes_max: 8KB}\n");
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         unsigned changes = 0;
         failmalloc_begin(n);
         int rv = weir_config_diff(a.c, b.c, &changes, count);

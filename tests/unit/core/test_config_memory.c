@@ -78,7 +78,7 @@ static void each_allocation(const char *bytes, int code_wanted)
 {
     bool more = true;
     unsigned long n = 1;
-    for (; more; n++) {
+    for (; more; n = failmalloc_next(n)) {
         struct weir_config *c = NULL;
         failmalloc_begin(n);
         int code = parse_once(bytes, &c);
@@ -105,26 +105,44 @@ START_TEST(test_reading_a_broken_file)
 }
 END_TEST
 
+/* What is printed, each page by itself: a page costs as many rounds as it makes allocations. */
+static void print_config(const struct weir_config *c, struct weir_textbuf *out)
+{
+    weir_config_print(c, out);
+}
+
+static void print_docs(const struct weir_config *c, struct weir_textbuf *out)
+{
+    (void)c;
+    weir_config_print_docs(out);
+}
+
+static void print_schema(const struct weir_config *c, struct weir_textbuf *out)
+{
+    (void)c;
+    if (!weir_config_print_schema(out))
+        out->failed = true;
+}
+
 START_TEST(test_printing)
 {
+    static void (*const pages[])(const struct weir_config *c, struct weir_textbuf *out) = {print_config, print_docs,
+                                                                                           print_schema};
     struct weir_config *c = NULL;
     ck_assert_int_eq(parse_once(text, &c), WEIR_OK);
-    bool more = true;
-    for (unsigned long n = 1; more; n++) {
-        struct weir_textbuf out, schema, docs;
-        weir_textbuf_init(&out, (size_t)1 << 20);
-        weir_textbuf_init(&docs, (size_t)1 << 20);
-        weir_textbuf_init(&schema, (size_t)1 << 24);
-        failmalloc_begin(n);
-        weir_config_print(c, &out);
-        weir_config_print_docs(&docs);
-        bool ok = weir_config_print_schema(&schema) && !out.failed && !docs.failed;
-        weir_textbuf_close(&out);
-        weir_textbuf_close(&docs);
-        weir_textbuf_close(&schema);
-        long left = failmalloc_end(&more);
-        ck_assert_msg(left == 0, "allocation %lu: %ld blocks left", n, left);
-        ck_assert_msg(ok == !more, "allocation %lu", n);
+    for (size_t page = 0; page < sizeof pages / sizeof pages[0]; page++) {
+        bool more = true;
+        for (unsigned long n = 1; more; n = failmalloc_next(n)) {
+            struct weir_textbuf out;
+            weir_textbuf_init(&out, (size_t)1 << 24);
+            failmalloc_begin(n);
+            pages[page](c, &out);
+            bool ok = !out.failed;
+            weir_textbuf_close(&out);
+            long left = failmalloc_end(&more);
+            ck_assert_msg(left == 0, "page %zu, allocation %lu: %ld blocks left", page, n, left);
+            ck_assert_msg(ok == !more, "page %zu, allocation %lu", page, n);
+        }
     }
     weir_config_free(&c);
 }

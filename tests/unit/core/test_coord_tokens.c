@@ -231,7 +231,7 @@ static uint32_t worst_minute(bool strict, bool churn, uint64_t seed)
 
 START_TEST(test_any_minute_is_bounded)
 {
-    for (uint64_t seed = 1; seed <= 8; seed++) {
+    for (uint64_t seed = 1; seed <= check_rounds(8); seed++) {
         bool strict = seed % 2 == 0, churn = seed % 4 < 2;
         uint32_t worst = worst_minute(strict, churn, seed);
         uint32_t over = strict ? 0 : (uint32_t)(600 * WEIR_LEASE_LIFE_US / WEIR_LIMITER_MINUTE_US);
@@ -287,7 +287,7 @@ static uint32_t random_minute(bool strict, uint64_t seed)
 
 START_TEST(test_any_minute_is_bounded_whatever_comes_back)
 {
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= check_rounds(12); seed++) {
         bool strict = seed % 2 == 0;
         uint32_t worst = random_minute(strict, seed);
         uint32_t over = strict ? 0 : (uint32_t)(600 * WEIR_LEASE_LIFE_US / WEIR_LIMITER_MINUTE_US);

@@ -120,7 +120,7 @@ START_TEST(test_out_of_memory)
 {
     static const char text[] = "{\"id\":1,\"unix_ms\":2,\"event\":\"x\"}";
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         failmalloc_begin(n);
         bool added = weir_event_ring_add(&ring, weir_str_of(text)) != NULL;
         weir_event_ring_close(&ring);

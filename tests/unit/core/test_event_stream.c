@@ -80,7 +80,7 @@ START_TEST(test_out_of_memory)
 {
     static const char text[] = "event: e\nid: 1\ndata: a\ndata: b\n\n";
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_event_stream s;
         heard[0] = '\0';
         failmalloc_begin(n);

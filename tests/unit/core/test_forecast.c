@@ -328,7 +328,7 @@ START_TEST(test_anything_gives_a_forecast_and_the_same_twice)
 {
     static const unsigned horizons[] = {1, 2, 3, 7, 60, WEIR_FORECAST_HORIZON_MAX};
     static const double steps_s[] = {0.001, 10, 1800, 86400, 1e7};
-    for (unsigned n = 0; n < 30; n++) {
+    for (unsigned n = 0; n < check_rounds(30); n++) {
         unsigned horizon = horizons[n % 6];
         double step_s = steps_s[n % 5];
         struct weir_forecast *twin = weir_forecast_new(step_s, horizon);
@@ -356,7 +356,7 @@ END_TEST
 START_TEST(test_memory_that_is_refused)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         failmalloc_begin(n);
         f = weir_forecast_new(10, HORIZON);
         bool made = f != NULL;

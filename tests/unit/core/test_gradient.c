@@ -106,7 +106,7 @@ END_TEST
 START_TEST(test_settles_at_the_capacity_of_a_model)
 {
     struct weir_rng rng = {5};
-    for (unsigned i = 0; i < 400000; i++) {
+    for (unsigned i = check_rounds(400000); i > 0; i--) {
         double load = weir_gradient_limit(&g);
         double us = 100000 * (load > 60 ? load / 60 : 1) * (0.9 + 0.2 * (double)(weir_rng_next(&rng) >> 32) / 0x1p32);
         weir_gradient_answered(&g, (uint64_t)us, (uint32_t)load);
@@ -119,7 +119,7 @@ END_TEST
 START_TEST(test_random_events_keep_it_in_bounds)
 {
     struct weir_rng rng = {9};
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = check_rounds(200000); i > 0; i--) {
         uint64_t r = weir_rng_next(&rng);
         if (r % 7 == 0)
             weir_gradient_dropped(&g);

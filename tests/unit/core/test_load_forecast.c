@@ -234,7 +234,7 @@ END_TEST
 START_TEST(test_without_memory)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_load_forecast *g;
         failmalloc_begin(n);
         g = weir_load_forecast_new(SLOT_MS, HOUR_MS);

@@ -30,7 +30,7 @@ END_TEST
 START_TEST(test_without_memory_the_map_stays_as_it_was)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_ptrmap m = {0};
         unsigned set = 0, found = 0;
         failmalloc_begin(n);

@@ -193,7 +193,8 @@ static void any_members(void)
 START_TEST(test_ten_thousand_cases)
 {
     struct told told[MEMBERS];
-    for (int i = 0; i < 10000; i++) {
+    int rounds = (int)check_rounds(10000);
+    for (int i = 0; i < rounds; i++) {
         static uint32_t shards;
         static struct weir_shard_map *old;
         if (i % 4 == 0) {
@@ -216,7 +217,7 @@ START_TEST(test_ten_thousand_cases)
         old = take_map();
         for (uint32_t s = 0; i % 8 == 5 && s < shards; s++)
             old->owner[s] = (uint16_t)below(old->node_count);
-        if (i == 9999)
+        if (i == rounds - 1)
             weir_shard_map_free(&old);
     }
 }
@@ -387,7 +388,7 @@ END_TEST
 START_TEST(test_loads_by_chance)
 {
     uint32_t streams[SHARDS];
-    for (int i = 0; i < 500; i++) {
+    for (unsigned i = check_rounds(500); i > 0; i--) {
         uint32_t shards = 1 + below(SHARDS);
         set_members(1 + below(12));
         for (uint32_t k = 0; k < member_count; k++)
@@ -466,7 +467,7 @@ START_TEST(test_without_memory)
 {
     set_members(5);
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_rebalance_plan p;
         failmalloc_begin(n);
         int code = weir_rebalance(&p, members, member_count, NULL, 16, &opts, &err);

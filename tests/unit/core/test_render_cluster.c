@@ -319,7 +319,7 @@ START_TEST(test_out_of_memory)
 {
     for (size_t i = 0; i < PAGES; i++) {
         bool more = true;
-        for (unsigned long n = 1; more; n++) {
+        for (unsigned long n = 1; more; n = failmalloc_next(n)) {
             struct weir_textbuf out;
             failmalloc_begin(n);
             weir_textbuf_init(&out, WEIR_RENDER_BYTES_MAX);

@@ -179,7 +179,7 @@ START_TEST(test_without_memory)
 {
     struct weir_shard_map *m = make(64, 3, 1);
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_shard_map *back = NULL, *copy;
         failmalloc_begin(n);
         int code = weir_shard_map_parse(&back, WEIR_STR(GOOD), &err);

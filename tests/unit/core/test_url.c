@@ -201,7 +201,7 @@ START_TEST(test_out_of_memory)
     static char reference[4000];
     memset(reference, 'x', sizeof reference);
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         struct weir_url u;
         failmalloc_begin(n);
         enum weir_url_wrong wrong = weir_url_resolve(&u, &arena, &base, (struct weir_str){reference, sizeof reference});

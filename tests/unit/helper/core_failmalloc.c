@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "check_main.h"
+
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t count, size_t n);
 void *__real_realloc(void *p, size_t n);
@@ -25,6 +27,11 @@ void failmalloc_begin(unsigned long n)
     atomic_store(&live, 0);
     atomic_store(&countdown, n);
     atomic_store(&counting, true);
+}
+
+unsigned long failmalloc_next(unsigned long n)
+{
+    return n < 100 ? n + 1 : n + 100 / check_rounds(100);
 }
 
 long failmalloc_end(bool *failed)

@@ -3,7 +3,7 @@
  * call none of its macros between begin and end.
  *
  *     bool more = true;
- *     for (unsigned long n = 1; more; n++) {
+ *     for (unsigned long n = 1; more; n = failmalloc_next(n)) {
  *         failmalloc_begin(n);
  *         int rv = code_under_test(); ... and what frees everything again
  *         long left = failmalloc_end(&more);
@@ -16,6 +16,8 @@
 
 /* The n-th allocation from now on fails, 1 being the next, and only that one; 0: none does. */
 void failmalloc_begin(unsigned long n);
+/* The n for the round after: the next one, or when check_rounds wants fewer, of those behind the first hundred some. */
+unsigned long failmalloc_next(unsigned long n);
 /* Blocks allocated less blocks freed since begin; *failed: whether it came to the n-th allocation. */
 long failmalloc_end(bool *failed);
 

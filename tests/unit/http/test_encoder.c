@@ -307,7 +307,7 @@ START_TEST(test_out_of_memory)
 {
     uint8_t *body = make_body(16384, false);
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         to.room = 0; /* so that the exchange, which checks, is not called */
         failmalloc_begin(n);
         struct weir_encoder *e = weir_encoder_new(WEIR_CODING_GZIP, -1);

@@ -245,7 +245,7 @@ END_TEST
 START_TEST(test_nothing_is_left)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         failmalloc_begin(n);
         (void)follow(0, 5);
         hear((unsigned)n);

@@ -112,7 +112,7 @@ END_TEST
 START_TEST(test_out_of_memory)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         failmalloc_begin(n);
         struct weir_provider *p = weir_provider_new("p", 2);
         struct weir_endpoint *e = p != NULL ? weir_endpoint_new(p, "http://a:1") : NULL;

@@ -216,7 +216,7 @@ static int read_failing(bool *right)
 START_TEST(test_out_of_memory)
 {
     bool more = true;
-    for (unsigned long n = 1; more; n++) {
+    for (unsigned long n = 1; more; n = failmalloc_next(n)) {
         bool right;
         failmalloc_begin(n);
         int rv = read_failing(&right);
