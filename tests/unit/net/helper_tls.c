@@ -138,12 +138,14 @@ void tls_end_on_started(struct weir_stream *s, int code, const struct weir_err *
 
 static void take(struct tls_end *e, const char *p, size_t n)
 {
+    size_t wrong = 0; /* one assertion for all: each tells Check's own process that it was passed */
     for (size_t i = 0; i < n; i++) {
         if (e->discard)
-            ck_assert_int_eq((unsigned char)p[i], (int)((e->got_len + i) % 251));
+            wrong += (unsigned char)p[i] != (e->got_len + i) % 251;
         else
             e->got[(e->got_len + i) % sizeof e->got] = p[i];
     }
+    ck_assert_uint_eq(wrong, 0);
     e->got_len += n;
 }
 
