@@ -104,6 +104,20 @@ static uint32_t read_members(struct weir_rebalance_member *members, const json_t
     return count;
 }
 
+/* As the coordinator does it: a map in which every node is within its band of what loads may make of its part is kept;
+ * one that is not is made anew, by parts alone. */
+static int rebalance(struct ctl_plan *plan, const struct weir_rebalance_member *members, uint32_t count, uint64_t epoch,
+                     struct weir_err *err)
+{
+    struct weir_rebalance_opts opts = {.epoch = epoch, .load_aware = true};
+    int rv = weir_rebalance(&plan->next, members, count, plan->old, plan->old->shard_count, &opts, err);
+    if (rv != 0 || plan->next.move_count == 0)
+        return rv;
+    weir_rebalance_plan_close(&plan->next);
+    opts.load_aware = false;
+    return weir_rebalance(&plan->next, members, count, plan->old, plan->old->shard_count, &opts, err);
+}
+
 int ctl_plan_make(struct ctl_plan *plan, const json_t *nodes, const json_t *shards, struct weir_err *err)
 {
     const json_t *list = json_object_get(nodes, "nodes"), *epoch = json_object_get(shards, "epoch");
@@ -117,9 +131,7 @@ int ctl_plan_make(struct ctl_plan *plan, const json_t *nodes, const json_t *shar
         rv = weir_err_set(err, WEIR_ENOMEM, "out of memory");
     } else {
         json_int_t last = whole(epoch, 0, INT64_MAX - 1) ? json_integer_value(epoch) : 0;
-        const struct weir_rebalance_opts opts = {.epoch = (uint64_t)last + 1};
-        rv = weir_rebalance(&plan->next, members, read_members(members, list), plan->old, plan->old->shard_count, &opts,
-                            err);
+        rv = rebalance(plan, members, read_members(members, list), (uint64_t)last + 1, err);
     }
     free(members);
     if (rv != 0)

@@ -1,5 +1,6 @@
 /* What the coordinator would do next with what a node shows of the cluster: the same function (core/rebalance.h) over
- * the answers of /api/cluster/nodes and /api/cluster/shards. Pure. Answers are from outside: what does not fit is an
+ * the answers of /api/cluster/nodes and /api/cluster/shards. What it moves for the sake of load it decides by how loads
+ * were for a while; that is not foreseen here. Pure. Answers are from outside: what does not fit is an
  * error. */
 #ifndef WEIR_CLI_PLAN_H
 #define WEIR_CLI_PLAN_H

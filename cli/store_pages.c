@@ -29,8 +29,10 @@ static json_t *take_members(const struct weir_coord_members_reply *r, uint64_t s
 {
     struct weir_coord_member *sorted = malloc((r->count + 1) * sizeof *sorted);
     json_t *list = json_array();
-    if (sorted == NULL)
+    if (sorted == NULL) {
+        json_decref(list);
         return NULL;
+    }
     if (r->count > 0)
         memcpy(sorted, r->at, r->count * sizeof *sorted);
     qsort(sorted, r->count, sizeof *sorted, by_id);

@@ -223,6 +223,7 @@ static bool begin_screen(void)
 
 int ctl_run_top(struct ctl_session *s)
 {
+    struct ctl_options quick = *s->options;
     struct screen w = {.s = s, .top.sort = CTL_TOP_BY_NAME};
     json_t *answer;
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -237,6 +238,8 @@ int ctl_run_top(struct ctl_session *s)
     if (!begin_screen())
         return ctl_complain(WEIR_EXIT_FAILED, "TERM names a kind of terminal that ncurses knows, such as xterm.",
                             "this terminal cannot be drawn on");
+    quick.timeout_ms = quick.timeout_ms < ASK_MS_MAX ? quick.timeout_ms : ASK_MS_MAX;
+    s->options = &quick;
     watch(&w);
     endwin();
     ctl_top_close(&w.top);

@@ -53,7 +53,8 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
     [CTL_REBALANCE] = {.what = "which shards would move, and why",
                        .details =
                            "The leading coordinator moves shards by itself; with --dry-run its next plan is shown, "
-                           "as it follows from\nwhat the asked node sees. `wide` lists each move.\n",
+                           "as it follows from\nwhat the asked node sees. What it moves as loads go on differing "
+                           "is not foreseen. `wide` lists each move.\n",
                        .options = CTL_BIT(DRY_RUN)},
     [CTL_DRAIN] = {.what = "empties a node: its shards go to the others, and it serves on",
                    .details =

@@ -32,6 +32,22 @@ START_TEST(test_balanced)
 }
 END_TEST
 
+/* Moves for the sake of load are kept: 5 and 3 of 8 are within a quarter of 4 and 4. */
+START_TEST(test_within_its_band)
+{
+    ck_assert_int_eq(make("{\"nodes\":[" NODE("a", "active", "true") "," NODE("b", "active", "true") "]}",
+                          SHARDS("{\"node\":\"a\",\"ranges\":[[0,4]]},{\"node\":\"b\",\"ranges\":[[5,7]]}")),
+                     0);
+    ck_assert_uint_eq(plan.next.move_count, 0);
+    ctl_plan_close(&plan);
+    ck_assert_int_eq(make("{\"nodes\":[" NODE("a", "active", "true") "," NODE("b", "active", "true") "]}",
+                          SHARDS("{\"node\":\"a\",\"ranges\":[[0,5]]},{\"node\":\"b\",\"ranges\":[[6,7]]}")),
+                     0);
+    ck_assert_uint_eq(plan.next.move_count, 2);
+    ctl_plan_close(&plan);
+}
+END_TEST
+
 START_TEST(test_one_joins)
 {
     ck_assert_int_eq(
@@ -91,5 +107,5 @@ START_TEST(test_answers_that_do_not_fit)
 }
 END_TEST
 
-CHECK_MAIN("plan", NULL, NULL, test_balanced, test_one_joins, test_one_drains, test_one_is_lost,
+CHECK_MAIN("plan", NULL, NULL, test_balanced, test_within_its_band, test_one_joins, test_one_drains, test_one_is_lost,
            test_answers_that_do_not_fit)
