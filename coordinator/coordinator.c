@@ -176,22 +176,6 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     weir_config_problems_reset(&problems);
 }
 
-static void watch_signals(struct weir_coordinator *c)
-{
-    const struct {
-        uv_signal_t *handle;
-        uv_signal_cb cb;
-        int number;
-    } signals[] = {{&c->terminate, on_end_signal, SIGTERM},
-                   {&c->interrupt, on_end_signal, SIGINT},
-                   {&c->hangup, on_reload_signal, SIGHUP}};
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        uv_signal_init(&c->reactor.loop, signals[i].handle);
-        signals[i].handle->data = c;
-        uv_signal_start(signals[i].handle, signals[i].cb, signals[i].number);
-    }
-}
-
 /* -- beginning -- */
 
 /* The configured one, else the host's name and chance: two coordinators on one host, and those of containers that all
@@ -295,12 +279,10 @@ static int serve(struct weir_coordinator *c, struct weir_err *err)
         rv = open_pages(c, err);
     if (rv != 0)
         return rv;
-    watch_signals(c);
+    weir_signals_init(&c->signals, &c->reactor, on_end_signal, on_reload_signal, c);
     settle(c);
     weir_reactor_run(&c->reactor);
-    uv_close((uv_handle_t *)&c->terminate, NULL);
-    uv_close((uv_handle_t *)&c->interrupt, NULL);
-    uv_close((uv_handle_t *)&c->hangup, NULL);
+    weir_signals_close(&c->signals);
     weir_log_simple(c->log, WEIR_LOG_INFO, "stopped", NULL);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "coordinator/pages.h"
 #include "coordinator/status.h"
 #include "net/log.h"
+#include "net/signals.h"
 #include "store/store.h"
 
 struct weir_coordinator {
@@ -21,7 +22,7 @@ struct weir_coordinator {
     struct weir_coordinator_agent *agent;
     struct weir_pages pages;
     struct weir_deadline tick, give_up;
-    uv_signal_t terminate, interrupt, hangup;
+    struct weir_signals signals;
     char id[WEIR_NODE_ID_MAX + 1];
     uint64_t notes[WEIR_COORDINATOR_NOTES], requests[WEIR_COORD_OPS], requests_failed;
     bool stopping;

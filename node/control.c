@@ -299,22 +299,6 @@ static void end_threads(struct weir_control *c)
     }
 }
 
-static void watch_signals(struct weir_control *c)
-{
-    const struct {
-        uv_signal_t *handle;
-        uv_signal_cb cb;
-        int number;
-    } signals[] = {{&c->terminate, on_end_signal, SIGTERM},
-                   {&c->interrupt, on_end_signal, SIGINT},
-                   {&c->hangup, on_reload_signal, SIGHUP}};
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        uv_signal_init(&c->reactor.loop, signals[i].handle);
-        signals[i].handle->data = c;
-        uv_signal_start(signals[i].handle, signals[i].cb, signals[i].number);
-    }
-}
-
 static int serve(struct weir_control *c, struct weir_config *config, struct weir_err *err)
 {
     struct weir_shared_config *shared = weir_shared_config_new(config);
@@ -359,9 +343,7 @@ static int start_log(struct weir_control *c, const struct weir_config *config, s
 
 static void close_control(struct weir_control *c)
 {
-    uv_close((uv_handle_t *)&c->terminate, NULL);
-    uv_close((uv_handle_t *)&c->interrupt, NULL);
-    uv_close((uv_handle_t *)&c->hangup, NULL);
+    weir_signals_close(&c->signals);
     answer_lookers(c);
     weir_alerting_close(&c->alerting);
     weir_tracing_close(&c->tracing);
@@ -462,7 +444,7 @@ int weir_control_run(const struct weir_control_opts *opts, struct weir_err *err)
     c->tracing = (struct weir_tracing){.reactor = &c->reactor, .log = c->log, .node = &c->node};
     weir_tracing_init(&c->tracing);
     weir_event_feed_init(&c->events, &c->reactor);
-    watch_signals(c);
+    weir_signals_init(&c->signals, &c->reactor, on_end_signal, on_reload_signal, c);
     rv = run(c, opts, err);
     close_control(c);
     int code = rv != 0 || c->forced ? 1 : 0;

@@ -3,6 +3,7 @@
 #ifndef WEIR_NODE_CONTROL_INNER_H
 #define WEIR_NODE_CONTROL_INNER_H
 
+#include "net/signals.h"
 #include "node/alerts.h"
 #include "node/cluster.h"
 #include "node/control.h"
@@ -30,7 +31,7 @@ struct weir_control {
     struct weir_deadline look_end;
     uint64_t drain_from_ms; /* not before: server.drain_delay */
     struct weir_deadline leave_end;
-    uv_signal_t terminate, interrupt, hangup;
+    struct weir_signals signals;
     unsigned drained;       /* workers that have told at least once that nothing is left */
     unsigned threads;       /* workers that run */
     struct weir_view *next; /* of a reload: published once its names are resolved */
