@@ -1,9 +1,9 @@
 #include "cli/options.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "check_main.h"
+#include "helper/core_words.h"
 
 static const char *node_variable, *token_variable;
 
@@ -18,13 +18,8 @@ static struct ctl_options o;
 
 static int parse(const char *line)
 {
-    static char text[256];
-    char *argv[32] = {"weirctl"};
-    int argc = 1;
-    snprintf(text, sizeof text, "%s", line);
-    for (char *at = text, *word; (word = strsep(&at, " ")) != NULL;)
-        if (*word != '\0')
-            argv[argc++] = word;
+    char **argv;
+    int argc = words_of("weirctl", line, &argv);
     return ctl_options_parse(&o, argc, argv, env);
 }
 

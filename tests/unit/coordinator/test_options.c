@@ -1,22 +1,16 @@
 #include "coordinator/options.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "check_main.h"
+#include "helper/core_words.h"
 
 static struct weir_coordinator_options o;
 
 static int parse(const char *line)
 {
-    static char text[256];
-    char *argv[32] = {"weir-coordinator"};
-    int argc = 1;
-    snprintf(text, sizeof text, "%s", line);
-    for (char *at = text, *word; (word = strsep(&at, " ")) != NULL;)
-        if (*word != '\0')
-            argv[argc++] = word;
+    char **argv;
+    int argc = words_of("weir-coordinator", line, &argv);
     return weir_coordinator_options_parse(&o, argc, argv);
 }
 
