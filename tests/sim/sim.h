@@ -192,7 +192,7 @@ struct sim_world {
         uint32_t by;              /* to that node */
         uint64_t process;         /* of which this one */
     } cooldowns[SIM_ENDPOINTS];   /* the one that lasts longest */
-    uint64_t led_us; /* when somebody who can be reached last led */
+    uint64_t led_us;              /* when somebody who can be reached last led */
     struct sim_map_seen maps[SIM_MAPS_MAX];
     uint32_t map_count;
     struct sim_request *requests; /* SIM_REQUESTS of them, a ring; number N at N modulo that */
