@@ -16,6 +16,7 @@ import report_cluster
 import report_tls
 import row_away
 import row_cluster_cost
+import row_coordinator
 import row_cpu
 import row_distance
 import row_failover
@@ -37,7 +38,7 @@ from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
-CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost", "replay")
+CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost", "coordinator", "replay")
 ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "turns",
         "floods", "distance", *CLUSTER_ROWS)
 
@@ -155,6 +156,9 @@ def measure_cluster(args):
     if "cluster_cost" in args.only:
         result = row_cluster_cost.run(args.build, args.rounds, args.seconds, args.quick, say)
         yield "cluster_cost", result, report_cluster.cost(result)
+    if "coordinator" in args.only:
+        result = row_coordinator.run(args.build, 20 if args.quick else 60, say)
+        yield "coordinator", result, report_cluster.coordinator(result)
     if "replay" in args.only:
         result = row_replay.run(args.build, args.trace, args.quick, os.path.splitext(args.json)[0] + "-replay.png", say)
         yield "replay", result, report_cluster.replay(result)

@@ -52,6 +52,12 @@ def cost(result):
     return text + "\n" + table("CPU of a request beside a node that is alone: median (quartiles)", ["", "us", "to alone"], cpu)
 
 
+def coordinator(result):
+    rows = [[c["nodes"], f"{c['cpu_percent']:.2f}", f"{c['rss_mib']:.1f}", f"{c['calls_per_s']:.1f}", f"{c['bytes_per_s']:.0f}"]
+            for c in result["cases"]]
+    return table("What a coordinator costs", ["nodes", "% of a core", "MiB", "calls/s to the store", "bytes/s"], rows)
+
+
 def replay(result):
     j = result["judged"]
     lead = "the hint came too late" if j["lead_s"] is None else f"{j['lead_s']:.0f} s before"
@@ -118,11 +124,19 @@ def _cost_targets(r):
             _at_most("workers' system calls on the store's sockets", r["traced"]["worker_calls_to_store"], 0)]
 
 
+def _coordinator_targets(r):
+    most = r["cases"][-1]
+    return [_at_most(f"coordinator, {most['nodes']} nodes: % of a core", most["cpu_percent"], r["cpu_percent_max"]),
+            _at_most(f"coordinator, {most['nodes']} nodes: MiB", most["rss_mib"], r["rss_mib_max"]),
+            _at_most(f"coordinator: bytes for {r['growth_max']:.0f} times the nodes, times", r["growth"], r["growth_max"])]
+
+
 def targets(results):
     """[(what, reached, limit, ok)] of what was measured."""
     found = []
     for key, judge in (("trip", _trip_targets), ("away", _away_targets), ("failover", _failover_targets),
-                       ("share", _share_targets), ("cluster_cost", _cost_targets), ("replay", _replay_targets)):
+                       ("share", _share_targets), ("cluster_cost", _cost_targets),
+                       ("coordinator", _coordinator_targets), ("replay", _replay_targets)):
         if key in results:
             found += judge(results[key])
     return found

@@ -77,6 +77,7 @@ class Wire(threading.Thread):
         self.to = port
         self.delay_s = 0.0
         self.is_cut = False
+        self.carried = 0  # bytes, both ways
         self.pairs = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -127,6 +128,7 @@ class Wire(threading.Thread):
             except OSError:
                 piece = b""
             with changed:
+                self.carried += len(piece)
                 late.append((time.monotonic() + self.delay_s, piece))
                 changed.notify()
             if not piece:

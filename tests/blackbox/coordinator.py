@@ -1,6 +1,7 @@
 """A weir-coordinator with a page of its own, beside a Cluster."""
 
 import json
+from pathlib import Path
 
 import yaml
 from harness import Process, free_port, program, wait_for
@@ -12,7 +13,7 @@ LEASE_S = 2
 class Coordinator(Process):
     def __init__(self, stage, cluster, name, url=None, top=None, **pool):
         self.port = free_port()
-        self.path = stage.scratch / f"{name}.yaml"
+        self.path = Path(stage.scratch) / f"{name}.yaml"
         self.config = {
             "distributed_pool": {"redis_url": url or cluster.url, "shard_count": 24, **cluster.pool, **pool},
             "coordinator": {"id": name, "listen": f"127.0.0.1:{self.port}", "lease": LEASE_S},
