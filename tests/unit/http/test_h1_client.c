@@ -1,5 +1,6 @@
-/* HTTP/1.1 as a client speaks it: what a response becomes, which of them may be believed, and when the connection may
- * be used again. Every table is run with the input in one read, with one byte a read, and with no edge but `pending`.
+/* HTTP/1.1 as a client speaks it: what a response becomes, and when the connection may be used again. Which responses
+ * are not believed: test_h1_client_refusals.c. Every table is run with the input in one read, with one byte a read, and
+ * with no edge but `pending`.
  */
 #include "check_main.h"
 #include "helper_h1.h"
@@ -203,80 +204,6 @@ START_TEST(test_bytes_behind_a_response)
         h1_feed(&t, "H");
         h1_expect(&t, "closed PROTOCOL\n");
     }
-}
-END_TEST
-
-static void run_refusals(const char *const *inputs, size_t count, const char *before)
-{
-    for (size_t i = 0; i < count; i++) {
-        char events[400];
-        strcpy(events, before);
-        strcat(events, "reset PROTOCOL begun\nclosed PROTOCOL\n");
-        run_examples(&(struct example){"GET", inputs[i], events, ""}, 1);
-    }
-}
-
-START_TEST(test_refused_responses)
-{
-    static const char *const heads[] = {
-        "\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        "ICY 200 OK\r\n\r\n",
-        "RTSP/1.0 200 OK\r\n\r\n",
-        "HTTP/2.0 200 OK\r\n\r\n",
-        "HTTP/0.9 200 OK\r\n\r\n",
-        "HTTP/1.2 200 OK\r\n\r\n",
-        "HTTP/1.1  200 OK\r\n\r\n",
-        "HTTP/1.1 20 OK\r\n\r\n",
-        "HTTP/1.1 2000 OK\r\n\r\n",
-        "HTTP/1.1 099 OK\r\n\r\n",
-        "HTTP/1.1 200 O\x01K\r\n\r\n",
-        "HTTP/1.1 200 OK\n\r\n",
-        "HTTP/1.1 200 OK\rX: y\r\n\r\n",
-        OK_HEAD "A: b\nB: c\r\n\r\n",
-        OK_HEAD "A: b\rc\r\n\r\n",
-        OK_HEAD "A : b\r\n\r\n",
-        OK_HEAD "A: b\r\n c\r\n\r\n",
-        OK_HEAD "A: b\x01\r\n\r\n",
-        OK_HEAD "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
-        OK_HEAD "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n",
-        OK_HEAD "Content-Length: 2\r\nContent-Length: 2\r\n\r\nab",
-        OK_HEAD "Content-Length: 2\r\nContent-Length: 3\r\n\r\nab",
-        OK_HEAD "Content-Length: 2, 2\r\n\r\nab",
-        OK_HEAD "Content-Length: -2\r\n\r\nab",
-        OK_HEAD "Content-Length: 99999999999999999999\r\n\r\nab",
-        OK_HEAD "Transfer-Encoding: gzip\r\n\r\nab",
-        OK_HEAD "Transfer-Encoding: gzip, chunked\r\n\r\nab",
-        OK_HEAD "Transfer-Encoding: chunked, gzip\r\n\r\nab",
-        OK_HEAD "Transfer-Encoding: chunked, chunked\r\n\r\nab",
-        OK_HEAD "Transfer-Encoding:\r\n\r\nab",
-        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        OK_HEAD "Connection: content-length\r\nContent-Length: 2\r\n\r\nab",
-    };
-    static const char *const chunks[] = {
-        CHUNKED "x\r\n",
-        CHUNKED "5\nhello",
-        CHUNKED "5 \r\nhello",
-        CHUNKED "fffffffffffffffff\r\n",
-    };
-    static const char *const after_data[] = {
-        CHUNKED "5\r\nhello\n",
-        CHUNKED "5\r\nhello0\r\n",
-        CHUNKED "5\r\nhello\r\n0\r\nContent-Length: 2\r\n\r\n",
-        CHUNKED "5\r\nhello\r\n0\r\nX : 2\r\n\r\n",
-    };
-    run_refusals(heads, sizeof heads / sizeof heads[0], "");
-    run_refusals(chunks, sizeof chunks / sizeof chunks[0], CHUNKED_EVENTS);
-    run_refusals(after_data, sizeof after_data / sizeof after_data[0], CHUNKED_EVENTS "body [hello]\n");
-}
-END_TEST
-
-START_TEST(test_limits_of_a_head)
-{
-    char text[8000] = OK_HEAD "X: ";
-    memset(text + strlen(text), 'v', 5000);
-    h1_request(&t, "GET", "/", WEIR_LENGTH_UNKNOWN, true);
-    h1_feed(&t, text);
-    h1_expect(&t, "reset TOO_LARGE begun\nclosed TOO_LARGE\n");
 }
 END_TEST
 
@@ -503,7 +430,6 @@ END_TEST
 
 CHECK_MAIN("h1_client", setup, teardown, test_requests, test_request_fields_and_trailers, test_responses,
            test_interim_responses, test_the_connection_is_not_used_again, test_bytes_behind_a_response,
-           test_refused_responses, test_limits_of_a_head, test_the_peer_goes_away, test_unprocessed,
-           test_a_write_error_does_not_lose_the_answer, test_an_early_response, test_credit,
-           test_credit_given_before_the_head, test_keepalive_of_the_peer, test_the_next_request_from_inside_idle,
-           test_reset_and_close_inside_callbacks, test_drain, test_random_cuts)
+           test_the_peer_goes_away, test_unprocessed, test_a_write_error_does_not_lose_the_answer,
+           test_an_early_response, test_credit, test_credit_given_before_the_head, test_keepalive_of_the_peer,
+           test_the_next_request_from_inside_idle, test_reset_and_close_inside_callbacks, test_drain, test_random_cuts)
