@@ -1,6 +1,5 @@
 """A failed try is followed by another, elsewhere first, as far as configuration, deadline, budget and body allow."""
 
-import email.utils
 import random
 import threading
 import time
@@ -8,55 +7,7 @@ import time
 import pytest
 from harness import wait_for
 from http1 import Closed
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-CLOCK_SLACK_S = 0.005  # the node counts in milliseconds, and from the start of a turn of its loop
-
-
-def error(status=500, body=b"no", fields=""):
-    return f"HTTP/1.1 {status} Wrong\r\n{fields}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def node_for(stage, upstreams, retry=None, name="p", workers=1, **http_client):
-    """A node in front of them as the endpoints of one provider, which waits for no retry unless told to."""
-    urls = [u if isinstance(u, str) else u.url for u in (upstreams if isinstance(upstreams, list) else [upstreams])]
-    retry = {"backoff_factor": 0, **(retry or {})}
-    provider = {"endpoints": [{"url": url} for url in urls]}
-    return stage.node({name: provider}, server={"workers": workers}, http_client={"retry": retry, **http_client})
-
-
-def timed(*answers):
-    """A script that answers in turn and remembers when it was asked."""
-    times, turn = [], iter(range(1 << 30))
-
-    def script(wire, _):
-        while True:
-            wire.request()
-            times.append(time.monotonic())
-            answer = answers[min(next(turn), len(answers) - 1)]
-            wire.send(answer() if callable(answer) else answer)
-
-    return script, times
-
-
-def access(node, count=1):
-    """The access lines of the requests that were for a provider."""
-
-    def lines():
-        found = [line for line in node.events("access") if "provider" in line]
-        return found if len(found) >= count else None
-
-    return wait_for(lines, f"{count} lines of the access log")
-
-
-def get(node, target="/x", headers=()):
-    with node.client() as c:
-        return c.get(target, headers)
-
-
-def post(node, body, headers=()):
-    with node.client() as c:
-        return c.post("/x", body, headers)
+from retrying import CLOCK_SLACK_S, OK, access, error, get, node_for, post, silent, timed
 
 
 # -- how often --
@@ -138,11 +89,6 @@ def lost(wire, upstream):
     wire.request()
 
 
-def silent(wire, upstream):
-    wire.request()
-    wire.hold()
-
-
 @pytest.mark.parametrize("exceptions", [["ConnectError"], ["TimeoutException"], []], ids=str)
 def test_exceptions(stage, mock, exceptions):
     """Refused and lost connections are the one, clocks the other."""
@@ -166,94 +112,6 @@ def test_any_failure_before_the_head_is_retried_elsewhere(stage, what):
     assert [get(node, "/echo").status for _ in range(6)] == [200] * 6
     assert well.stats()["requests"]["total"] == 6
     assert node.metric("weir_retries_total") > 0
-
-
-# -- how long it waits --
-
-
-def gaps(times):
-    return [b - a for a, b in zip(times, times[1:])]
-
-
-def test_backoff_doubles_up_to_its_bound(stage):
-    script, times = timed(error())
-    upstream = stage.upstream(script)
-    retry = {"attempts": 4, "backoff_factor": 0.1, "backoff_max_delay": 0.3, "jitter": "none"}
-    assert get(node_for(stage, upstream, retry)).status == 500
-    assert len(times) == 5
-    for gap, least in zip(gaps(times), [0.1, 0.2, 0.3, 0.3]):
-        assert gap >= least - CLOCK_SLACK_S
-
-
-def test_full_jitter_draws_below_the_bound(stage):
-    """All of twenty draws in the upper half of a range happen once in a million runs."""
-    node_gaps = []
-    for _ in range(5):
-        script, times = timed(error())
-        upstream = stage.upstream(script)
-        node = node_for(stage, upstream, {"attempts": 4, "backoff_factor": 1, "backoff_max_delay": 1, "jitter": "full"})
-        assert get(node).status == 500
-        node_gaps += gaps(times)
-    assert len(node_gaps) == 20 and min(node_gaps) < 0.5
-    assert max(node_gaps) - min(node_gaps) > 0.1
-
-
-def test_retry_after_in_seconds_is_a_floor(stage):
-    script, times = timed(error(429, fields="Retry-After: 1\r\n"), OK)
-    assert get(node_for(stage, stage.upstream(script))).status == 200
-    assert times[1] - times[0] >= 1 - CLOCK_SLACK_S
-
-
-def test_retry_after_as_a_date_is_a_floor(stage):
-    due = []
-
-    def answer():
-        due.append(int(time.time()) + 2)
-        return error(503, fields=f"Retry-After: {email.utils.formatdate(due[0], usegmt=True)}\r\n")
-
-    script, times = timed(answer, lambda: due.append(time.time()) or OK)
-    assert get(node_for(stage, stage.upstream(script))).status == 200
-    assert due[1] >= due[0] - CLOCK_SLACK_S
-
-
-@pytest.mark.parametrize("after", ["100", "Wed, 21 Oct 2065 07:28:00 GMT"])
-def test_retry_after_beyond_the_deadline_gives_up_at_once(stage, after):
-    upstream = stage.upstream([error(429, b'{"error":"slow down"}', f"Retry-After: {after}\r\nX-Own: 1\r\n"), OK])
-    node = node_for(stage, upstream, {"deadline": 20})
-    r = get(node)
-    assert (r.status, r.body, r.get("retry-after"), r.get("x-own")) == (429, b'{"error":"slow down"}', after, "1")
-    assert len(upstream.requests) == 1 and access(node)[0]["not_retried"] == "retry_after"
-    assert node.metric("weir_retries_refused_total", reason="retry_after") == 1
-
-
-def test_retry_after_of_one_does_not_bind_another(stage):
-    """An hour's wait is that endpoint's affair while another can be asked."""
-    sick = stage.upstream([error(429, fields="Retry-After: 3600\r\n")])
-    well = stage.upstream([OK])
-    node = node_for(stage, [sick, well])
-    assert [get(node).status for _ in range(6)] == [200] * 6
-    assert len(well.requests) == 6 and len(sick.requests) >= 1
-
-
-def test_retry_after_that_is_nonsense_is_ignored(stage):
-    upstream = stage.upstream([error(503, fields="Retry-After: soon\r\n"), OK])
-    assert get(node_for(stage, upstream)).status == 200
-
-
-def test_the_deadline_bounds_all_tries(stage):
-    """Each try takes half a second: three of them can begin before the deadline, not eleven."""
-    upstream = stage.upstream(silent)
-    retry = {"attempts": 10, "deadline": 1.25}
-    node = node_for(stage, upstream, retry, timeout={"read": 0.5, "total": 60})
-    assert get(node).status == 504
-    assert 2 <= len(upstream.requests) <= 3
-
-
-def test_a_wait_beyond_the_deadline_is_not_begun(stage):
-    upstream = stage.upstream([error(500, b"why"), OK])
-    node = node_for(stage, upstream, {"backoff_factor": 30, "jitter": "none", "deadline": 20})
-    r = get(node)
-    assert (r.status, r.body) == (500, b"why") and access(node)[0]["not_retried"] == "deadline"
 
 
 # -- what may not be tried again --
