@@ -1,5 +1,6 @@
 #include "cli/plan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,14 @@ static bool whole(const json_t *value, json_int_t lowest, json_int_t highest)
     return json_is_integer(value) && json_integer_value(value) >= lowest && json_integer_value(value) <= highest;
 }
 
+struct owner {
+    const char *id;
+    const json_t *ranges;
+};
+
 static int by_id(const void *a, const void *b)
 {
-    const json_t *const *left = a, *const *right = b;
-    return strcmp(ctl_text(*left, "node", ""), ctl_text(*right, "node", ""));
+    return strcmp(((const struct owner *)a)->id, ((const struct owner *)b)->id);
 }
 
 static bool fill_ranges(struct weir_shard_map *m, uint16_t node, const json_t *ranges)
@@ -31,16 +36,16 @@ static bool fill_ranges(struct weir_shard_map *m, uint16_t node, const json_t *r
     return true;
 }
 
-static bool fill_map(struct weir_shard_map *m, const json_t **owners)
+static bool fill_map(struct weir_shard_map *m, const struct owner *owners)
 {
     for (uint32_t shard = 0; shard < m->shard_count; shard++)
         m->owner[shard] = WEIR_NODE_NOBODY;
     for (uint32_t i = 0; i < m->node_count; i++) {
-        const char *id = ctl_text(owners[i], "node", "");
+        const char *id = owners[i].id;
         if (!weir_coord_id_valid(weir_str_of(id)) || (i > 0 && strcmp(id, m->nodes[i - 1].id) == 0))
             return false;
         weir_shard_map_node_set(m, i, weir_str_of(id), 1);
-        if (!fill_ranges(m, (uint16_t)i, json_object_get(owners[i], "ranges")))
+        if (!fill_ranges(m, (uint16_t)i, owners[i].ranges))
             return false;
     }
     for (uint32_t shard = 0; shard < m->shard_count; shard++)
@@ -59,22 +64,27 @@ static int read_map(struct weir_shard_map **out, const json_t *shards, struct we
         return weir_err_set(err, WEIR_ENOTFOUND, "the node is in no cluster: it has no shards");
     if (!whole(count, 1, WEIR_SHARDS_MAX) || n > WEIR_CLUSTER_NODES_MAX)
         return weir_err_set(err, WEIR_EPROTO, "the shard map that it shows is none");
-    const json_t **owners = calloc(n, sizeof *owners);
+    struct owner *owners = calloc(n, sizeof *owners);
     struct weir_shard_map *m = weir_shard_map_new((uint32_t)json_integer_value(count), (uint32_t)n);
-    int rv = owners == NULL || m == NULL ? weir_err_set(err, WEIR_ENOMEM, "out of memory") : 0;
-    if (rv == 0) {
-        for (size_t i = 0; i < n; i++)
-            owners[i] = json_array_get(list, i);
+    bool whole_map = false;
+    if (owners != NULL && m != NULL) {
+        for (size_t i = 0; i < n; i++) {
+            const json_t *owner = json_array_get(list, i);
+            owners[i] = (struct owner){ctl_text(owner, "node", ""), json_object_get(owner, "ranges")};
+        }
         qsort(owners, n, sizeof *owners, by_id);
-        if (!fill_map(m, owners))
-            rv = weir_err_set(err, WEIR_EPROTO, "the shard map that it shows is not whole");
+        whole_map = fill_map(m, owners);
     }
+    bool lacks_memory = owners == NULL || m == NULL;
     free(owners);
-    if (rv == 0)
+    if (whole_map) {
         *out = m;
-    else if (m != NULL)
+        return 0;
+    }
+    if (m != NULL)
         weir_shard_map_free(&m);
-    return rv;
+    return lacks_memory ? weir_err_set(err, WEIR_ENOMEM, "out of memory")
+                        : weir_err_set(err, WEIR_EPROTO, "the shard map that it shows is not whole");
 }
 
 /* -- the members -- */
@@ -127,6 +137,7 @@ int ctl_plan_make(struct ctl_plan *plan, const json_t *nodes, const json_t *shar
     if (rv != 0)
         return rv;
     struct weir_rebalance_member *members = calloc(n + 1, sizeof *members);
+    assert(plan->old != NULL);
     if (members == NULL) {
         rv = weir_err_set(err, WEIR_ENOMEM, "out of memory");
     } else {
