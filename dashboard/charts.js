@@ -20,6 +20,7 @@ const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86
 
 function axes(root, show, xValues, xSplits) {
     const common = { font: FONT, stroke: () => colorOf(root.querySelector(".axis-ink")), ticks: { show: false }, gap: 4 };
+    const short = (v) => (v === null ? "" : show(v).replace(/\.0(?!\d)/, "")); // marks are mostly whole numbers
     const lines = { width: 1, stroke: () => colorOf(root.querySelector(".grid-ink")) };
     return [
         {
@@ -30,7 +31,7 @@ function axes(root, show, xValues, xSplits) {
             values: xValues,
             ...(xSplits ? { splits: xSplits } : { incrs: STEPS }),
         },
-        { ...common, size: 44, space: 28, grid: lines, values: (_, splits) => splits.map((v) => (v === null ? "" : show(v))) },
+        { ...common, size: 44, space: 28, grid: lines, values: (_, splits) => splits.map(short) },
     ];
 }
 

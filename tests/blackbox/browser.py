@@ -5,12 +5,13 @@
         b.wait("document.querySelector('#nodes tbody tr')")
 """
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 
-from harness import ROOT, WAIT_S
+from harness import BUILD, ROOT, WAIT_S
 
 FOLDER = ROOT / "tests" / "dashboard"
 INSTALL_BOUND_S = 100
@@ -19,12 +20,18 @@ INSTALL_BOUND_S = 100
 def packages():
     """tests/dashboard with its packages, installed from the lock file when they are not there or not those."""
     assert shutil.which("npm"), "npm is missing: run scripts/bootstrap"
+    with open(BUILD / "browser-packages.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run several at a time
+        install()
+    return FOLDER
+
+
+def install():
     installed = FOLDER / "node_modules" / ".package-lock.json"
     if not installed.exists() or os.path.getmtime(installed) < os.path.getmtime(FOLDER / "package-lock.json"):
         command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         ran = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=INSTALL_BOUND_S, check=False)
         assert ran.returncode == 0, f"npm ci failed:\n{ran.stdout}{ran.stderr}"
-    return FOLDER
 
 
 def chromium():
