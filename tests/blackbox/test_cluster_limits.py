@@ -111,7 +111,7 @@ def test_what_was_spent_alone_is_charged(stage, mock):
         assert ask(a).status == 200
     cluster.redis.thaw()
     wait_mode([a], "leased")
-    wait_for(lambda: 0 < limit(a)["remaining"] <= 15, "the store to have charged what was spent")
+    wait_for(lambda: 0 < (limit(a)["remaining"] or 0) <= 15, "the store to have charged what was spent")
 
 
 def test_fail_closed(stage, mock):
