@@ -44,7 +44,7 @@ class ByHand:
 
     def __init__(self, stage, build_dir):
         self.mock = stage.mock()
-        self.cluster = Cluster(stage, connection_affinity="round_robin")
+        self.cluster = Cluster(stage, connection_affinity="round_robin", shard_count=8 * NODES_MAX)
         self.analytics = {"sample_interval": STEP_S, "scaling_prediction_window": WINDOW_S,
                           "scaling_cooldown_period": COOLDOWN_S, "safe_concurrency": SAFE_PER_NODE}
         self.stage, self.load = stage, None
@@ -206,6 +206,7 @@ def run(build_dir, trace, quick, png, say):
         begin, requests, looks = _replay(hand, stage, steps, say)
         result = {"trace": os.path.basename(trace) if trace else "made up", "safe": SAFE_PER_NODE,
                   "requests": len(requests), "failed": sum(status != "200" for _, _, status in requests),
+                  "statuses": {s: sum(t == s for _, _, t in requests) for s in {t for _, _, t in requests}},
                   "ms_p50": 1000 * quantile([b - a for a, b, _ in requests], 0.5),
                   "in_flight": _in_flight(begin, requests, len(steps))}
         for name, key in (("nodes", "nodes"), ("desired", "desired"), ("mid", "peak"), ("high", "peak_high")):
