@@ -53,7 +53,9 @@ class ByHand:
         self.cluster.wait_map()
 
     def _add(self):
-        return self.cluster.node({"mock": {"base_url": self.mock.url}}, analytics=self.analytics, logging={"access": False})
+        # Room in the pools: what is looked at is what the forecast makes of the load, not a node that has run full.
+        providers = {"mock": {"base_url": self.mock.url, "pool_limits": {"max_connections": 1000}}}
+        return self.cluster.node(providers, analytics=self.analytics, logging={"access": False})
 
     def _coordinator(self, path):
         config = os.path.join(self.stage.scratch, "replay-coordinator.yaml")
