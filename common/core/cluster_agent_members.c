@@ -100,6 +100,7 @@ static void contents_lost(struct weir_cluster_agent *a, uint64_t now_ms)
     a->members.version = 0;
     a->members_wanted = a->sight_stale = true;
     a->tokens_due_ms = now_ms;
+    a->advice_seen = 0; /* its versions begin anew: one with the number that was seen last is another one */
     weir_members_unsure(&a->members, now_ms);
     agent_circuits_begin(a, now_ms);
 }

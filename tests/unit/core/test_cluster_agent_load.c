@@ -203,6 +203,22 @@ START_TEST(test_newer_advice_is_fetched_once)
 }
 END_TEST
 
+/* Versions are counted anew: what has the number of the last advice is another one. */
+START_TEST(test_advice_of_a_store_that_was_emptied_is_fetched)
+{
+    advise(1, "{before}");
+    agent_serve(2 * BEAT);
+    agent_answer(WEIR_COORD_ADVICE);
+    ck_assert_str_eq(agent_log(), "advice:{before}");
+    f.store.incarnation = 8;
+    advise(1, "{after}");
+    agent_serve(2 * BEAT);
+    (void)agent_log();
+    agent_answer(WEIR_COORD_ADVICE);
+    ck_assert_str_eq(agent_log(), "advice:{after}");
+}
+END_TEST
+
 START_TEST(test_pushed_advice_is_fetched_before_the_next_beat)
 {
     struct weir_coord_push p = {.kind = WEIR_COORD_PUSH_HINTS, .advice_version = 8};
@@ -265,5 +281,6 @@ CHECK_MAIN("cluster_agent_load", setup, agent_teardown, test_each_slot_that_was_
            test_a_few_slots_are_kept_for_a_store_that_is_away, test_what_brought_no_answer_is_told_again,
            test_a_pause_is_not_told_as_one_slot, test_without_a_history_nothing_is_told,
            test_another_interval_begins_anew, test_an_idle_node_asks_little, test_newer_advice_is_fetched_once,
-           test_pushed_advice_is_fetched_before_the_next_beat, test_advice_that_could_not_be_had_is_asked_for_again,
-           test_who_looks_gets_the_analytics, test_who_follows_no_hints_does_not_ask)
+           test_advice_of_a_store_that_was_emptied_is_fetched, test_pushed_advice_is_fetched_before_the_next_beat,
+           test_advice_that_could_not_be_had_is_asked_for_again, test_who_looks_gets_the_analytics,
+           test_who_follows_no_hints_does_not_ask)
