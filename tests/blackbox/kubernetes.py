@@ -234,7 +234,12 @@ KINDS = {
             maxReplicaCount=POSITIVE,
             pollingInterval=POSITIVE,
             cooldownPeriod=COUNT,
-            fallback=closed(["failureThreshold", "replicas"], failureThreshold=POSITIVE, replicas=POSITIVE),
+            fallback=closed(
+                ["failureThreshold", "replicas"],
+                failureThreshold=POSITIVE,
+                replicas=POSITIVE,
+                behavior=one_of("static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"),
+            ),
             advanced=closed(horizontalPodAutoscalerConfig=closed(behavior=BEHAVIOR)),
             triggers=several(TRIGGER),
         ),

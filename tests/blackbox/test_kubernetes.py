@@ -210,10 +210,11 @@ def test_keda_reads_the_number_of_nodes(pods):
 
     assert wait_for(read, "a hint") == 1
     assert float(trigger()["targetValue"]) == 1
-    # Not a number: KEDA takes it for a failure, and holds on to its fallback.
+    # Not a number: KEDA takes it for a failure, and holds on to its fallback, which takes no nodes away.
     assert at_path('{"schema": 1, "valid": false, "reason": "no hints yet"}', location) is None
     spec = named("ScaledObject", "weir-node")["spec"]
     assert spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
+    assert spec["fallback"]["behavior"] == "currentReplicasIfHigher"
 
 
 def test_keda_asks_where_nodes_answer():
