@@ -105,6 +105,17 @@ static void want_fewer(struct weir_advisor *a, const struct weir_hints *h, uint3
         advise(a, a->fewer_most, h->at_ms);
 }
 
+/* What is there is right while too little is known: more nodes at once, fewer when they have been fewer for a cooldown.
+ * One that is away for a moment must not become one that nobody wants back. */
+static void want_what_is_there(struct weir_advisor *a, const struct weir_hints *h, enum pain pain)
+{
+    uint32_t there = h->nodes > 0 ? h->nodes : 1;
+    if (there > a->desired && over(a->changed_ms, h->at_ms, a->config.cooldown_ms))
+        a->desired = there;
+    want_more(a, h, 0, pain);
+    want_fewer(a, h, there, pain);
+}
+
 static enum weir_advisor_action action_of(struct weir_advisor *a, const struct weir_hints *h)
 {
     if (a->nodes != 0 && h->nodes > a->nodes)
@@ -142,32 +153,39 @@ static void say_why(const struct weir_advisor *a, struct weir_hints *h, uint32_t
                    pain_text(pain), wait);
 }
 
+/* Whether the last look is no longer ago than advice lives. */
+static bool follows(const struct weir_advisor *a, uint64_t now_ms)
+{
+    return now_ms >= a->looked_ms && now_ms <= a->looked_ms + WEIR_ADVISOR_LIFE_SLOTS * a->config.slot_ms;
+}
+
 static void look_at_nodes(struct weir_advisor *a, const struct weir_advisor_now *now, struct weir_hints *h)
 {
     enum pain pain = pain_of(now->last);
     uint64_t seen = weir_load_forecast_seen(now->forecast);
-    uint32_t need = h->nodes > 0 ? h->nodes : 1;
     const char *lacks = NULL;
     if (a->desired == 0)
-        a->desired = need;
+        a->desired = h->nodes > 0 ? h->nodes : 1;
     if (h->safe_concurrency == 0)
         lacks = "what a node carries is not known yet";
     else if (seen < WEIR_ADVISOR_SEEN_MIN)
         lacks = "too little history";
     else if (!weir_load_forecast_current(now->forecast, now->store_ms))
         lacks = "no recent history";
+    if (a->blind != (lacks != NULL) || !follows(a, h->at_ms))
+        a->fewer_from_ms = 0; /* what is waited for was another thing, or was not seen all the while */
+    a->blind = lacks != NULL;
+    a->looked_ms = h->at_ms;
     if (lacks == NULL) {
         double high = fmax(h->in_flight.ahead.peak_high, h->in_flight.now);
-        need = nodes_for(high, h->safe_concurrency);
+        uint32_t need = nodes_for(high, h->safe_concurrency);
         want_more(a, h, need, pain);
         want_fewer(a, h, nodes_for(high * FEWER_SPARE, h->safe_concurrency), pain);
         say_why(a, h, need, pain);
     } else {
-        a->fewer_from_ms = 0;
-        if (over(a->changed_ms, h->at_ms, a->config.cooldown_ms))
-            a->desired = need;
-        want_more(a, h, 0, pain);
-        (void)snprintf(h->reason, sizeof h->reason, "%s%s", lacks, pain_text(pain));
+        want_what_is_there(a, h, pain);
+        (void)snprintf(h->reason, sizeof h->reason, "%s%s%s", lacks, pain_text(pain),
+                       a->fewer_from_ms != 0 ? "; as many as there were are advised for a cooldown" : "");
     }
     h->action = action_of(a, h);
     h->desired_nodes = a->desired;

@@ -9,7 +9,8 @@
  *   the forecast does not want more, one more than there are is advised, at most once per cooldown.
  * - Fewer is advised when for a whole cooldown the whole window needed fewer, with a tenth to spare: as many as it
  *   needed at most. Nodes that came without advice are left alone for a cooldown, too.
- * - While too little is known, what is there is right.
+ * - While too little is known, what is there is right: more than were advised at once, fewer when there have been fewer
+ *   for a cooldown, so that a node that is being restarted is not advised away.
  *
  * Times are of the store's clock. Pure. */
 #ifndef WEIR_CORE_ADVISOR_H
@@ -83,6 +84,8 @@ struct weir_advisor {
     uint64_t changed_ms;
     uint64_t fewer_from_ms; /* since when fewer would do; 0: they would not */
     uint32_t fewer_most;    /* that were needed since then */
+    uint64_t looked_ms;     /* the last look */
+    bool blind;             /* too little was known at the last look */
     uint64_t one_more_ms;   /* when one more than there are was advised */
     uint32_t nodes;         /* at the last look */
     uint64_t grown_ms;      /* when there came to be more of them */

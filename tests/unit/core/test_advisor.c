@@ -178,7 +178,10 @@ START_TEST(test_too_little_is_known)
     ck_assert_uint_ge(advised.hints.desired_nodes, 9);
     advised.slot += 100; /* nobody tells any more */
     advised.nodes = 4;
-    advised_look();
+    for (uint64_t i = 0; i <= COOLDOWN; i++, advised.slot++) {
+        ck_assert(i == 0 || advised.hints.desired_nodes >= 9);
+        advised_look();
+    }
     ck_assert_str_eq(advised.hints.reason, "no recent history");
     ck_assert_uint_eq(advised.hints.desired_nodes, 4);
     ck_assert_int_eq(advised.hints.action, WEIR_ADVISOR_HOLD);
@@ -190,6 +193,34 @@ START_TEST(test_too_little_is_known)
     advised.last.utilization_pct = 100;
     advised_end_slot();
     ck_assert_uint_eq(advised.hints.desired_nodes, 5); /* full nodes need no forecast */
+}
+END_TEST
+
+/* A load too small to tell what a node carries, and nodes that are restarted one after the other: an autoscaler that
+ * follows the advice must not take each away that is down for a moment. */
+START_TEST(test_a_restart_is_no_reason_for_fewer)
+{
+    advised.advisor.config.safe_concurrency = 0;
+    advised_run(100, 5);
+    for (int i = 0; i < 12; i++) {
+        advised.nodes = 2;
+        advised_run(COOLDOWN / 2, 5);
+        ck_assert_uint_eq(advised.hints.desired_nodes, 3);
+        ck_assert_int_eq(advised.hints.action, WEIR_ADVISOR_SCALE_UP);
+        advised.nodes = 3;
+        advised_run(2, 5);
+        ck_assert_int_eq(advised.hints.action, WEIR_ADVISOR_HOLD);
+    }
+    ck_assert_uint_eq(advised.changes, 0);
+    advised.nodes = 5; /* more are taken as meant at once, fewer when they stay fewer */
+    advised_run(1, 5);
+    ck_assert_uint_eq(advised.hints.desired_nodes, 5);
+    advised.nodes = 2;
+    advised_run(COOLDOWN, 5);
+    ck_assert_uint_eq(advised.hints.desired_nodes, 5);
+    advised_run(1, 5);
+    ck_assert_uint_eq(advised.hints.desired_nodes, 2);
+    ck_assert_int_eq(advised.hints.action, WEIR_ADVISOR_HOLD);
 }
 END_TEST
 
@@ -277,4 +308,5 @@ CHECK_MAIN("advisor", advised_begin, advised_end, test_steady, test_up_once_per_
            test_pain_is_exempt_from_the_cooldown, test_full_nodes_want_one_more,
            test_down_only_after_the_whole_window_agrees, test_a_peak_in_between_keeps_the_nodes,
            test_fewer_but_not_fewer_than_were_needed, test_no_flapping_around_a_bound, test_too_little_is_known,
-           test_nodes_that_came_without_advice, test_recall, test_pools_and_clocks, test_news)
+           test_a_restart_is_no_reason_for_fewer, test_nodes_that_came_without_advice, test_recall,
+           test_pools_and_clocks, test_news)
