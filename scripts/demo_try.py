@@ -25,6 +25,12 @@ STEPS = [
         ("for i in $(seq 9); do curl -fsS -o /dev/null -D - {url}/v1/models -H 'x-session-id: alice' |"
          " grep -i x-weir-node; done | sort | uniq -c", r"^\s*9 \S+: node-\d\s*$"),
     ]),
+    ("A small load, and what the coordinator expects of it and advises (on the number of nodes after twelve minutes); and what is\n"
+     "   wrong, if anything is:", [
+        ("build/bin/weirctl bench {url}/v1/models --requests 200", r"200 of 2xx"),
+        ("{weirctl} hints", r"advice +hold: 3 nodes"),
+        ("{weirctl} doctor --over 2", r"nothing is wrong"),
+    ]),
     ("A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its\n"
      "   circuit opens on all nodes, and five seconds later one request at a time sees whether it is well:", [
         ("curl -fsS -X POST 'http://{control}/plan?status=500' && echo", None),
@@ -57,7 +63,7 @@ STEPS = [
     ]),
 ]
 
-SDK = """OpenAI's and Anthropic's own clients, pointed here by base URL alone:
+SDK = """OpenAI's own client (npm install openai), pointed here by base URL alone. In a file hello.mjs, for node hello.mjs:
    import OpenAI from "openai";
    const openai = new OpenAI({{ baseURL: "{url}/v1", apiKey: "any" }});
    const stream = await openai.chat.completions.create({{
