@@ -34,12 +34,28 @@ static void print_own(const struct ctl_verb_row *row)
             print_option(&ctl_options_table[id]);
 }
 
+static void print_verb_usage(FILE *to, enum ctl_verb v)
+{
+    const char *arguments = ctl_verbs[v].arguments;
+    fprintf(to, "usage: weirctl [OPTION]... %s%s%s [OPTION]...\n", ctl_verb_name(v), arguments != NULL ? " " : "",
+            arguments != NULL ? arguments : "");
+}
+
+void ctl_print_usage(FILE *to, int verb)
+{
+    if (verb < 0) {
+        fputs(CTL_USAGE "Try weirctl --help.\n", to);
+        return;
+    }
+    print_verb_usage(to, (enum ctl_verb)verb);
+    fprintf(to, "Try weirctl %s --help.\n", ctl_verb_name((enum ctl_verb)verb));
+}
+
 static void print_verb(enum ctl_verb v)
 {
     const struct ctl_verb_row *row = &ctl_verbs[v];
-    printf("usage: weirctl [OPTION]... %s%s%s [OPTION]...\n\n%s: %s.\n%s\nOptions:\n", ctl_verb_name(v),
-           row->arguments != NULL ? " " : "", row->arguments != NULL ? row->arguments : "", ctl_verb_name(v), row->what,
-           row->details);
+    print_verb_usage(stdout, v);
+    printf("\n%s: %s.\n%s\nOptions:\n", ctl_verb_name(v), row->what, row->details);
     print_own(row);
     print_general();
 }

@@ -2,13 +2,17 @@
 #ifndef WEIR_CLI_HELP_H
 #define WEIR_CLI_HELP_H
 
+#include <stdio.h>
+
 #include "core/textbuf.h"
 
 #define CTL_USAGE                                   \
     "usage: weirctl [OPTION]... VERB [OPTION]...\n" \
     "       weirctl --help | --version\n"
 
-/* On standard output; verb -1: of weirctl as a whole. */
+/* How a verb is written, and where more is said; verb -1: weirctl as a whole. */
+void ctl_print_usage(FILE *to, int verb);
+/* On standard output; verb as above. */
 void ctl_print_help(int verb);
 
 /* The file that a shell ("bash", "zsh", "fish") completes by (cli/completion.c). */

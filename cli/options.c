@@ -11,16 +11,35 @@
 
 static const char *const outputs[] = {"table", "wide", "json", "yaml"};
 
+static int refuse(int verb, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static int refuse(int verb, const char *fmt, va_list ap)
+{
+    fputs("weirctl: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    ctl_print_usage(stderr, verb);
+    return WEIR_EXIT_USAGE;
+}
+
+/* Before a verb is known. */
 static int wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int wrong(const char *fmt, ...)
 {
     va_list ap;
-    fputs("weirctl: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    int code = refuse(-1, fmt, ap);
     va_end(ap);
-    fputs("\n" CTL_USAGE "Try weirctl --help.\n", stderr);
-    return WEIR_EXIT_USAGE;
+    return code;
+}
+
+static int wrong_for(enum ctl_verb verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int wrong_for(enum ctl_verb verb, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int code = refuse((int)verb, fmt, ap);
+    va_end(ap);
+    return code;
 }
 
 /* -- single options -- */
@@ -79,11 +98,9 @@ static int set_option(struct ctl_options *o, unsigned id, const char *value)
 /* Every option is one of the verb's. */
 static int check_options(const struct ctl_options *o)
 {
-    const char *verb = ctl_verb_name(o->verb);
     for (unsigned id = CTL_OPTIONS_GENERAL; id < CTL_OPTIONS; id++)
         if ((o->given & ~ctl_verbs[o->verb].options) >> id & 1)
-            return wrong("--%s is no option of %s; weirctl %s --help lists what it takes", ctl_options_table[id].name,
-                         verb, verb);
+            return wrong_for(o->verb, "--%s is no option of %s", ctl_options_table[id].name, ctl_verb_name(o->verb));
     return 0;
 }
 
@@ -101,13 +118,13 @@ static int set_arguments(struct ctl_options *o, int count, char *const *words)
     const struct ctl_verb_row *row = &ctl_verbs[o->verb];
     const char *verb = ctl_verb_name(o->verb);
     if ((unsigned)count > row->arguments_max)
-        return wrong("unexpected argument '%s'", words[row->arguments_max]);
+        return wrong_for(o->verb, "unexpected argument '%s'", words[row->arguments_max]);
     if ((unsigned)count < row->arguments_min)
-        return wrong("%s needs %s", verb, row->arguments);
+        return wrong_for(o->verb, "%s needs %s", verb, row->arguments);
     for (int i = 0; i < count; i++)
         o->arguments[i] = words[i];
     if (row->choices != NULL && count > 0 && !is_choice(row->choices, words[0]))
-        return wrong("%s %s: not one of %s", verb, words[0], row->choices);
+        return wrong_for(o->verb, "%s %s: not one of %s", verb, words[0], row->choices);
     return 0;
 }
 
@@ -164,7 +181,7 @@ static int read_options(struct ctl_options *o, int argc, char *const *argv)
     while (code == 0 && (opt = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         int id = option_of(opt);
         if (id < 0) {
-            fputs(CTL_USAGE "Try weirctl --help.\n", stderr);
+            ctl_print_usage(stderr, -1);
             return WEIR_EXIT_USAGE;
         }
         code = set_option(o, (unsigned)id, optarg);
