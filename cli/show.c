@@ -176,12 +176,15 @@ void ctl_show_event(struct weir_textbuf *out, enum ctl_output form, const struct
     }
 }
 
-static void show_events(struct weir_textbuf *out, const struct ctl_style *style, const json_t *events)
+static void show_events(struct weir_textbuf *out, const struct ctl_style *style, const json_t *answer,
+                        const json_t *events)
 {
+    bool alone = json_is_null(json_object_get(answer, "cluster"));
     for (size_t i = 0; i < json_array_size(events); i++)
         add_event_line(out, style, json_array_get(events, i));
     if (json_array_size(events) == 0)
-        weir_textbuf_str(out, "no events yet\n");
+        weir_textbuf_str(out, alone ? "no events: the node is alone, and what befalls it is in its log\n"
+                                    : "no events yet\n");
 }
 
 /* -- whole answers -- */
@@ -243,7 +246,7 @@ static void show_table(struct weir_textbuf *out, enum ctl_verb verb, const struc
         ctl_show_alerts(out, style, member);
         break;
     default:
-        show_events(out, style, member);
+        show_events(out, style, answer, member);
     }
 }
 

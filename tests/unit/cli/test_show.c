@@ -133,7 +133,9 @@ START_TEST(test_alone)
                  {CTL_ALERTS, "{\"alerts\":[{\"state\":\"inactive\"}]}", "none of 1 alerts fires\n"},
                  {CTL_HINTS, "{\"schema\":1,\"valid\":false,\"reason\":\"no coordinator\"}",
                   "hints       none: no coordinator\n"},
-                 {CTL_EVENTS, "{\"schema\":1,\"cluster\":null,\"events\":[]}", "no events yet\n"}};
+                 {CTL_EVENTS, "{\"schema\":1,\"cluster\":\"c\",\"events\":[]}", "no events yet\n"},
+                 {CTL_EVENTS, "{\"schema\":1,\"cluster\":null,\"events\":[]}",
+                  "no events: the node is alone, and what befalls it is in its log\n"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct ctl_options o = {.verb = cases[i].verb};
         const struct ctl_style style = {0};
