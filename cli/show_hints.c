@@ -68,8 +68,8 @@ static void add_pool(struct ctl_table *t, const json_t *p)
 static void show_pools(struct weir_textbuf *out, const struct ctl_style *style, const json_t *providers)
 {
     static const struct ctl_column columns[] = {
-        {"PROVIDER", false, false}, {"POOL", true, false}, {"WANTED", true, false}, {"CONNECT", true, true},
-        {"READ", true, true},       {"TOTAL", true, true}, {"WHY", false, false}};
+        {"PROVIDER", false, false}, {"POOL NOW", true, false}, {"AHEAD", true, false}, {"CONNECT", true, true},
+        {"READ", true, true},       {"TOTAL", true, true},     {"WHY", false, false}};
     struct ctl_table t;
     if (json_array_size(providers) == 0)
         return;

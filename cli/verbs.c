@@ -41,8 +41,9 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                         "part.\n"},
     [CTL_HINTS] = {.page = "/api/cluster/hints",
                    .what = "what the coordinator expects and advises",
-                   .details = "PEAK is the middle of what is expected, UP TO what nine of ten times suffices. The exit "
-                              "code is 1\nwhile there is no valid hint.\n"},
+                   .details = "PEAK is the middle of what is expected, UP TO what nine of ten times suffices.\nPOOL "
+                              "NOW is what the load of now needs of connections in the whole cluster, AHEAD what is "
+                              "expected does.\nThe exit code is 1 while there is no valid hint.\n"},
     [CTL_ALERTS] = {.page = "/api/alerts",
                     .what = "the asked node's alerts that fire or are about to",
                     .details = "`wide` lists those at rest, too.\n"},

@@ -195,7 +195,7 @@ static const char *why_none(const struct weir_cluster *c)
 {
     const struct weir_config_analytics *config = config_of(c);
     if (!config->enabled)
-        return "analytics are off";
+        return "analytics.enabled is off";
     if (!config->enable_predictive_scaling)
         return "analytics.enable_predictive_scaling is off";
     if (c->advised->version == 0)

@@ -164,12 +164,15 @@ static void look_at_nodes(struct weir_advisor *a, const struct weir_advisor_now 
     enum pain pain = pain_of(now->last);
     uint64_t seen = weir_load_forecast_seen(now->forecast);
     const char *lacks = NULL;
+    char little[64];
+    (void)snprintf(little, sizeof little, "too little history: %llu of %u steps of %llu s", (unsigned long long)seen,
+                   WEIR_ADVISOR_SEEN_MIN, (unsigned long long)(h->step_ms / 1000));
     if (a->desired == 0)
         a->desired = h->nodes > 0 ? h->nodes : 1;
     if (h->safe_concurrency == 0)
         lacks = "what a node carries is not known yet";
     else if (seen < WEIR_ADVISOR_SEEN_MIN)
-        lacks = "too little history";
+        lacks = little;
     else if (!weir_load_forecast_current(now->forecast, now->store_ms))
         lacks = "no recent history";
     if (a->blind != (lacks != NULL) || !follows(a, h->at_ms))

@@ -173,7 +173,7 @@ START_TEST(test_too_little_is_known)
 {
     advised_run(WEIR_ADVISOR_SEEN_MIN - 1, 900);
     ck_assert_uint_eq(advised.hints.desired_nodes, 3);
-    ck_assert_str_eq(advised.hints.reason, "too little history");
+    ck_assert_str_eq(advised.hints.reason, "too little history: 11 of 12 steps of 10 s");
     advised_run(20, 900);
     ck_assert_uint_ge(advised.hints.desired_nodes, 9);
     advised.slot += 100; /* nobody tells any more */
