@@ -60,5 +60,5 @@ void weir_request_refuse_open(struct weir_request *r, uint64_t wait_ms)
     if (r->provider->config->http.circuit_breaker.monitoring_enabled)
         weir_provider_add(weir_request_provider_counters(r), WEIR_PC_CIRCUIT_REFUSED, 1);
     r->retry_after_s = (wait_ms + 999) / 1000;
-    weir_request_fail(r, 503, "circuit_open", "No endpoint of %s may be asked now: all have failed lately.", name);
+    weir_request_fail(r, 503, "circuit_open", "No endpoint of %s may be asked now: all their circuits are open.", name);
 }
