@@ -170,9 +170,20 @@ static void series_reply(struct weir_coordinator_history *h, const struct weir_c
         h->step--;
 }
 
+/* The store's clock was set back behind slots that are closed: nodes tell of earlier ones, which would all be late. */
+static bool is_ahead(const struct weir_coordinator_history *h)
+{
+    uint64_t last = weir_load_history_last(h->loads, WEIR_LOAD_SLOT);
+    return last != UINT64_MAX && last > h->store_ms / h->config.advisor.slot_ms;
+}
+
 static void loads_reply(struct weir_coordinator_history *h, uint64_t now_ms, const struct weir_coord_entries_reply *r)
 {
     struct weir_err err;
+    if (is_ahead(h)) {
+        begin(h, now_ms);
+        return;
+    }
     for (uint32_t i = 0; i < r->count; i++) {
         if (weir_load_record_parse(&h->scratch, r->at[i].text, &err) != 0 || h->scratch.node[0] == '\0' ||
             h->scratch.nodes != 1)

@@ -12,7 +12,7 @@
 #define SLOT_MS  UINT64_C(1000)
 #define LEASE    UINT64_C(3000)
 #define START    UINT64_C(1000000)
-#define STORE_MS UINT64_C(600000000) /* what the store's clock is ahead */
+#define STORE_MS UINT64_C(600000000) /* what the store's clock is ahead at first */
 #define ASKED    512u
 
 struct one {
@@ -29,7 +29,7 @@ struct one {
 static struct one k[2];
 static struct weir_coordinator_agent_config config;
 static struct weir_coord_state *store;
-static uint64_t now;
+static uint64_t now, ahead_ms;
 static bool away;
 static double in_flight; /* on each node */
 
@@ -103,6 +103,7 @@ static void setup(void)
                                                                             .safe_concurrency = 100,
                                                                             .timeout_s = 60}}};
     now = START;
+    ahead_ms = STORE_MS;
     away = false;
     in_flight = 90;
     store = weir_coord_state_new();
@@ -121,7 +122,7 @@ static struct weir_coord_reply ask_store(struct weir_coord_request r)
 {
     struct weir_coord_reply reply = {.op = r.op, .id = r.id, .sent_ms = r.sent_ms, .word = WEIR_COORD_AWAY};
     if (!away)
-        weir_coord_apply(store, (now + STORE_MS) * 1000, &r, &reply, NULL, NULL);
+        weir_coord_apply(store, (now + ahead_ms) * 1000, &r, &reply, NULL, NULL);
     return reply;
 }
 
@@ -137,7 +138,7 @@ static void carry_out(struct one *c)
 
 static uint64_t slot_now(void)
 {
-    return (now + STORE_MS) / SLOT_MS;
+    return (now + ahead_ms) / SLOT_MS;
 }
 
 static void append(struct weir_str text)
@@ -339,6 +340,22 @@ START_TEST(test_a_store_that_was_emptied)
 }
 END_TEST
 
+/* Slots of a time to come are there then, and nodes tell of earlier ones. */
+START_TEST(test_a_clock_that_was_set_back)
+{
+    run(60, "abc");
+    ahead_ms -= 3600 * 1000;
+    in_flight = 150;
+    run(30, "abc");
+    ck_assert_uint_ge(look(0).history.seen, 20);
+    ck_assert_int_eq(published("desired_nodes"), 5);
+    ahead_ms += 3600 * 1000;
+    run(30, "abc");
+    ck_assert_uint_ge(look(0).history.seen, 40);
+    ck_assert_int_eq(published("desired_nodes"), 5);
+}
+END_TEST
+
 /* Records of whoever writes into the stream: they are counted, and what is good goes on. */
 START_TEST(test_records_that_are_none)
 {
@@ -495,5 +512,6 @@ END_TEST
 
 CHECK_MAIN("coordinator_history", setup, teardown, test_load_is_folded_and_advice_given, test_a_standby_goes_on,
            test_a_paused_leader_changes_nothing, test_a_refusal_makes_it_ask, test_the_store_away,
-           test_a_store_that_was_emptied, test_records_that_are_none, test_points_that_are_none, test_switched_off,
-           test_another_slot, test_load_moves, test_loads_that_move_nothing)
+           test_a_store_that_was_emptied, test_a_clock_that_was_set_back, test_records_that_are_none,
+           test_points_that_are_none, test_switched_off, test_another_slot, test_load_moves,
+           test_loads_that_move_nothing)
