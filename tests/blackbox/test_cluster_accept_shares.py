@@ -42,20 +42,19 @@ def test_only_owners_hold_connections(stage, mock):
 
 
 def test_a_provider_sees_no_more_connections_than_one_node_would_make(stage, mock):
-    """Shares add up to the limit, but for what rounding up adds: less than one a node."""
+    """Shares add up to the limit."""
     cluster = Cluster(stage, shard_count=SHARDS)
     nodes = cluster.nodes(3, mock, http_client={"pool_limits": {"max_connections": 12}})
-    cluster.wait_all_owned()
-    wait_for(lambda: 12 <= sum(n.pool("mock")["max_connections"] for n in nodes) < 15, "the shares to add up")
-    most = sum(n.pool("mock")["max_connections"] for n in nodes)
+    wait_for(lambda: set(cluster.owned()) == {SHARDS // 3}, "each node to own a third of the shards")
+    wait_for(lambda: {n.pool("mock")["max_connections"] for n in nodes} == {4}, "each node to have its share")
     clients = []
     try:
         for i in range(60):
             clients.append(nodes[i % 3].client())
             clients[-1].ask("GET", "/echo", [("x-session-id", f"k{i}"), ("x-mock-gate", "g")])
-        mock.wait_waiting("g", most)
-        wait_for(lambda: sum(n.metric("weir_pool_queued_total") for n in nodes) == 60 - most, "the others to wait in line")
-        assert mock.waiting("g") == most
+        mock.wait_waiting("g", 12)
+        wait_for(lambda: sum(n.metric("weir_pool_queued_total") for n in nodes) == 60 - 12, "the others to wait in line")
+        assert mock.waiting("g") == 12
         mock.steps("g", "all")
         assert {c.response().status for c in clients} == {200}
     finally:
