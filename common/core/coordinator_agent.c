@@ -255,7 +255,8 @@ void weir_coordinator_agent_tick(struct weir_coordinator_agent *a, uint64_t now_
     ask(a, now_ms);
     weir_coordinator_decide(a, now_ms);
     if (weir_leader_lease_leads(&a->lease, now_ms) && a->members.clock_known)
-        weir_coordinator_history_tick(a->history, now_ms, a->members.clock_offset_ms, serving(a));
+        weir_coordinator_history_tick(a->history, now_ms, a->members.clock_offset_ms, serving(a),
+                                      weir_members_sure(&a->members, now_ms));
 }
 
 uint64_t weir_coordinator_agent_deadline_ms(const struct weir_coordinator_agent *a)

@@ -236,10 +236,11 @@ void weir_coordinator_history_lead(struct weir_coordinator_history *h, uint64_t 
 }
 
 void weir_coordinator_history_tick(struct weir_coordinator_history *h, uint64_t now_ms, int64_t offset_ms,
-                                   uint32_t nodes)
+                                   uint32_t nodes, bool sure)
 {
     h->offset_ms = offset_ms;
     h->nodes = nodes;
+    h->sure = sure;
     set_time(h, now_ms);
     if (due(h) > now_ms)
         return;

@@ -47,9 +47,10 @@ void weir_coordinator_history_set(struct weir_coordinator_history *h, const stru
 
 /* The lead is gained, under this token; 0: it is lost. */
 void weir_coordinator_history_lead(struct weir_coordinator_history *h, uint64_t now_ms, uint64_t token);
-/* offset_ms: the store's clock less the own one. nodes: that serve; 0: not known yet. */
+/* offset_ms: the store's clock less the own one. nodes: that serve; 0: not known yet. sure: all have had the time to
+ * beat; the first advice ever waits for that. */
 void weir_coordinator_history_tick(struct weir_coordinator_history *h, uint64_t now_ms, int64_t offset_ms,
-                                   uint32_t nodes);
+                                   uint32_t nodes, bool sure);
 uint64_t weir_coordinator_history_deadline_ms(const struct weir_coordinator_history *h);
 /* An answer to one of its requests (others are passed over), before the next tick. False: the lead is in doubt, whoever
  * holds it asks for it at once. */

@@ -44,7 +44,7 @@ static void publish(struct weir_coordinator_history *h, uint64_t now_ms, bool wi
 void weir_history_advise(struct weir_coordinator_history *h, uint64_t now_ms)
 {
     bool recent = h->last.slots > 0 && h->store_ms / h->config.advisor.slot_ms <= h->last.slot + RECENT_SLOTS;
-    if (h->nodes == 0)
+    if (h->nodes == 0 || (h->advisor.desired == 0 && !h->sure)) /* those that come back one by one are no advice */
         return;
     const struct weir_advisor_now now = {.store_ms = h->store_ms,
                                          .nodes = h->nodes,

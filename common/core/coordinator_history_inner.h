@@ -16,6 +16,7 @@ struct weir_coordinator_history {
     uint64_t token;
     int64_t offset_ms; /* the store's clock less the own one */
     uint32_t nodes;
+    bool sure;
 
     enum weir_history_stage stage;
     enum weir_load_step step;            /* SERIES: asked for, the longest first */
