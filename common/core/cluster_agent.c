@@ -225,6 +225,9 @@ void weir_cluster_agent_push(struct weir_cluster_agent *a, uint64_t now_ms, cons
     case WEIR_COORD_PUSH_HINTS:
         agent_advice_seen(a, now_ms, p->advice_version);
         break;
+    case WEIR_COORD_PUSH_GAP:
+        a->events_wanted = true;
+        break;
     case WEIR_COORD_PUSH_KINDS:
         break;
     }

@@ -367,6 +367,8 @@ enum weir_coord_push_kind {
     WEIR_COORD_PUSH_CHECKED,
     WEIR_COORD_PUSH_EVENT,
     WEIR_COORD_PUSH_HINTS, /* ask for ADVICE, not all at once */
+    WEIR_COORD_PUSH_GAP,   /* the store's client says it: pushes come from now on, and earlier ones may be lost. Ask for
+                              the events; all else shows in the versions that beats bring */
     WEIR_COORD_PUSH_KINDS
 };
 

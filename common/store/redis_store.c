@@ -176,8 +176,17 @@ static void message(void *owner, struct weir_str channel, struct weir_str payloa
     weir_arena_reset(&arena);
 }
 
-/* Lost pushes are found by the versions that the next beat brings: nothing is to be done about the subscription. */
-static const struct weir_redis_link_events link_events = {.up = up, .down = down, .message = message};
+static void subscribed(void *owner)
+{
+    static const struct weir_coord_push gap = {.kind = WEIR_COORD_PUSH_GAP};
+    struct redis *s = owner;
+    enter(s);
+    s->store.events->push(s->store.owner, &gap);
+    leave(s);
+}
+
+static const struct weir_redis_link_events link_events = {
+    .up = up, .down = down, .message = message, .subscribed = subscribed};
 
 static const char *server(const struct weir_store *store)
 {

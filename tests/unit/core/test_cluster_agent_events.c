@@ -202,8 +202,21 @@ START_TEST(test_an_answer_that_did_not_come_is_asked_for_with_the_next_beat)
 }
 END_TEST
 
+/* Such as what was told between their answer and the moment from which pushes come. */
+START_TEST(test_pushes_that_may_be_lost_have_them_asked_for_again)
+{
+    static const struct weir_coord_push gap = {.kind = WEIR_COORD_PUSH_GAP};
+    weir_cluster_agent_push(f.agent, f.now_ms, &gap);
+    agent_serve(2 * BEAT);
+    ck_assert_uint_eq(sent(WEIR_COORD_EVENTS), 2);
+    agent_serve(100 * BEAT);
+    ck_assert_uint_eq(sent(WEIR_COORD_EVENTS), 2);
+}
+END_TEST
+
 CHECK_MAIN("cluster_agent_events", join, teardown, test_an_opened_circuit_is_told_once,
            test_a_circuit_that_another_node_has_opened_is_not_told_by_this_one, test_half_open_and_closed_are_told,
            test_a_cooldown_is_told_once_however_often_it_is_drawn_out, test_who_is_not_monitored_is_not_told_of,
            test_the_longest_names_fit, test_the_last_events_are_asked_for_once, test_not_before_it_has_joined,
-           test_they_are_heard_when_contact_is_back, test_an_answer_that_did_not_come_is_asked_for_with_the_next_beat)
+           test_they_are_heard_when_contact_is_back, test_an_answer_that_did_not_come_is_asked_for_with_the_next_beat,
+           test_pushes_that_may_be_lost_have_them_asked_for_again)

@@ -147,6 +147,7 @@ void show_push(struct weir_textbuf *o, const struct weir_coord_push *p)
     case WEIR_COORD_PUSH_HINTS:
         weir_textbuf_printf(o, "hints %" PRIu64 "\n", p->advice_version);
         break;
+    case WEIR_COORD_PUSH_GAP: /* no request's doing */
     case WEIR_COORD_PUSH_KINDS:
         break;
     }

@@ -265,6 +265,7 @@ START_TEST(test_gone_and_empty_again)
         ck_assert_int_eq(beat("a", 1), WEIR_COORD_OK);
         ck_assert_uint_ne(f.reply.beat.incarnation, incarnation);
         ck_assert_uint_eq(f.reply.beat.members_version, 1);
+        RUN_UNTIL(&f.r, f.pushes[WEIR_COORD_PUSH_GAP] == 1);
         store_await_pushes(&f);
         beat("b", 1);
         RUN_UNTIL(&f.r, f.pushes[WEIR_COORD_PUSH_MEMBERS] == 1);
