@@ -78,12 +78,17 @@ static void advise(struct weir_advisor *a, uint32_t desired, uint64_t now_ms)
     a->fewer_from_ms = 0;
 }
 
+/* More nodes are what helps. Refusals alone may be a rate limit's, or a provider's that is down. */
+static bool lacks_room(enum pain pain)
+{
+    return pain == PAIN_FULL || pain == PAIN_ALERT;
+}
+
 static void want_more(struct weir_advisor *a, const struct weir_hints *h, uint32_t need, enum pain pain)
 {
-    bool full = pain == PAIN_FULL || pain == PAIN_ALERT;
     if (need > a->desired && (pain != PAIN_NONE || over(a->changed_ms, h->at_ms, a->config.cooldown_ms)))
         advise(a, need, h->at_ms);
-    if (full && a->desired <= h->nodes && h->nodes < WEIR_CLUSTER_NODES_MAX &&
+    if (lacks_room(pain) && a->desired <= h->nodes && h->nodes < WEIR_CLUSTER_NODES_MAX &&
         over(a->one_more_ms, h->at_ms, a->config.cooldown_ms)) {
         a->one_more_ms = h->at_ms;
         advise(a, h->nodes + 1, h->at_ms);
@@ -92,7 +97,7 @@ static void want_more(struct weir_advisor *a, const struct weir_hints *h, uint32
 
 static void want_fewer(struct weir_advisor *a, const struct weir_hints *h, uint32_t need, enum pain pain)
 {
-    if (need >= a->desired || pain != PAIN_NONE) {
+    if (need >= a->desired || lacks_room(pain)) {
         a->fewer_from_ms = 0;
         return;
     }

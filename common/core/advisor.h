@@ -7,8 +7,9 @@
  * - More is advised at most once per cooldown, but at once when it hurts already: requests refused, a node at
  *   WEIR_LOAD_FULL_PERCENT of its limits, an alert that asks for it. Where nodes are full, or an alert asks, although
  *   the forecast does not want more, one more than there are is advised, at most once per cooldown.
- * - Fewer is advised when for a whole cooldown the whole window needed fewer, with a tenth to spare: as many as it
- *   needed at most. Nodes that came without advice are left alone for a cooldown, too.
+ * - Fewer is advised when for a whole cooldown the whole window needed fewer, with a tenth to spare, no node was full
+ *   and no alert asked for more: as many as it needed at most. Nodes that came without advice are left alone for a
+ * cooldown, too.
  * - While too little is known, what is there is right: more than were advised at once, fewer when there have been fewer
  *   for a cooldown, so that a node that is being restarted is not advised away.
  *

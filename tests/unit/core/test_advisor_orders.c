@@ -10,9 +10,9 @@
 
 /* What has been seen, told by the hints alone. */
 static struct {
-    bool pain, blind;
-    uint32_t before;     /* desired at the last look */
-    uint64_t changed_ms; /* when the advice was changed; 0: not yet */
+    bool pain, room, blind; /* room: that is what lacks */
+    uint32_t before;        /* desired at the last look */
+    uint64_t changed_ms;    /* when the advice was changed; 0: not yet */
     uint64_t fewer_from_ms;
     double fewer_most; /* nodes that were needed since then */
     unsigned ups, downs, hurt_ups;
@@ -33,7 +33,7 @@ static double needed(void)
 
 static void note_fewer(bool again)
 {
-    if (seen.pain || needed() >= seen.before)
+    if (seen.room || needed() >= seen.before)
         seen.fewer_from_ms = 0;
     else if (seen.fewer_from_ms == 0 || again)
         seen.fewer_from_ms = advised.hints.at_ms;
@@ -118,10 +118,11 @@ static void run_by_chance(uint64_t slots)
             change_leader();
         move_nodes();
         struct weir_load_point *p = advised_begin_slot(load * (0.9 + 0.002 * chance(100)));
-        p->refused = chance(150) == 0;
+        p->refused = chance(30) == 0;
         p->hurting = chance(500) == 0;
         advised.last.utilization_pct = chance(150) == 0 ? 90 : 40;
-        seen.pain = p->refused + p->hurting > 0 || advised.last.utilization_pct == 90;
+        seen.room = p->hurting > 0 || advised.last.utilization_pct == 90;
+        seen.pain = seen.room || p->refused > 0;
         advised_end_slot();
         check_look(gap || other);
     }
