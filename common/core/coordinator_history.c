@@ -221,6 +221,7 @@ void weir_coordinator_history_set(struct weir_coordinator_history *h, const stru
 {
     const struct weir_advisor_config *before = &h->config.advisor, *is = &c->advisor;
     bool same = h->config.history == c->history && before->slot_ms == is->slot_ms && before->window_ms == is->window_ms;
+    h->published_any = h->published_any && h->config.hints == c->hints; /* that there are none now is news */
     h->config = *c;
     weir_advisor_set(&h->advisor, is);
     if (!same) {

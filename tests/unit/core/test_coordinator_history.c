@@ -225,6 +225,21 @@ START_TEST(test_switched_off)
 }
 END_TEST
 
+/* Whoever switches hints off or on does not wait for the next ones to be due. */
+START_TEST(test_hints_switched_at_once)
+{
+    struct weir_err err;
+    told_run(40, "abc");
+    told.config.id = "k0";
+    for (int on = 0; on < 2; on++) {
+        told.config.history.hints = on;
+        ck_assert_int_eq(weir_coordinator_agent_set(told.k[0].agent, &told.config, &err), 0);
+        told_run(2, "abc");
+        ck_assert_int_eq(told_published("desired_nodes"), on ? 3 : -1);
+    }
+}
+END_TEST
+
 /* A slot of another length: series begin anew, and nobody takes the old ones for their own. */
 START_TEST(test_another_slot)
 {
@@ -244,4 +259,4 @@ CHECK_MAIN("coordinator_history", told_setup, told_teardown, test_load_is_folded
            test_a_standby_goes_on, test_a_paused_leader_changes_nothing, test_a_refusal_makes_it_ask,
            test_the_store_away, test_a_clock_that_was_set_back, test_a_store_that_was_emptied,
            test_a_new_leader_of_a_store_that_was_emptied, test_records_that_are_none, test_points_that_are_none,
-           test_switched_off, test_another_slot)
+           test_switched_off, test_hints_switched_at_once, test_another_slot)
