@@ -15,6 +15,8 @@ static void act(void *arg, const struct weir_coordinator_action *a)
         w->counts.advice++;
     sim_trace(w, c->id, "%s %s %s epoch %llu, %u moves", weir_coordinator_note_text(a->note.kind), a->note.node,
               a->note.why, (unsigned long long)a->note.epoch, a->note.moves);
+    if (a->note.kind == WEIR_COORDINATOR_LEADS)
+        w->led_us = w->now_us; /* it may be cut off again before anybody looks */
     if (a->note.kind == WEIR_COORDINATOR_PUBLISHED)
         w->counts.maps++;
 }
