@@ -26,23 +26,25 @@ static const struct weir_webhook_kind kind = {.failed = {"webhook_failed", "cann
                                               .queue_max = 256,
                                               .age_ms_max = 900000};
 
-static void listen_here(void)
+/* At a port of its own, which f.url names; nobody listens there yet. */
+static int bind_here(void)
 {
     struct weir_addr addr;
     char text[WEIR_ADDR_TEXT_MAX];
     socklen_t len = sizeof addr;
-    f.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     ck_assert(weir_addr_literal(&addr, WEIR_STR("127.0.0.1"), 0));
-    ck_assert_int_eq(bind(f.listener, &addr.sa, weir_addr_len(&addr)), 0);
-    ck_assert_int_eq(listen(f.listener, 16), 0);
-    ck_assert_int_eq(getsockname(f.listener, &addr.sa, &len), 0);
+    ck_assert_int_eq(bind(fd, &addr.sa, weir_addr_len(&addr)), 0);
+    ck_assert_int_eq(getsockname(fd, &addr.sa, &len), 0);
     snprintf(f.url, sizeof f.url, "http://%s/hook?x=1", weir_addr_text(&addr, text));
+    return fd;
 }
 
 static void setup(void)
 {
     reactor_open(&f.r);
-    listen_here();
+    f.listener = bind_here();
+    ck_assert_int_eq(listen(f.listener, 16), 0);
     f.peer = -1;
     weir_webhook_init(&f.w, &f.r, NULL, &kind);
     ck_assert_int_eq(weir_webhook_configure(&f.w, f.url, NULL), 0);
@@ -158,8 +160,9 @@ END_TEST
 
 START_TEST(test_waits_are_bounded_and_old_news_is_dropped)
 {
-    close(f.listener); /* nobody listens there any more */
-    f.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    close(f.listener);
+    f.listener = bind_here(); /* kept from everybody else, who might listen there */
+    ck_assert_int_eq(weir_webhook_configure(&f.w, f.url, NULL), 0);
     post("{}");
     uint64_t begun_ms = f.r.now_ms, now_ms = begun_ms, longest_ms = 0;
     for (unsigned n = 1; f.w.counts.dropped == 0; n++) {
@@ -223,7 +226,8 @@ START_TEST(test_another_url_and_none)
     post("{\"n\":1}");
     wants("{\"n\":1}");
     memcpy(old, f.url, sizeof old);
-    listen_here();
+    f.listener = bind_here();
+    ck_assert_int_eq(listen(f.listener, 16), 0);
     ck_assert_int_eq(weir_webhook_configure(&f.w, f.url, NULL), 0);
     wants("{\"n\":1}");
     close(listener);
