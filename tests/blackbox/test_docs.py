@@ -30,6 +30,7 @@ def test_a_snippet_is_a_valid_configuration(snippet, pki, tmp_path):
     path.write_text(textwrap.dedent(snippet))
     for name, source in FILES.items():
         shutil.copy(pki / source, tmp_path / name)
+    (tmp_path / "pki").symlink_to(pki)  # as tests/make-pki makes it where it is called
     (tmp_path / "openai.key").write_text("sk-test")
     done = subprocess.run([program("weir-node"), "--check", "-c", path], capture_output=True, text=True, cwd=tmp_path, env=SECRETS)
     assert done.returncode == 0, done.stdout + done.stderr
