@@ -35,12 +35,13 @@ static void drop_oldest(struct weir_coord_stream *s)
 /* Room for one more, of max at most. */
 static bool make_room(struct weir_coord_stream *s, uint32_t max)
 {
+    assert(max > 0);
     if (s->count == max)
         drop_oldest(s);
     if (s->count < s->cap)
         return true;
     uint32_t cap = s->cap == 0 ? 8 : s->cap * 2 < max ? s->cap * 2 : max;
-    struct weir_coord_kept *ring = malloc(cap * sizeof *ring);
+    struct weir_coord_kept *ring = calloc(cap, sizeof *ring);
     if (ring == NULL)
         return false;
     for (uint32_t i = 0; i < s->count; i++)
