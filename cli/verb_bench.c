@@ -119,9 +119,9 @@ int ctl_run_bench(struct ctl_session *s)
     struct weir_err err = {0};
     struct showing showing = {.all = o->requests};
     struct ctl_load_result *result = calloc(1, sizeof *result);
+    if (result == NULL)
+        return ctl_complain(WEIR_EXIT_FAILED, NULL, "out of memory");
     int code = o->data_file != NULL ? read_body(o->data_file, &body, &len) : WEIR_EXIT_DONE;
-    if (code == WEIR_EXIT_DONE && result == NULL)
-        code = ctl_complain(WEIR_EXIT_FAILED, NULL, "out of memory");
     if (code == WEIR_EXIT_DONE) {
         const struct ctl_load load = {.url = o->arguments[0],
                                       .bearer = o->token_file != NULL ? s->bearer : NULL, /* no admin token by chance */

@@ -14,10 +14,10 @@ static void watch(double seconds)
 {
     const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
     struct ctl_progress bar;
-    double steps = seconds * 1000 / STEP_MS;
+    unsigned steps = (unsigned)(seconds * 1000 / STEP_MS);
     ctl_progress_begin(&bar);
-    for (double i = 0; i < steps; i++) {
-        ctl_progress_set(&bar, i / steps, "looking at it for %g s", seconds);
+    for (unsigned i = 0; i < steps; i++) {
+        ctl_progress_set(&bar, (double)i / steps, "looking at it for %g s", seconds);
         nanosleep(&step, NULL);
     }
     ctl_progress_end(&bar);
