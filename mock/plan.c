@@ -179,21 +179,14 @@ uint32_t mock_plan_fault_point(const struct mock_plan *p, uint32_t total)
     return p->fault_after < total ? p->fault_after : total;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = weir_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 size_t mock_percent_decode(char *to, struct weir_str from)
 {
     size_t n = 0;
     for (size_t i = 0; i < from.len; i++) {
         char byte = from.ptr[i];
-        if (byte == '%' && i + 2 < from.len && hex(from.ptr[i + 1]) >= 0 && hex(from.ptr[i + 2]) >= 0) {
-            byte = (char)(hex(from.ptr[i + 1]) * 16 + hex(from.ptr[i + 2]));
+        if (byte == '%' && i + 2 < from.len && weir_hex_value(from.ptr[i + 1]) >= 0 &&
+            weir_hex_value(from.ptr[i + 2]) >= 0) {
+            byte = (char)(weir_hex_value(from.ptr[i + 1]) * 16 + weir_hex_value(from.ptr[i + 2]));
             i += 2;
         }
         to[n++] = byte;

@@ -20,11 +20,6 @@ bool weir_operate_is_cross_site(const struct weir_request *r)
                                r->head->authority);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
-
 /* A query's value, percent-decoded (RFC 3986 section 2.1). False: too long, a broken escape, or a control character. */
 static bool decode(char *out, size_t cap, struct weir_str text)
 {
@@ -32,7 +27,8 @@ static bool decode(char *out, size_t cap, struct weir_str text)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex(text.ptr[i + 1]) : -1, low = high >= 0 ? hex(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? weir_hex_value(text.ptr[i + 1]) : -1,
+                low = high >= 0 ? weir_hex_value(text.ptr[i + 2]) : -1;
             if (low < 0)
                 return false;
             c = (char)(high << 4 | low);

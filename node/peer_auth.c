@@ -98,11 +98,6 @@ const char *weir_peer_pass_word_text(enum weir_peer_pass_word w)
     return words[w];
 }
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Takes the MAC off the end of the text. */
 static bool take_mac(struct weir_str *text, uint8_t mac[WEIR_PEER_MAC_BYTES])
 {
@@ -111,7 +106,7 @@ static bool take_mac(struct weir_str *text, uint8_t mac[WEIR_PEER_MAC_BYTES])
         return false;
     const char *at = text->ptr + text->len - digits;
     for (size_t i = 0; i < WEIR_PEER_MAC_BYTES; i++) {
-        int high = hex_value(at[2 * i]), low = hex_value(at[2 * i + 1]);
+        int high = weir_lower_hex_value(at[2 * i]), low = weir_lower_hex_value(at[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         mac[i] = (uint8_t)(high << 4 | low);

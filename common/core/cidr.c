@@ -46,21 +46,13 @@ static bool parse_v4(uint8_t out[4], struct weir_str s)
     return at == s.len;
 }
 
-static int hex_value(char c)
-{
-    c = weir_lower(c);
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Up to four hex digits; how many there were. */
 static size_t parse_group(struct weir_str s, uint16_t *out)
 {
     size_t n = 0;
     unsigned value = 0;
-    for (; n < s.len && n < 4 && hex_value(s.ptr[n]) >= 0; n++)
-        value = value * 16 + (unsigned)hex_value(s.ptr[n]);
+    for (; n < s.len && n < 4 && weir_hex_value(s.ptr[n]) >= 0; n++)
+        value = value * 16 + (unsigned)weir_hex_value(s.ptr[n]);
     *out = (uint16_t)value;
     return n;
 }

@@ -293,10 +293,7 @@ static void unicode_ends(struct weir_json_peek *p)
 
 static bool hex_digit(struct weir_json_peek *p, char c)
 {
-    int value = c >= '0' && c <= '9'   ? c - '0'
-                : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                       : -1;
+    int value = weir_hex_value(c);
     if (value < 0)
         return false;
     p->code = (uint16_t)(p->code << 4 | value);

@@ -6,14 +6,6 @@
 
 #define NO_MEMORY weir_err_text(WEIR_ENOMEM)
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = weir_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Undoes percent-encoding. A NUL among the bytes is refused: what is behind it would be cut off. */
 static const char *decode(const char **out, struct weir_arena *a, struct weir_str in)
 {
@@ -24,7 +16,8 @@ static const char *decode(const char **out, struct weir_arena *a, struct weir_st
     for (size_t i = 0; i < in.len; i++) {
         char c = in.ptr[i];
         if (c == '%') {
-            int high = i + 2 < in.len ? hex_value(in.ptr[i + 1]) : -1, low = high >= 0 ? hex_value(in.ptr[i + 2]) : -1;
+            int high = i + 2 < in.len ? weir_hex_value(in.ptr[i + 1]) : -1,
+                low = high >= 0 ? weir_hex_value(in.ptr[i + 2]) : -1;
             if (low < 0 || (high == 0 && low == 0))
                 return "holds a % that is not the beginning of %XX: write a percent sign as %25";
             c = (char)(high * 16 + low);

@@ -36,6 +36,16 @@ static inline char weir_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* Of a hexadecimal digit in lower case, and in either; -1: it is none. */
+static inline int weir_lower_hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+static inline int weir_hex_value(char c)
+{
+    return weir_lower_hex_value(weir_lower(c));
+}
+
 /* Equal but for ASCII case. */
 bool weir_str_eq_nocase(struct weir_str a, struct weir_str b);
 

@@ -15,14 +15,10 @@ static bool read_hex(const char *p, size_t n, uint64_t *out)
 {
     *out = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t digit;
-        if (p[i] >= '0' && p[i] <= '9')
-            digit = (uint64_t)(p[i] - '0');
-        else if (p[i] >= 'a' && p[i] <= 'f')
-            digit = (uint64_t)(p[i] - 'a') + 10;
-        else
+        int digit = weir_lower_hex_value(p[i]);
+        if (digit < 0)
             return false;
-        *out = *out << 4 | digit;
+        *out = *out << 4 | (uint64_t)digit;
     }
     return true;
 }
