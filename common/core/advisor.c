@@ -164,20 +164,25 @@ static bool follows(const struct weir_advisor *a, uint64_t now_ms)
     return now_ms >= a->looked_ms && now_ms <= a->looked_ms + WEIR_ADVISOR_LIFE_SLOTS * a->config.slot_ms;
 }
 
+static const char *little_history(char *out, size_t size, uint64_t seen, uint64_t step_ms)
+{
+    (void)snprintf(out, size, "too little history: %llu of %u steps of %llu s", (unsigned long long)seen,
+                   WEIR_ADVISOR_SEEN_MIN, (unsigned long long)(step_ms / 1000));
+    return out;
+}
+
 static void look_at_nodes(struct weir_advisor *a, const struct weir_advisor_now *now, struct weir_hints *h)
 {
     enum pain pain = pain_of(now->last);
     uint64_t seen = weir_load_forecast_seen(now->forecast);
     const char *lacks = NULL;
     char little[64];
-    (void)snprintf(little, sizeof little, "too little history: %llu of %u steps of %llu s", (unsigned long long)seen,
-                   WEIR_ADVISOR_SEEN_MIN, (unsigned long long)(h->step_ms / 1000));
     if (a->desired == 0)
         a->desired = h->nodes > 0 ? h->nodes : 1;
     if (h->safe_concurrency == 0)
         lacks = "what a node carries is not known yet";
     else if (seen < WEIR_ADVISOR_SEEN_MIN)
-        lacks = little;
+        lacks = little_history(little, sizeof little, seen, h->step_ms);
     else if (!weir_load_forecast_current(now->forecast, now->store_ms))
         lacks = "no recent history";
     if (a->blind != (lacks != NULL) || !follows(a, h->at_ms))
@@ -216,19 +221,11 @@ static uint32_t pool_size(double requests_s, double exchange_ms)
     return weir_tuning_pool_size((int64_t)ceil(fmin(requests_s, WEIR_FORECAST_VALUE_MAX)), exchange_ms);
 }
 
-static const struct weir_load_point *point_of(const struct weir_load_record *r, const char *provider)
-{
-    for (uint32_t i = 0; r != NULL && i < r->count; i++)
-        if (strcmp(r->items[i].provider, provider) == 0)
-            return &r->items[i].point;
-    return NULL;
-}
-
 static void look_at_provider(const struct weir_advisor *a, const struct weir_advisor_now *now, const char *name,
                              struct weir_hints_provider *p)
 {
     const struct weir_load_pattern *pattern = weir_load_patterns_find(now->patterns, name);
-    const struct weir_load_point *point = point_of(now->last, name);
+    const struct weir_load_point *point = now->last != NULL ? weir_load_record_find(now->last, name) : NULL;
     double exchange_ms = pattern != NULL ? weir_load_exchange_ms(&pattern->recent) : -1;
     double connect_ms = pattern != NULL ? weir_load_connect_ms(&pattern->recent) : -1;
     memset(p, 0, sizeof *p);
@@ -260,12 +257,10 @@ static int by_name(const void *a, const void *b)
 
 static void look_at_all(const struct weir_advisor *a, const struct weir_advisor_now *now, struct weir_hints *h)
 {
-    for (uint32_t i = 0; now->last != NULL && i < now->last->count; i++) {
-        h->in_flight.now += (double)now->last->items[i].point.in_flight_peak;
-        h->requests_s.now += (double)now->last->items[i].point.requests * 1000 / (double)a->config.slot_ms;
+    if (now->last != NULL) {
+        h->in_flight.now = weir_load_record_in_flight(now->last);
+        h->requests_s.now = weir_load_record_requests(now->last) * 1000 / (double)a->config.slot_ms;
     }
-    if (now->last != NULL && now->last->in_flight_peak > 0)
-        h->in_flight.now = fmin(h->in_flight.now, (double)now->last->in_flight_peak);
     h->in_flight.ahead = weir_load_forecast_peak(now->forecast, NULL, WEIR_LOAD_IN_FLIGHT, now->store_ms);
     h->requests_s.ahead = weir_load_forecast_peak(now->forecast, NULL, WEIR_LOAD_REQUESTS_S, now->store_ms);
 }

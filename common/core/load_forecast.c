@@ -146,18 +146,9 @@ static bool meet_providers(struct weir_load_forecast *f, const struct weir_load_
     return all;
 }
 
-static const struct weir_load_point *point_of(const struct weir_load_record *r, const char *provider)
-{
-    for (uint32_t i = 0; i < r->count; i++)
-        if (strcmp(r->items[i].provider, provider) == 0)
-            return &r->items[i].point;
-    return NULL;
-}
-
 bool weir_load_forecast_push(struct weir_load_forecast *f, const struct weir_load_record *r)
 {
     double seconds = (double)f->slot_ms / 1000 * (double)(r->slots > 0 ? r->slots : 1);
-    double sum[WEIR_LOAD_MEASURES] = {0, 0};
     if (f->any && r->slot <= f->last)
         return true;
     uint64_t gap = f->any ? r->slot - f->last - 1 : 0;
@@ -165,7 +156,7 @@ bool weir_load_forecast_push(struct weir_load_forecast *f, const struct weir_loa
     uint32_t before = f->count;
     bool all = meet_providers(f, r);
     for (uint32_t i = 0; i < f->count; i++) {
-        const struct weir_load_point *p = point_of(r, f->lines[i].provider);
+        const struct weir_load_point *p = weir_load_record_find(r, f->lines[i].provider);
         double values[WEIR_LOAD_MEASURES] = {0, 0};
         if (p != NULL) {
             values[WEIR_LOAD_IN_FLIGHT] = (double)p->in_flight_peak;
@@ -173,12 +164,8 @@ bool weir_load_forecast_push(struct weir_load_forecast *f, const struct weir_loa
         }
         line_push(&f->lines[i], values, i < before ? gap : 0);
     }
-    for (uint32_t i = 0; i < r->count; i++) {
-        sum[WEIR_LOAD_IN_FLIGHT] += (double)r->items[i].point.in_flight_peak;
-        sum[WEIR_LOAD_REQUESTS_S] += (double)r->items[i].point.requests / seconds;
-    }
-    if (r->in_flight_peak > 0) /* of all providers at once: they do not have their peaks together */
-        sum[WEIR_LOAD_IN_FLIGHT] = fmin(sum[WEIR_LOAD_IN_FLIGHT], (double)r->in_flight_peak);
+    const double sum[WEIR_LOAD_MEASURES] = {[WEIR_LOAD_IN_FLIGHT] = weir_load_record_in_flight(r),
+                                            [WEIR_LOAD_REQUESTS_S] = weir_load_record_requests(r) / seconds};
     line_push(&f->cluster, sum, gap);
     struct past *past = &f->past[f->past_count++ % WEIR_LOAD_PAST_MAX];
     past->number = r->slot;

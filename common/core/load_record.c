@@ -1,5 +1,6 @@
 #include "core/load_record.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,30 @@ struct weir_load_item *weir_load_record_item(struct weir_load_record *r, struct 
     memcpy(item->provider, provider.ptr, provider.len);
     weir_load_point_init(&item->point);
     return item;
+}
+
+const struct weir_load_point *weir_load_record_find(const struct weir_load_record *r, const char *provider)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        if (strcmp(r->items[i].provider, provider) == 0)
+            return &r->items[i].point;
+    return NULL;
+}
+
+double weir_load_record_requests(const struct weir_load_record *r)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < r->count; i++)
+        sum += (double)r->items[i].point.requests;
+    return sum;
+}
+
+double weir_load_record_in_flight(const struct weir_load_record *r)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < r->count; i++)
+        sum += (double)r->items[i].point.in_flight_peak;
+    return r->in_flight_peak > 0 ? fmin(sum, (double)r->in_flight_peak) : sum;
 }
 
 /* -- printing -- */

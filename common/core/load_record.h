@@ -75,6 +75,12 @@ struct weir_load_record {
 void weir_load_point_init(struct weir_load_point *p);
 /* Takes the provider's item, or makes it (with an empty point). NULL: the record is full. */
 struct weir_load_item *weir_load_record_item(struct weir_load_record *r, struct weir_str provider);
+/* NULL: nothing is told of it. */
+const struct weir_load_point *weir_load_record_find(const struct weir_load_record *r, const char *provider);
+/* Of all providers together: requests, and the most in flight at once, which is less than the sum of the peaks where
+ * the providers do not have theirs together. */
+double weir_load_record_requests(const struct weir_load_record *r);
+double weir_load_record_in_flight(const struct weir_load_record *r);
 /* At most WEIR_LOAD_RECORD_TEXT_MAX bytes are added; returns how many providers were told, the first ones. Whether
  * memory was short is seen by out->failed. */
 uint32_t weir_load_record_print(struct weir_textbuf *out, const struct weir_load_record *r);
