@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/saturate.h"
 #include "node/cluster_inner.h"
 #include "node/preopen.h"
 #include "node/upstream.h"
 
 static uint64_t store_ms(const struct weir_cluster *c)
 {
-    int64_t ms = (int64_t)c->reactor->now_ms + weir_cluster_agent_sight(c->agent)->store_offset_ms;
-    return ms > 0 ? (uint64_t)ms : 0;
+    return weir_shift_ms(c->reactor->now_ms, weir_cluster_agent_sight(c->agent)->store_offset_ms);
 }
 
 static const struct weir_config_analytics *config_of(const struct weir_cluster *c)
@@ -28,8 +28,7 @@ static bool is_on(const struct weir_cluster *c)
 /* Whether the text is there now. */
 static bool keep(struct weir_textbuf *to, struct weir_str text)
 {
-    to->len = 0;
-    to->failed = false;
+    weir_textbuf_clear(to);
     weir_textbuf_add(to, text.ptr, text.len);
     return !to->failed;
 }

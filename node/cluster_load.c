@@ -45,14 +45,6 @@ void weir_cluster_meter_free(struct weir_cluster_meter **m)
 
 /* -- reading -- */
 
-static uint64_t rows_sum(const uint64_t *at, unsigned first, unsigned last)
-{
-    uint64_t sum = 0;
-    for (unsigned i = first; i <= last; i++)
-        sum += at[i];
-    return sum;
-}
-
 static void gather(struct sums *out, const struct weir_view_provider *v)
 {
     struct weir_endpoint_counters e = {0};
@@ -70,7 +62,7 @@ static void gather(struct sums *out, const struct weir_view_provider *v)
                       .leases_new = e.at[WEIR_EC_LEASES_NEW],
                       .leases_reused = e.at[WEIR_EC_LEASES_REUSED],
                       .connects = e.at[WEIR_EC_CREATED],
-                      .closed = rows_sum(e.at, WEIR_EC_CLOSED_EXPIRED, WEIR_EC_EVICTIONS),
+                      .closed = weir_endpoint_rows_sum(&e, WEIR_EC_CLOSED_EXPIRED, WEIR_EC_EVICTIONS),
                       .connect_us = p.hist[WEIR_H_CONNECT].sum_us,
                       .exchanges = e.at[WEIR_EC_EXCHANGES],
                       .exchange_us = e.at[WEIR_EC_EXCHANGE_US],
@@ -180,8 +172,7 @@ static uint64_t take_lag_us(const struct weir_node *node)
 static void print(struct weir_cluster *c, struct weir_load_record *r)
 {
     struct weir_cluster_meter *m = c->meter;
-    m->text.len = 0;
-    m->text.failed = false;
+    weir_textbuf_clear(&m->text);
     (void)weir_load_record_print(&m->text, r);
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/saturate.h"
 #include "core/shard_map.h"
 #include "node/node.h"
 #include "node/place.h"
@@ -50,7 +51,7 @@ static struct weir_str number(struct weir_request *r, uint64_t n)
 /* The store's time, as far as this node knows it. */
 static uint64_t store_ms(const struct weir_cluster_view *v, uint64_t now_ms)
 {
-    return (uint64_t)((int64_t)now_ms + v->store_offset_ms);
+    return weir_shift_ms(now_ms, v->store_offset_ms);
 }
 
 /* -- what is found out about a peer -- */

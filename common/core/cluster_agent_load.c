@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 #include "core/cluster_agent_inner.h"
+#include "core/saturate.h"
 
 static uint64_t store_ms(const struct weir_cluster_agent *a, uint64_t now_ms)
 {
-    int64_t ms = (int64_t)now_ms + a->members.clock_offset_ms;
-    return ms > 0 ? (uint64_t)ms : 0;
+    return weir_shift_ms(now_ms, a->members.clock_offset_ms);
 }
 
 static bool is_on(const struct weir_cluster_agent *a)
@@ -96,8 +96,7 @@ uint64_t agent_load_deadline(const struct weir_cluster_agent *a)
 {
     if (!is_on(a) || a->load_slot == 0)
         return AGENT_NEVER;
-    int64_t ends = (int64_t)((a->load_slot + 1) * a->load_slot_ms) - a->members.clock_offset_ms;
-    uint64_t ends_ms = ends > 0 ? (uint64_t)ends : 0;
+    uint64_t ends_ms = weir_shift_ms((a->load_slot + 1) * a->load_slot_ms, -a->members.clock_offset_ms);
     return may_tell(a) && a->load_due_ms < ends_ms ? a->load_due_ms : ends_ms;
 }
 

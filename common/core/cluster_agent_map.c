@@ -94,11 +94,6 @@ void agent_map_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct
 
 /* -- what is seen -- */
 
-static uint32_t clamp_weight(uint32_t weight)
-{
-    return weight < 1 ? 1 : weight > WEIR_RENDEZVOUS_WEIGHT_MAX ? WEIR_RENDEZVOUS_WEIGHT_MAX : weight;
-}
-
 /* What all members would come to without a coordinator: from their records alone, silent and draining ones included, so
  * that a death or a drain moves nothing but the one's own shards, to their successors. NULL: there is nobody, or no
  * memory. */
@@ -114,7 +109,7 @@ static struct weir_shard_map *own_map(const struct weir_cluster_sight *s, uint32
     for (uint32_t i = 0; i < s->peer_count; i++)
         if (s->peers[i].state != WEIR_NODE_JOINING)
             members[count++] = (struct weir_rebalance_member){.id = weir_str_of(s->peers[i].id),
-                                                              .weight = clamp_weight(s->peers[i].weight),
+                                                              .weight = weir_rendezvous_weight(s->peers[i].weight),
                                                               .state = WEIR_NODE_ACTIVE};
     struct weir_shard_map *map = NULL;
     if (count > 0 && weir_rebalance(&plan, members, count, NULL, shard_count, &opts, &err) == 0) {

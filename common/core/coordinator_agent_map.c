@@ -109,11 +109,6 @@ static bool counts_in(const struct weir_coordinator_agent *a, const struct weir_
     return m->alive || (!a->failover && !m->missing);
 }
 
-static uint32_t clamp_weight(uint32_t weight)
-{
-    return weight < 1 ? 1 : weight > WEIR_RENDEZVOUS_WEIGHT_MAX ? WEIR_RENDEZVOUS_WEIGHT_MAX : weight;
-}
-
 /* What moves shards: that their owners' parts have changed, or what they carry. */
 enum plan { PLAN_QUOTAS, PLAN_KEEP, PLAN_LOADS };
 
@@ -140,7 +135,7 @@ static int make_plan(const struct weir_coordinator_agent *a, enum plan kind, str
         const struct weir_member *m = &a->members.at[i];
         if (counts_in(a, m))
             members[count++] = (struct weir_rebalance_member){.id = weir_str_of(m->record.id),
-                                                              .weight = clamp_weight(m->record.weight),
+                                                              .weight = weir_rendezvous_weight(m->record.weight),
                                                               .state = m->record.state,
                                                               .load = kind == PLAN_LOADS ? load_of(a, m) : 0};
     }

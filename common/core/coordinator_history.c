@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/coordinator_history_inner.h"
+#include "core/saturate.h"
 
 #define NEVER UINT64_MAX
 /* After a question that failed. */
@@ -53,9 +54,8 @@ void weir_coordinator_history_free(struct weir_coordinator_history **h)
 
 static void set_time(struct weir_coordinator_history *h, uint64_t now_ms)
 {
-    int64_t ms = (int64_t)now_ms + h->offset_ms;
     h->now_ms = now_ms;
-    h->store_ms = ms > 0 ? (uint64_t)ms : 0;
+    h->store_ms = weir_shift_ms(now_ms, h->offset_ms);
 }
 
 static uint64_t step_ms(const struct weir_coordinator_history *h, enum weir_load_step step)

@@ -4,12 +4,6 @@
 
 #include "core/snapshot.h"
 
-static const char *kind_text(enum weir_metric_kind kind)
-{
-    static const char *const texts[] = {"counter", "gauge", "histogram"};
-    return texts[kind];
-}
-
 static void print_head(struct weir_textbuf *out, const char *title, const char *words)
 {
     weir_textbuf_printf(out, "\n## %s\n\n%s\n\n| Metric | Type | Labels | What it counts |\n|---|---|---|---|\n", title,
@@ -36,7 +30,7 @@ static void print_labels(struct weir_textbuf *out, const struct weir_metric *row
 
 static void print_row(struct weir_textbuf *out, const struct weir_metric *rows, size_t count)
 {
-    weir_textbuf_printf(out, "| `%s` | %s | ", rows[0].name, kind_text(rows[0].kind));
+    weir_textbuf_printf(out, "| `%s` | %s | ", rows[0].name, weir_metric_kind_text(rows[0].kind));
     print_labels(out, rows, count);
     weir_textbuf_printf(out, " | %s |\n", rows[0].help);
 }
@@ -44,8 +38,7 @@ static void print_row(struct weir_textbuf *out, const struct weir_metric *rows, 
 static void print_table(struct weir_textbuf *out, const struct weir_metric *table, size_t count)
 {
     for (size_t at = 0, rows; at < count; at += rows) {
-        for (rows = 1; at + rows < count && strcmp(table[at].name, table[at + rows].name) == 0;)
-            rows++;
+        rows = weir_metric_family_rows(table, count, at);
         print_row(out, &table[at], rows);
     }
 }
@@ -58,7 +51,8 @@ static void print_guide(struct weir_textbuf *out)
                           "| Metric | Type | One for each | What it counts |\n|---|---|---|---|\n");
     for (size_t i = 0; i < WEIR_GUIDE_COUNT; i++) {
         const struct weir_guide_metric *m = &weir_guide_table[i];
-        weir_textbuf_printf(out, "| `%s` | %s | %s | %s |\n", m->name, kind_text(m->kind), scopes[m->scope], m->help);
+        weir_textbuf_printf(out, "| `%s` | %s | %s | %s |\n", m->name, weir_metric_kind_text(m->kind), scopes[m->scope],
+                            m->help);
     }
 }
 

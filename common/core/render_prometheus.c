@@ -46,8 +46,7 @@ static void add_series(struct weir_textbuf *t, const char *name, const char *suf
 
 static void add_head(struct weir_textbuf *t, const char *name, const char *help, enum weir_metric_kind kind)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
-    weir_textbuf_printf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kinds[kind]);
+    weir_textbuf_printf(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, weir_metric_kind_text(kind));
 }
 
 /* Microseconds as seconds without trailing zeros: 1500 -> 0.0015. */
@@ -79,15 +78,6 @@ static void add_value(struct weir_textbuf *t, const struct weir_metric *m, uint6
     weir_textbuf_char(t, '\n');
 }
 
-/* Rows from `at` that share a family. */
-static size_t family_rows(const struct weir_metric *table, size_t count, size_t at)
-{
-    size_t n = 1;
-    while (at + n < count && strcmp(table[at].name, table[at + n].name) == 0)
-        n++;
-    return n;
-}
-
 static void add_node_table(struct weir_textbuf *t, const struct weir_metric *table, size_t count,
                            const uint64_t *values)
 {
@@ -103,7 +93,7 @@ static void add_provider_table(struct weir_textbuf *t, const struct weir_snapsho
 {
     const struct weir_metric *table = weir_provider_counter_table;
     for (size_t at = 0, rows; at < WEIR_PC_COUNT; at += rows) {
-        rows = family_rows(table, WEIR_PC_COUNT, at);
+        rows = weir_metric_family_rows(table, WEIR_PC_COUNT, at);
         add_head(t, table[at].name, table[at].help, table[at].kind);
         for (size_t p = 0; p < s->provider_count; p++)
             for (size_t row = at; row < at + rows; row++) {
@@ -127,7 +117,7 @@ static void add_endpoint_table(struct weir_textbuf *t, const struct weir_snapsho
 {
     const struct weir_metric *table = weir_endpoint_counter_table;
     for (size_t at = 0, rows; at < WEIR_EC_COUNT; at += rows) {
-        rows = family_rows(table, WEIR_EC_COUNT, at);
+        rows = weir_metric_family_rows(table, WEIR_EC_COUNT, at);
         add_head(t, table[at].name, table[at].help, table[at].kind);
         for (size_t p = 0; p < s->provider_count; p++)
             add_endpoint_rows(t, &s->providers[p], at, rows);
@@ -140,7 +130,7 @@ static void add_provider_gauges(struct weir_textbuf *t, const struct weir_snapsh
     const struct weir_metric *table = weir_provider_gauge_table;
     for (size_t at = 0, rows; at < WEIR_PG_COUNT; at += rows) {
         bool begun = false;
-        rows = family_rows(table, WEIR_PG_COUNT, at);
+        rows = weir_metric_family_rows(table, WEIR_PG_COUNT, at);
         for (size_t i = 0; i < s->provider_count * rows; i++) {
             const struct weir_provider_snapshot *p = &s->providers[i / rows];
             size_t row = at + i % rows;

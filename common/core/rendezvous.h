@@ -19,6 +19,12 @@
 #define WEIR_RENDEZVOUS_WEIGHT_MAX 1000u
 #define WEIR_RENDEZVOUS_NOBODY     UINT32_MAX
 
+/* What somebody told, as a weight that a member may have. */
+static inline uint32_t weir_rendezvous_weight(uint32_t told)
+{
+    return told < 1 ? 1 : told > WEIR_RENDEZVOUS_WEIGHT_MAX ? WEIR_RENDEZVOUS_WEIGHT_MAX : told;
+}
+
 #define WEIR_RENDEZVOUS_LOG_BITS 40
 
 /* -log2((h + 1) / 2^64), rounded up, with 40 fractional bits: 0 to 64 x 2^40. As exact as it takes for shares to be

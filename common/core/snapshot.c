@@ -14,15 +14,6 @@ static double ratio(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : (double)part / (double)whole;
 }
 
-static uint64_t rows_sum(const struct weir_endpoint_counters *c, enum weir_endpoint_counter first,
-                         enum weir_endpoint_counter last)
-{
-    uint64_t sum = 0;
-    for (size_t i = (size_t)first; i <= (size_t)last; i++)
-        sum += c->at[i];
-    return sum;
-}
-
 /* The rows summed here stand together in the table, which the tests hold them to. */
 void weir_guide_recount(struct weir_guide_values *out, const struct weir_endpoint_counters *c)
 {
@@ -34,8 +25,8 @@ void weir_guide_recount(struct weir_guide_values *out, const struct weir_endpoin
     v[WEIR_GUIDE_ERROR_COUNT] = (double)c->at[WEIR_EC_TRIES_FAILED];
     v[WEIR_GUIDE_AVG_RESPONSE_MS] = ratio(c->at[WEIR_EC_EXCHANGE_US], c->at[WEIR_EC_EXCHANGES]) / 1000;
     v[WEIR_GUIDE_CREATED] = (double)c->at[WEIR_EC_CREATED];
-    v[WEIR_GUIDE_CLOSED] = (double)rows_sum(c, WEIR_EC_CLOSED_EXPIRED, WEIR_EC_EVICTIONS);
-    v[WEIR_GUIDE_ERRORS] = (double)rows_sum(c, WEIR_EC_CONNECT_DNS, WEIR_EC_LOST_PROTOCOL);
+    v[WEIR_GUIDE_CLOSED] = (double)weir_endpoint_rows_sum(c, WEIR_EC_CLOSED_EXPIRED, WEIR_EC_EVICTIONS);
+    v[WEIR_GUIDE_ERRORS] = (double)weir_endpoint_rows_sum(c, WEIR_EC_CONNECT_DNS, WEIR_EC_LOST_PROTOCOL);
     v[WEIR_GUIDE_TIMEOUTS] = (double)c->at[WEIR_EC_TIMEOUT_CONNECT];
     v[WEIR_GUIDE_AVG_CONNECTION_MS] = ratio(c->at[WEIR_EC_LEASE_WAIT_US], leases) / 1000;
     v[WEIR_GUIDE_ERROR_RATE] = ratio(c->at[WEIR_EC_TRIES_FAILED], tries > 0 ? tries : 1);

@@ -11,6 +11,12 @@ void weir_textbuf_init(struct weir_textbuf *t, size_t max)
     *t = (struct weir_textbuf){.max = max};
 }
 
+void weir_textbuf_clear(struct weir_textbuf *t)
+{
+    t->len = 0;
+    t->failed = false;
+}
+
 void weir_textbuf_close(struct weir_textbuf *t)
 {
     free(t->ptr);

@@ -16,6 +16,8 @@ struct weir_textbuf {
 };
 
 void weir_textbuf_init(struct weir_textbuf *t, size_t max);
+/* Empty again, with the memory that it has. */
+void weir_textbuf_clear(struct weir_textbuf *t);
 /* Frees; the buffer is empty and usable afterwards. */
 void weir_textbuf_close(struct weir_textbuf *t);
 
