@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/load_record.h"
+#include "core/metrics_read.h"
 #include "node/cluster_inner.h"
 
 /* A provider's counters, added up over workers and endpoints. */

@@ -389,11 +389,6 @@ extern const struct weir_metric weir_provider_counter_table[WEIR_PC_COUNT];
 extern const struct weir_metric weir_provider_gauge_table[WEIR_PG_COUNT];
 extern const struct weir_metric weir_endpoint_counter_table[WEIR_EC_COUNT];
 extern const struct weir_metric weir_hist_table[WEIR_H_COUNT];
-
-/* As Prometheus calls it. */
-const char *weir_metric_kind_text(enum weir_metric_kind kind);
-/* Of a table of `count` rows: how many from `at` share its family, itself included. */
-size_t weir_metric_family_rows(const struct weir_metric *table, size_t count, size_t at);
 extern const char *const weir_latency_names[WEIR_LATENCY_COUNT];
 
 /* 1, 2, 3, 5 of each decade from 100 us, then 100, 200 and 300 s: four a decade keep a quantile within 35 % of the
@@ -496,10 +491,6 @@ static inline enum weir_endpoint_counter weir_endpoint_class(unsigned status)
 void weir_node_counters_sum(struct weir_node_counters *dst, const struct weir_node_counters *src);
 void weir_provider_counters_sum(struct weir_provider_counters *dst, const struct weir_provider_counters *src);
 void weir_endpoint_counters_sum(struct weir_endpoint_counters *dst, const struct weir_endpoint_counters *src);
-
-/* Of rows that stand together, those in between included: of a set that is the caller's. */
-uint64_t weir_endpoint_rows_sum(const struct weir_endpoint_counters *c, enum weir_endpoint_counter first,
-                                enum weir_endpoint_counter last);
 
 /* Of a histogram that is the caller's: observations in all buckets, and the q-quantile (0 to 1) in microseconds,
  * interpolated within its bucket; 0 when nothing was observed, the highest bound when it lies beyond that. */

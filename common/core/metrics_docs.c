@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/metrics_read.h"
 #include "core/snapshot.h"
 
 static void print_head(struct weir_textbuf *out, const char *title, const char *words)

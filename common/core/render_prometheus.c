@@ -1,6 +1,8 @@
 /* Text exposition format 0.0.4: all samples of a family follow its HELP and TYPE, each family once. */
 #include "core/render.h"
 
+#include "core/metrics_read.h"
+
 static void add_escaped(struct weir_textbuf *t, const char *value)
 {
     for (; *value != '\0'; value++) {

@@ -1,5 +1,7 @@
 #include "core/snapshot.h"
 
+#include "core/metrics_read.h"
+
 #define ROW(row, row_name, row_kind, row_scope, row_whole, row_help) \
     {.name = row_name,                                               \
      .help = row_help,                                               \

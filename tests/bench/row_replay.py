@@ -15,7 +15,7 @@ import time
 
 from load import quantile
 from procs import BenchError
-from town import Cluster, Program, town, wait_for
+from town import Cluster, town, wait_for
 
 STEP_S = 1.0
 RECORDED_STEP_S = 10.0
@@ -42,29 +42,19 @@ def made_up(steps=300):
 class ByHand:
     """Starts and ends nodes as it is told; keeps the load's process informed of where they are."""
 
-    def __init__(self, stage, build_dir):
-        self.mock = stage.mock()
+    def __init__(self, stage):
         self.cluster = Cluster(stage, connection_affinity="round_robin", shard_count=8 * NODES_MAX)
         self.analytics = {"sample_interval": STEP_S, "scaling_prediction_window": WINDOW_S,
                           "scaling_cooldown_period": COOLDOWN_S, "safe_concurrency": SAFE_PER_NODE}
-        self.stage, self.load = stage, None
+        # Room in the pools: what is looked at is what the forecast makes of the load, not a node that has run full.
+        self.providers = {"mock": {"base_url": stage.mock().url, "pool_limits": {"max_connections": 1000}}}
+        self.load = None
         self.first = self._add()
-        self._coordinator(os.path.join(build_dir, "bin", "weir-coordinator"))
+        self.cluster.coordinator(analytics=self.analytics, providers=self.providers)
         self.cluster.wait_map()
 
     def _add(self):
-        # Room in the pools: what is looked at is what the forecast makes of the load, not a node that has run full.
-        providers = {"mock": {"base_url": self.mock.url, "pool_limits": {"max_connections": 1000}}}
-        return self.cluster.node(providers, analytics=self.analytics, logging={"access": False})
-
-    def _coordinator(self, path):
-        config = os.path.join(self.stage.scratch, "replay-coordinator.yaml")
-        with open(config, "w", encoding="utf-8") as f:
-            json.dump({"distributed_pool": {"redis_url": self.cluster.url, **self.cluster.pool},
-                       "coordinator": {"id": "c1", "lease": 1}, "analytics": self.analytics,
-                       "providers": {"mock": {"base_url": self.mock.url}}}, f)
-        process = Program([path, "-c", config], self.stage.scratch, "replay-coordinator")
-        self.stage.running.append(process.finish)
+        return self.cluster.node(self.providers, analytics=self.analytics, logging={"access": False})
 
     def ports(self):
         return [n.port for n in self.cluster.members]
@@ -203,7 +193,7 @@ def run(build_dir, trace, quick, png, say):
     say(f"replay: {len(steps)} steps of {trace or 'a made-up series'}, {RECORDED_STEP_S / STEP_S:g} times as fast, "
         f"{len(steps) * STEP_S / 60:.0f} minutes")
     with town(build_dir) as stage:
-        hand = ByHand(stage, build_dir)
+        hand = ByHand(stage)
         wait_for(lambda: hand.first.get("/api/cluster/hints").status == 200, "the page of hints")
         begin, requests, looks = _replay(hand, stage, steps, say)
         result = {"trace": os.path.basename(trace) if trace else "made up", "safe": SAFE_PER_NODE,

@@ -189,12 +189,12 @@ class Cluster:
         self.wait_members(len(self.members))
         return started
 
-    def coordinator(self, lease=1.0):
-        """One more, on the same store; it leads, or stands by."""
+    def coordinator(self, lease=1.0, **top):
+        """One more, on the same store; it leads, or stands by. top: further sections of its file."""
         name = f"c{next(self.stage.number)}"
         path = Path(self.stage.scratch) / f"{name}.yaml"
         distributed = {"redis_url": self.url, **self.pool}
-        path.write_text(json.dumps({"distributed_pool": distributed, "coordinator": {"id": name, "lease": lease}}))
+        path.write_text(json.dumps({"distributed_pool": distributed, "coordinator": {"id": name, "lease": lease}, **top}))
         process = Process([program("weir-coordinator"), "-c", path], self.stage.scratch, name)
         self.stage.running.append(process.finish)
         return process

@@ -107,14 +107,19 @@ def test_successors_serve_a_lost_nodes_shards_before_anybody_has_judged(stage, m
     assert not a.events("node_lost") and not b.events("node_lost")
 
 
+def behind_a_wire(stage, cluster, mock):
+    """A node whose peers reach it through a wire that can be cut."""
+    port = free_port()
+    wire = Wire(port)
+    stage.running.append(wire.close)
+    return cluster.node(mock, pool={"peer_listen": f"127.0.0.1:{port}", "advertise": f"127.0.0.1:{wire.port}"}), wire
+
+
 def test_a_node_that_its_peers_cannot_reach_has_a_successor_for_as_long(stage, mock):
     """It lives, as the store says, so it is tried again each failover_timeout; its shards are one other node's meanwhile."""
     cluster = Cluster(stage, shard_count=SHARDS, failover_timeout=1)
     a, b = cluster.nodes(2, mock)
-    port = free_port()
-    wire = Wire(port)
-    stage.running.append(wire.close)
-    c = cluster.node(mock, pool={"peer_listen": f"127.0.0.1:{port}", "advertise": f"127.0.0.1:{wire.port}"})
+    c, wire = behind_a_wire(stage, cluster, mock)
     cluster.wait_members(3)
     cluster.wait_all_owned()
     key = owned_by(c, a)
@@ -136,10 +141,7 @@ def test_a_node_that_its_peers_cannot_reach_has_a_successor_for_as_long(stage, m
 def test_a_probe_finds_out_before_a_request_does(stage, mock):
     cluster = Cluster(stage, shard_count=SHARDS, failover_timeout=60, health_check_interval=0.2)
     (a,) = cluster.nodes(1, mock)
-    port = free_port()
-    wire = Wire(port)
-    stage.running.append(wire.close)
-    b = cluster.node(mock, pool={"peer_listen": f"127.0.0.1:{port}", "advertise": f"127.0.0.1:{wire.port}"})
+    b, wire = behind_a_wire(stage, cluster, mock)
     cluster.wait_members(2)
     cluster.wait_all_owned()
     key = owned_by(b, a)

@@ -1,87 +1,20 @@
 """Requests that one node of a cluster hands to another: whose they are, what passes through, and what happens when the
 other does not take them."""
 
-import hashlib
-import hmac
 import json
 import os
 import signal
-import time
 
 import harness
 import pytest
-from cluster import Redis
-from http1 import Client, Closed
+from http1 import Closed
 from http2 import Client2
-
-SECRET = "the secret of the tests"
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-class Cluster:
-    """Nodes n0, n1, ... on a Redis of their own, each seeing all the others alive."""
-
-    def __init__(self, stage, providers, count=3, nodes=None, server=None, http_client=None, **pool):
-        self.stage = stage
-        redis = Redis(stage.scratch)
-        stage.running.append(redis.finish)
-        self.peer_ports = [harness.free_port() for _ in range(count)]
-        self.nodes = [
-            stage.node(
-                providers,
-                name=f"n{i}",
-                server=server or {},
-                http_client=http_client or {},
-                distributed_pool={
-                    "enabled": True,
-                    "redis_url": redis.url,
-                    "node_id": f"n{i}",
-                    "peer_listen": f"127.0.0.1:{port}",
-                    "peer_secret": SECRET,
-                    "shard_count": 64,
-                    **pool,
-                },
-            )
-            for i, port in enumerate(self.peer_ports)
-        ]
-        for node in self.nodes:
-            harness.wait_for(lambda node=node: self.seen_by(node) == count, f"{node.name} to see {count} nodes")
-        harness.wait_for(lambda: self.agreed(), "all nodes to see the same owners")
-
-    def seen_by(self, node):
-        return node.get("/api/cluster/state").json()["nodes"]["alive"]
-
-    def agreed(self):
-        owners = [node.get("/api/cluster/shards").json()["owners"] for node in self.nodes]
-        return all(o == owners[0] for o in owners) and len(owners[0]) == len(self.nodes)
-
-    def served_by(self, node, key, **fields):
-        r = node.get("/v1/models", **{"x-session-id": key, **fields})
-        assert r.status == 200, r
-        return r.get("x-weir-node")
-
-    def key_of(self, owner, start=0):
-        """A key whose owner that node is."""
-        asked = self.nodes[0]
-        return next(k for k in (f"key-{start + i}" for i in range(1000)) if self.served_by(asked, k) == owner.name)
-
-    def named(self, name):
-        return next(n for n in self.nodes if n.name == name)
+from peering import OK, Cluster, wait_access
 
 
 def freeze(node):
     node.tell(signal.SIGSTOP)
     harness.wait_for(lambda: b"\nState:\tT" in open(f"/proc/{node.pid}/status", "rb").read(), f"{node.name} to stand still")
-
-
-def wait_access(node, **fields):
-    """A line of the access log with these fields, of which others have none."""
-
-    def found():
-        lines = (e for e in node.log_lines() if e["event"] == "access")
-        return next((e for e in lines if all(e.get(k) == v for k, v in fields.items())), None)
-
-    return harness.wait_for(found, f"{fields} in the access log of {node.name}")
 
 
 def forwarded(node, direction="forwarded"):
@@ -435,102 +368,3 @@ def test_a_body_too_large_to_be_sent_again_is_not(stage, mock):
         c.nodes[1].stopped = True
         r = client.response("POST")
     assert (r.status, r.get("x-weir-error")) == (502, "peer_lost")
-
-
-# -- the peer listener --
-
-
-def sign(target, *, secret=SECRET, node="n9", at=0, client="203.0.113.9", how="11", shard="5", method="GET", rid="r1", epoch=0):
-    text = f"1;{node};{at};{client};{how};{shard};{epoch}"
-    signed = "\n".join([text, rid, method, "test.example", target])
-    mac = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
-    return [("x-weir-peer", f"{text};{mac}"), ("x-request-id", rid)]
-
-
-def store_ms(c):
-    """By the store's clock, which is this machine's."""
-    return int(time.time() * 1000)
-
-
-def test_the_receiver_serves_whatever_is_handed_to_it(stage):
-    upstream = stage.upstream(OK)
-    c = Cluster(stage, upstream, count=2)
-    foreign = c.key_of(c.nodes[1])
-    with Client2(c.peer_ports[0]) as peer:
-        r = peer.get("/x", [("x-session-id", foreign), *sign("/x", at=store_ms(c))])
-    assert r.status == 200 and r.get("x-weir-node") == "n0" and r.get("x-weir-shard") == "5"
-    [ack] = r.interim
-    fields = dict(ack.headers)
-    assert ack.status == 102 and int(fields["x-weir-load"]) >= 1 and "x-weir-epoch" in fields
-    assert upstream.requests[-1].all("x-forwarded-for") == ["203.0.113.9"]
-    wait_access(c.nodes[0], client="203.0.113.9", peer="n9", hop="from")
-    assert upstream.requests[-1].get("x-weir-peer") is None
-
-
-def test_who_hears_of_a_newer_map_asks_the_store_for_it(stage):
-    c = Cluster(stage, stage.upstream(OK), count=2)
-
-    def asked():
-        return c.nodes[0].metric("weir_cluster_store_requests_total", op="map")
-
-    before = asked()
-    with Client2(c.peer_ports[0]) as peer:
-        for _ in range(2):
-            assert peer.get("/x", sign("/x", at=store_ms(c), node="n1", epoch=7)).status == 200
-    harness.wait_for(lambda: asked() == before + 1, "the store to be asked for a map")
-
-
-@pytest.mark.parametrize("wrong", ["none", "secret", "target", "method", "early", "late", "text"])
-def test_only_peers_are_served_there(stage, mock, wrong):
-    c = Cluster(stage, mock, count=1)
-    mock.reset_stats()
-    now = store_ms(c)
-    headers = {
-        "none": [],
-        "secret": sign("/x", at=now, secret="another"),
-        "target": sign("/y", at=now),
-        "method": sign("/x", at=now, method="POST"),
-        "early": sign("/x", at=now - 60000),
-        "late": sign("/x", at=now + 60000),
-        "text": [("x-weir-peer", "1;" + "x" * 300), ("x-request-id", "r1")],
-    }[wrong]
-    with Client2(c.peer_ports[0]) as peer:
-        for _ in range(3):
-            r = peer.get("/x", headers)
-            assert (r.status, r.get("x-weir-error"), r.interim) == (403, "peer_refused", [])
-    c.nodes[0].wait_only_events("peer_refused")
-    assert c.nodes[0].metric("weir_peer_refused_total") == 3
-    assert mock.stats()["requests"]["total"] == 0
-
-
-def test_http_1_is_not_spoken_there(stage, mock):
-    c = Cluster(stage, mock, count=1)
-    with Client(c.peer_ports[0]) as client, pytest.raises((Closed, OSError)):
-        client.get("/health/live")
-
-
-def test_weirs_own_pages_are_not_there(stage, mock):
-    c = Cluster(stage, mock, count=1)
-    with Client2(c.peer_ports[0]) as peer:
-        assert peer.get("/metrics").status == 403
-
-
-def test_links_over_tls_in_both_directions(stage, mock, pki):
-    c = Cluster(
-        stage,
-        mock,
-        count=2,
-        peer_tls={
-            "ca_file": str(pki / "ca.pem"),
-            "cert_file": str(pki / "peer.pem"),
-            "key_file": str(pki / "peer.key"),
-            "server_name": "localhost",
-        },
-    )
-    key = c.key_of(c.nodes[1])
-    assert c.served_by(c.nodes[0], key) == "n1"
-    assert c.nodes[0].metric("weir_peer_fallbacks_total") == 0
-    # Its expiry would part the cluster: so it is watched like those that clients see.
-    assert c.nodes[0].metric("weir_tls_certificate_not_after_seconds", file=str(pki / "peer.pem")) > 0
-    with Client(c.peer_ports[1]) as plain, pytest.raises((Closed, OSError)):
-        plain.get("/x")

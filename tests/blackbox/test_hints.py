@@ -7,7 +7,8 @@ import socket
 
 import pytest
 from cluster import Cluster, ask, told
-from harness import Process, program, wait_for
+from coordinator import Coordinator
+from harness import wait_for
 from redis_words import command
 
 ANALYTICS = {"enabled": True, "sample_interval": 1}
@@ -287,22 +288,15 @@ def test_analytics_are_shown_as_published(cluster, mock, advice):
 # -- the whole way: nodes, a coordinator, and back --
 
 
-class Coordinator(Process):
-    """One with the analytics of its nodes."""
-
-    def __init__(self, stage, cluster, **analytics):
-        path = stage.scratch / "coordinator.yaml"
-        pool = {"redis_url": cluster.url, **cluster.pool}
-        config = {"distributed_pool": pool, "analytics": {**ANALYTICS, **analytics}, "coordinator": {"id": "lead", "lease": 1}}
-        path.write_text(json.dumps(config))
-        super().__init__([program("weir-coordinator"), "-c", path], stage.scratch, "coordinator")
-        stage.running.append(self.finish)
+def lead(stage, cluster, **analytics):
+    """A coordinator with the analytics of its nodes."""
+    return Coordinator(stage, cluster, "lead", top={"analytics": {**ANALYTICS, **analytics}})
 
 
 def test_hints_of_a_coordinator_arrive(stage, cluster, mock):
     """From requests to the advice: seen by nodes, folded, forecast, published, fetched, shown."""
     a, b = cluster.nodes(2, mock, analytics={**ANALYTICS, "safe_concurrency": 4})
-    Coordinator(stage, cluster, safe_concurrency=4, scaling_prediction_window=60)
+    lead(stage, cluster, safe_concurrency=4, scaling_prediction_window=60)
     for node in (a, b):
         wait_valid(node, nodes=2)
         assert hints(node)["leader"] == "lead" and hints(node)["window_s"] == 60
@@ -327,7 +321,7 @@ def test_hints_of_a_coordinator_arrive(stage, cluster, mock):
 @pytest.mark.parametrize("off", ["enabled", "collect_performance_metrics", "enable_predictive_scaling", "collect_connection_patterns"])
 def test_what_a_coordinator_leaves_out(stage, cluster, mock, off):
     node = cluster.node(mock, analytics=ANALYTICS)
-    Coordinator(stage, cluster, **{off: False})
+    lead(stage, cluster, **{off: False})
     if off == "collect_connection_patterns":
         wait_valid(node)
         page = wait_analytics(node)
