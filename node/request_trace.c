@@ -8,9 +8,9 @@
 #include "node/trace_ring.h"
 
 /* The worker's clock counts from its machine's start. */
-static uint64_t unix_us(const struct weir_request *r, uint64_t at_us)
+static uint64_t unix_us(const struct weir_request_trace *t, uint64_t at_us)
 {
-    return weir_clock_unix_ms() * 1000 - (weir_worker_now_us(r->worker) - at_us);
+    return t->unix_less_worker_us + at_us;
 }
 
 static void put(struct weir_worker *w, const struct weir_span *s)
@@ -45,6 +45,7 @@ void weir_request_trace_begin(struct weir_request *r)
     struct weir_request_trace *t = calloc(1, sizeof *t);
     if (t == NULL)
         return;
+    t->unix_less_worker_us = weir_clock_unix_ms() * 1000 - weir_worker_now_us(r->worker);
     t->span = (struct weir_span){.kind = WEIR_SPAN_REQUEST, .context = c, .parent = c.span};
     t->span.context.span = weir_trace_span_id(&r->worker->rng);
     weir_span_text(t->span.method, sizeof t->span.method, r->head->method);
@@ -99,8 +100,8 @@ void weir_request_trace_try_end(struct weir_request *r)
     s.kind = WEIR_SPAN_TRY;
     s.context.span = t->try_id;
     s.parent = t->span.context.span;
-    s.begin_us = unix_us(r, t->try_begun_us);
-    s.end_us = unix_us(r, weir_worker_now_us(r->worker));
+    s.begin_us = unix_us(t, t->try_begun_us);
+    s.end_us = unix_us(t, weir_worker_now_us(r->worker));
     s.status = t->try_status;
     s.attempt = t->tries;
     s.reused = r->reused;
@@ -116,8 +117,8 @@ void weir_request_trace_end(struct weir_request *r)
     if (t == NULL)
         return;
     struct weir_span *s = &t->span;
-    s->begin_us = unix_us(r, r->start_us);
-    s->end_us = unix_us(r, weir_worker_now_us(r->worker));
+    s->begin_us = unix_us(t, r->start_us);
+    s->end_us = unix_us(t, weir_worker_now_us(r->worker));
     s->status = r->status;
     s->attempt = t->tries;
     s->failed = r->status == 0 || r->status >= 500 || r->close_reason != NULL;

@@ -11,6 +11,7 @@ struct weir_request_trace {
     struct weir_span span; /* of the request; not finished */
     char *field;           /* its traceparent as it is sent on; in the arena */
     uint64_t try_id, try_begun_us;
+    uint64_t unix_less_worker_us; /* read once: by one reading a try lies within its request, to the microsecond */
     uint16_t tries, try_status;
     const char *try_error; /* static; NULL: none */
 };

@@ -49,10 +49,16 @@ class Cluster:
         assert r.status == 200, r
         return r.get("x-weir-node")
 
+    def find_key_of(self, owner, start=0):
+        """A key that is handed to that node; None: of all these keys none is."""
+        keys = (f"key-{start + i}" for i in range(1000))
+        return next((k for k in keys if self.served_by(self.nodes[0], k) == owner.name), None)
+
     def key_of(self, owner, start=0):
         """A key whose owner that node is."""
-        asked = self.nodes[0]
-        return next(k for k in (f"key-{start + i}" for i in range(1000)) if self.served_by(asked, k) == owner.name)
+        key = self.find_key_of(owner, start)
+        assert key is not None, f"{owner.name} is handed nothing"
+        return key
 
     def named(self, name):
         return next(n for n in self.nodes if n.name == name)

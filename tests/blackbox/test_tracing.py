@@ -74,6 +74,22 @@ def test_a_request_and_its_try(stage, collector, sdk):
     assert checked.returncode == 0 and json.loads(checked.stdout) == {"spans": 2}, checked.stderr.decode()
 
 
+def test_a_try_lies_within_its_request(stage, collector):
+    """Many, as it takes a tick of a clock between the ends of the two for them to part."""
+    node = stage.node(stage.upstream(OK), tracing={**collector.tracing, "sample": 1})
+    per_round = 100  # no more than a worker keeps for control
+    with node.client() as c:
+        for rounds in range(1, 6):
+            for _ in range(per_round):
+                assert c.get("/").status == 200
+            requests, tries = kinds(collector.wait_spans(2 * per_round * rounds))
+    within = {s["spanId"]: s for s in requests}
+    for t in tries:
+        r = within[t["parentSpanId"]]
+        assert int(r["startTimeUnixNano"]) <= int(t["startTimeUnixNano"]) <= int(t["endTimeUnixNano"])
+        assert int(t["endTimeUnixNano"]) <= int(r["endTimeUnixNano"])
+
+
 def test_who_decides(stage, collector):
     upstream = stage.upstream(OK)
     node = stage.node(upstream, tracing=collector.tracing)
