@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/advice.h"
+
 #define SCHEMA 1
 
 /* -- answers -- */
@@ -98,20 +100,18 @@ static json_t *no_hints(const char *why)
     return json_pack("{s:i, s:b, s:s}", "schema", SCHEMA, "valid", 0, "reason", why);
 }
 
+/* By the same reading as a node's, so that both show hints for as long as nodes follow them. */
 static json_t *take_hints(const struct weir_coord_advice_reply *r, uint64_t now_ms)
 {
-    json_t *hints = r->hints.len > 0 ? json_loadb(r->hints.ptr, r->hints.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    json_int_t until = json_integer_value(json_object_get(hints, "valid_until_unix_ms"));
-    if (json_is_object(hints) && until > 0 && (uint64_t)until > now_ms) {
-        json_object_set_new(hints, "valid", json_true());
-        json_object_set_new(hints, "age_s",
-                            json_integer((json_int_t)(now_ms > r->unix_ms ? now_ms - r->unix_ms : 0) / 1000));
-        return hints;
-    }
-    const char *why =
-        r->version == 0 ? "no coordinator has published any" : "those that were published are out of date";
-    json_decref(hints);
-    return no_hints(why);
+    struct weir_advice advice;
+    struct weir_err unread;
+    bool is_read = weir_advice_parse(&advice, r->hints, &unread) == 0;
+    if (!is_read || !weir_advice_is_valid(&advice, now_ms))
+        return no_hints(weir_advice_why_none(r->version, is_read ? &advice : NULL));
+    json_t *hints = json_loadb(r->hints.ptr, r->hints.len, JSON_REJECT_DUPLICATES, NULL);
+    json_object_set_new(hints, "valid", json_true());
+    json_object_set_new(hints, "age_s", json_real(now_ms > advice.at_ms ? (double)(now_ms - advice.at_ms) / 1000 : 0));
+    return hints;
 }
 
 static json_t *take_events(const struct weir_coord_events_reply *r)

@@ -197,12 +197,7 @@ static const char *why_none(const struct weir_cluster *c)
         return "analytics.enabled is off";
     if (!config->enable_predictive_scaling)
         return "analytics.enable_predictive_scaling is off";
-    if (c->advised->version == 0)
-        return "none were published yet";
-    if (!c->advised->there)
-        return "the last ones cannot be read";
-    return c->advised->advice.none ? c->advised->advice.reason
-                                   : "the last ones are out of date: no coordinator leads, or it has no history yet";
+    return weir_advice_why_none(c->advised->version, c->advised->there ? &c->advised->advice : NULL);
 }
 
 void weir_cluster_show_advice(struct weir_cluster *c, struct weir_cluster_snapshot *out, uint64_t *gauges)

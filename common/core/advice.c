@@ -141,6 +141,15 @@ bool weir_advice_is_valid(const struct weir_advice *a, uint64_t store_ms)
     return life_ms > 0 && a->at_ms <= store_ms + WEIR_ADVICE_SLACK_MS && store_ms < a->at_ms + life_ms;
 }
 
+const char *weir_advice_why_none(uint64_t version, const struct weir_advice *a)
+{
+    if (version == 0)
+        return "none were published yet";
+    if (a == NULL)
+        return "the last ones cannot be read";
+    return a->none ? a->reason : "the last ones are out of date: no coordinator leads, or it has no history yet";
+}
+
 const struct weir_advice_provider *weir_advice_of(const struct weir_advice *a, const char *provider)
 {
     for (uint32_t i = 0; i < a->provider_count; i++)

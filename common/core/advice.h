@@ -51,6 +51,9 @@ struct weir_advice {
 WEIR_MUST_USE int weir_advice_parse(struct weir_advice *out, struct weir_str hints, struct weir_err *err);
 /* It may be followed at this time. */
 bool weir_advice_is_valid(const struct weir_advice *a, uint64_t store_ms);
+/* Why there is nothing to follow, for those who look: version is the store's (0: none were ever published), a is NULL
+ * where they could not be read, and else not valid. Static, or in a. */
+const char *weir_advice_why_none(uint64_t version, const struct weir_advice *a);
 /* NULL: nothing is said of that provider. */
 const struct weir_advice_provider *weir_advice_of(const struct weir_advice *a, const char *provider);
 

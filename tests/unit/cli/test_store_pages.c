@@ -88,15 +88,21 @@ static void hints(const char *text, uint64_t version)
 
 START_TEST(test_hints)
 {
-    hints("{\"schema\":1,\"valid_until_unix_ms\":6000}", 1);
-    is("/api/cluster/hints", "\"age_s\":2,");
+#define UNTIL(ms)                                                   \
+    "{\"schema\":1,\"at_unix_ms\":3000,\"valid_until_unix_ms\":" ms \
+    ",\"cluster\":{\"action\":\"hold\",\"nodes\":3,\"desired_nodes\":3},\"providers\":[]}"
+    hints(UNTIL("6000"), 1);
+    is("/api/cluster/hints", "\"age_s\":2.0,");
     is("/api/cluster/hints", "\"valid\":true");
-    hints("{\"schema\":1,\"valid_until_unix_ms\":5000}", 1);
+    hints(UNTIL("5000"), 1);
     is("/api/cluster/hints", "out of date");
     hints("nonsense", 1);
-    is("/api/cluster/hints", "\"valid\":false");
+    is("/api/cluster/hints", "\"reason\":\"the last ones cannot be read\"");
+    hints("{\"schema\":1,\"valid\":false,\"reason\":\"no history\"}", 1);
+    is("/api/cluster/hints", "\"reason\":\"no history\"");
     hints("", 0);
-    is("/api/cluster/hints", "no coordinator has published any");
+    is("/api/cluster/hints", "none were published yet");
+#undef UNTIL
 }
 END_TEST
 
