@@ -9,12 +9,19 @@ static enum ctl_tone tone_of_action(const char *action)
     return strcmp(action, "scale_up") == 0 ? CTL_WARN : strcmp(action, "hold") == 0 ? CTL_GOOD : CTL_PLAIN;
 }
 
+/* Before the first forecast its numbers are all 0, its time as well. */
+static bool is_forecast(const json_t *expected)
+{
+    double at_ms;
+    return ctl_number(expected, "peak_at_unix_ms", &at_ms) && at_ms > 0;
+}
+
 /* "in 21 min 0 s", or "now". */
 static const char *when(char text[CTL_DURATION_MAX + 4], const json_t *expected)
 {
     char duration[CTL_DURATION_MAX];
     double seconds;
-    if (!ctl_number(expected, "peak_in_s", &seconds))
+    if (!is_forecast(expected) || !ctl_number(expected, "peak_in_s", &seconds))
         return "-";
     if (seconds < 1)
         return "now";
@@ -24,14 +31,14 @@ static const char *when(char text[CTL_DURATION_MAX + 4], const json_t *expected)
 
 static void add_expected(struct ctl_table *t, const char *name, const json_t *scope, const char *key)
 {
-    const json_t *expected = json_object_get(scope, key);
+    const json_t *expected = json_object_get(scope, key), *ahead = is_forecast(expected) ? expected : NULL;
     char text[CTL_DURATION_MAX + 4];
     bool requests = strcmp(key, "requests_per_s") == 0;
     ctl_table_cell(t, CTL_PLAIN, "%s", name);
     ctl_table_cell(t, CTL_PLAIN, "%s", requests ? "requests/s" : "in flight");
     ctl_decimal_cell(t, CTL_PLAIN, expected, "now", 1, "");
-    ctl_decimal_cell(t, CTL_PLAIN, expected, "peak", 1, "");
-    ctl_decimal_cell(t, CTL_PLAIN, expected, "peak_high", 1, "");
+    ctl_decimal_cell(t, CTL_PLAIN, ahead, "peak", 1, "");
+    ctl_decimal_cell(t, CTL_PLAIN, ahead, "peak_high", 1, "");
     ctl_table_cell(t, CTL_PLAIN, "%s", when(text, expected));
 }
 

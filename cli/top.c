@@ -112,7 +112,7 @@ static void show_load(const struct ctl_top *t, struct weir_textbuf *out, const s
     weir_textbuf_printf(out, " %.0f\n", t->load_count > 0 ? t->loads[t->load_count - 1] : 0);
     ctl_paint(out, style, CTL_DIM, WEIR_STR("expected   "));
     ctl_sparkline(out, ahead, count, width, most, t->ascii);
-    if (valid && ctl_number(expected, "peak", &peak) && ctl_number(expected, "peak_in_s", &in_s))
+    if (count > 0 && ctl_number(expected, "peak", &peak) && ctl_number(expected, "peak_in_s", &in_s))
         weir_textbuf_printf(out, " %.0f in %s\n", peak, ctl_duration(text, in_s));
     else
         weir_textbuf_printf(out, "no forecast\n");

@@ -113,9 +113,7 @@ void weir_cluster_measure(struct weir_cluster *c, struct weir_coord_load *out, u
         out->connections += atomic_load(&p->total);
         out->utilization_pct = pct > out->utilization_pct ? cut(pct) : out->utilization_pct;
     }
-    uint64_t requests = 0, errors = sum.at[WEIR_NC_REQUESTS_5XX];
-    for (unsigned i = WEIR_NC_REQUESTS_2XX; i <= WEIR_NC_REQUESTS_NONE; i++)
-        requests += sum.at[i];
+    uint64_t errors = sum.at[WEIR_NC_PROXIED_5XX], requests = errors + sum.at[WEIR_NC_PROXIED_OTHER];
     out->in_flight = cut(sum.at[WEIR_NC_REQUESTS_ACTIVE] - sum.at[WEIR_NC_PEER_ACTIVE]);
     out->requests_per_s = per_second(requests, c->load.requests, now_ms - c->load.at_ms);
     out->errors_per_s = per_second(errors, c->load.errors, now_ms - c->load.at_ms);

@@ -95,6 +95,7 @@ static void count_end(struct weir_request *r)
     weir_node_sub(r->worker->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
     if (r->provider == NULL)
         return;
+    weir_node_add(r->worker->counters, r->status >= 500 ? WEIR_NC_PROXIED_5XX : WEIR_NC_PROXIED_OTHER, 1);
     struct weir_provider_counters *c = weir_request_provider_counters(r);
     weir_hist_observe(c, WEIR_H_REQUEST, weir_worker_now_us(r->worker) - r->start_us);
 }

@@ -28,6 +28,8 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(REQUESTS_4XX, "weir_requests_total", "class=\"4xx\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                        \
     X(REQUESTS_5XX, "weir_requests_total", "class=\"5xx\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                        \
     X(REQUESTS_NONE, "weir_requests_total", "class=\"none\"", COUNTER, COUNT, WEIR_HELP_REQUESTS)                      \
+    X(PROXIED_5XX, "weir_proxied_requests_total", "class=\"5xx\"", COUNTER, COUNT, WEIR_HELP_PROXIED)                  \
+    X(PROXIED_OTHER, "weir_proxied_requests_total", "class=\"other\"", COUNTER, COUNT, WEIR_HELP_PROXIED)              \
     X(REQUESTS_ACTIVE, "weir_requests_active", "", GAUGE, COUNT, "Requests in progress.")                              \
     X(DOWN_ACCEPTED, "weir_downstream_connections_accepted_total", "", COUNTER, COUNT, "Client connections accepted.") \
     X(DOWN_CLOSED, "weir_downstream_connections_closed_total", "", COUNTER, COUNT, "Client connections closed.")       \
@@ -37,12 +39,10 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(DOWN_IDLE, "weir_downstream_connections", "state=\"idle\"", GAUGE, COUNT, WEIR_HELP_DOWN)                        \
     X(DOWN_RECEIVED, "weir_downstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from clients.")       \
     X(DOWN_SENT, "weir_downstream_sent_bytes_total", "", COUNTER, BYTES, "Bytes sent to clients.")                     \
-    X(DOWN_HTTP2, "weir_downstream_http2_connections_total", "", COUNTER, COUNT,                                       \
-      "Clients' connections that spoke HTTP/2.")                                                                       \
+    X(DOWN_HTTP2, "weir_downstream_http2_connections_total", "", COUNTER, COUNT, "Clients' connections of HTTP/2.")    \
     X(DOWN_HTTP2_CUT, "weir_downstream_http2_cut_total", "", COUNTER, COUNT,                                           \
       "Of these, ended by weir for floods or broken framing.")                                                         \
-    X(FD_HANDED_OVER, "weir_accepted_handed_over_total", "", COUNTER, COUNT,                                           \
-      "Accepted descriptors handed to a less loaded worker.")                                                          \
+    X(FD_HANDED_OVER, "weir_accepted_handed_over_total", "", COUNTER, COUNT, "Accepted, and handed to idler workers.") \
     X(ACCEPT_FAILED, "weir_accept_failures_total", "", COUNTER, COUNT, "accept() calls that failed.")                  \
     X(ABORT_REQUEST, "weir_client_aborts_total", "phase=\"request\"", COUNTER, COUNT, WEIR_HELP_ABORT)                 \
     X(ABORT_QUEUE, "weir_client_aborts_total", "phase=\"queue\"", COUNTER, COUNT, WEIR_HELP_ABORT)                     \
@@ -93,6 +93,7 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(SCALE_UPS, "weir_scale_up_alerts_total", "", COUNTER, COUNT, "Alerts with the action scale_up that fired.")
 
 #define WEIR_HELP_REQUESTS      "Requests ended, by the class of the status that the client was sent."
+#define WEIR_HELP_PROXIED       "Of weir_requests_total, those for a provider: not for weir's own pages."
 #define WEIR_HELP_DOWN          "Client connections that are open, with and without a request in progress."
 #define WEIR_HELP_ABORT         "Requests whose client went away, by what they were doing."
 #define WEIR_HELP_BAD           "Requests refused as malformed or over a limit."
@@ -473,8 +474,7 @@ static inline void weir_latency_observe(struct weir_endpoint_counters *c, enum w
     __atomic_store_n(&h->last_at_us, now_us, __ATOMIC_RELAXED);
 }
 
-/* The row of a status: 2XX ... 5XX of its table; anything else is the row NONE of the node's, and 5XX of an endpoint's.
- */
+/* The row of a status: 2XX ... 5XX of its table; anything else is the node's row NONE, an endpoint's 5XX. */
 static inline enum weir_node_counter weir_node_class(unsigned status)
 {
     return status >= 200 && status < 600 ? (enum weir_node_counter)(WEIR_NC_REQUESTS_2XX + status / 100 - 2)

@@ -98,3 +98,18 @@ def test_tune_prints_what_to_configure():
 def test_completion(shell):
     done = weirctl("completion", shell)
     assert done.returncode == 0 and "rebalance" in done.stdout and "dry" in done.stdout
+
+
+def test_rates_are_of_proxied_requests_alone(stage, mock):
+    cluster = Cluster(stage)
+    (node,) = cluster.nodes(1, providers(mock))
+
+    def rate_while_asked_for(target):
+        for _ in range(10):
+            assert node.get(target).status == 200
+        return shown("nodes", node=node)["nodes"][0]["load"]["requests_per_second"]
+
+    wait_for(lambda: rate_while_asked_for("/v1/models") > 0, "the rate of requests that a provider has answered")
+    wait_for(lambda: rate_while_asked_for("/health/live") == 0, "no rate from a node's own pages")
+    proxied = node.metric("weir_proxied_requests_total", **{"class": "other"})
+    assert 0 < proxied < node.metric("weir_requests_total")

@@ -121,21 +121,30 @@ START_TEST(test_alone)
     static const struct {
         enum ctl_verb verb;
         const char *answer, *shown;
-    } cases[] = {{CTL_STATUS,
-                  "{\"schema\":1,\"node\":\"n:8000\",\"version\":\"0.1.0\",\"state\":\"active\",\"cluster\":null,"
-                  "\"contact\":null,"
-                  "\"nodes\":{\"alive\":1,\"total\":1}}",
-                  "node        n:8000 (active, version 0.1.0)\ncluster     none: distributed_pool is not enabled\n"},
-                 {CTL_SHARDS, "{\"schema\":1,\"cluster\":null,\"shard_count\":0,\"owners\":[]}",
-                  "no shards: the node is alone\n"},
-                 {CTL_LIMITS, "{\"schema\":1,\"cluster\":null,\"limits\":[]}", "no provider has a rate limit\n"},
-                 {CTL_POOLS, "{\"providers\":{}}", "no providers are configured\n"},
-                 {CTL_ALERTS, "{\"alerts\":[{\"state\":\"inactive\"}]}", "none of 1 alerts fires\n"},
-                 {CTL_HINTS, "{\"schema\":1,\"valid\":false,\"reason\":\"no coordinator\"}",
-                  "hints       none: no coordinator\n"},
-                 {CTL_EVENTS, "{\"schema\":1,\"cluster\":\"c\",\"events\":[]}", "no events yet\n"},
-                 {CTL_EVENTS, "{\"schema\":1,\"cluster\":null,\"events\":[]}",
-                  "no events: the node is alone, and what befalls it is in its log\n"}};
+    } cases[] = {
+        {CTL_STATUS,
+         "{\"schema\":1,\"node\":\"n:8000\",\"version\":\"0.1.0\",\"state\":\"active\",\"cluster\":null,"
+         "\"contact\":null,"
+         "\"nodes\":{\"alive\":1,\"total\":1}}",
+         "node        n:8000 (active, version 0.1.0)\ncluster     none: distributed_pool is not enabled\n"},
+        {CTL_SHARDS, "{\"schema\":1,\"cluster\":null,\"shard_count\":0,\"owners\":[]}",
+         "no shards: the node is alone\n"},
+        {CTL_LIMITS, "{\"schema\":1,\"cluster\":null,\"limits\":[]}", "no provider has a rate limit\n"},
+        {CTL_POOLS, "{\"providers\":{}}", "no providers are configured\n"},
+        {CTL_ALERTS, "{\"alerts\":[{\"state\":\"inactive\"}]}", "none of 1 alerts fires\n"},
+        {CTL_HINTS, "{\"schema\":1,\"valid\":false,\"reason\":\"no coordinator\"}",
+         "hints       none: no coordinator\n"},
+        {CTL_HINTS, /* and no forecast yet: 0 is not what is expected */
+         "{\"schema\":1,\"valid\":true,\"age_s\":4,\"leader\":\"c1\",\"providers\":[],\"cluster\":{\"action\":\"hold\","
+         "\"nodes\":1,\"desired_nodes\":1,\"reason\":\"too little is known\",\"in_flight\":{\"now\":2,\"peak\":0,"
+         "\"peak_high\":0,\"peak_in_s\":0,\"peak_at_unix_ms\":0}}}",
+         "advice      hold: 1 nodes, now 1\nwhy         too little is known\nfrom        c1, 4.0 s ago\n\n"
+         "PROVIDER  MEASURE     NOW  PEAK  UP TO  WHEN\n"
+         "(all)     requests/s    -     -      -  -\n"
+         "          in flight   2.0     -      -  -\n"},
+        {CTL_EVENTS, "{\"schema\":1,\"cluster\":\"c\",\"events\":[]}", "no events yet\n"},
+        {CTL_EVENTS, "{\"schema\":1,\"cluster\":null,\"events\":[]}",
+         "no events: the node is alone, and what befalls it is in its log\n"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct ctl_options o = {.verb = cases[i].verb};
         const struct ctl_style style = {0};
