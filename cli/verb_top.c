@@ -2,6 +2,7 @@
 #include <curses.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +26,24 @@ struct screen {
     bool quit;
 };
 
+/* The terminal is to be as it was, whatever ends it. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+/* Before ncurses: its own handlers would exit in the middle. */
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction action = {.sa_handler = interrupt}; /* what waits for a key is not gone on with */
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        sigaction(numbers[i], &action, NULL);
+}
+
 /* -- looking -- */
 
 static json_t *look(struct screen *w, const char *page)
@@ -32,6 +51,8 @@ static json_t *look(struct screen *w, const char *page)
     json_t *answer;
     unsigned status;
     struct weir_err err = {0};
+    if (interrupted)
+        return NULL;
     if (ctl_try(w->s, page, &status, &answer, &err) != 0) {
         snprintf(w->top.trouble, sizeof w->top.trouble, "%s: %.200s", w->s->options->node, err.msg);
     } else if (status == 401) {
@@ -105,7 +126,7 @@ static void draw_keys(const struct screen *w)
 
 static void draw(struct screen *w)
 {
-    const struct ctl_style style = {.colour = true};
+    const struct ctl_style style = {.colour = w->s->style.colour};
     struct weir_textbuf text;
     int y = 0, line = 0;
     weir_textbuf_init(&text, CTL_ANSWER_BYTES_MAX);
@@ -189,7 +210,7 @@ static uint64_t now_ms(void)
 static void watch(struct screen *w)
 {
     uint64_t every_ms = (uint64_t)(w->s->options->interval_s * 1000), due = 0;
-    while (!w->quit) {
+    while (!w->quit && !interrupted) {
         if (now_ms() >= due) {
             look_all(w);
             due = now_ms() + every_ms;
@@ -201,8 +222,9 @@ static void watch(struct screen *w)
     }
 }
 
-static bool begin_screen(void)
+static bool begin_screen(bool colour)
 {
+    catch_signals();
     if (newterm(NULL, stdout, stdin) == NULL)
         return false;
     cbreak();
@@ -211,7 +233,7 @@ static bool begin_screen(void)
     keypad(stdscr, TRUE);
     set_escdelay(25);
     timeout(KEY_MS);
-    if (has_colors() && getenv("NO_COLOR") == NULL) {
+    if (colour && has_colors()) {
         start_color();
         use_default_colors();
         init_pair(1, COLOR_GREEN, -1);
@@ -235,7 +257,7 @@ int ctl_run_top(struct ctl_session *s)
         return code;
     setlocale(LC_ALL, "");
     w.top.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
-    if (!begin_screen())
+    if (!begin_screen(s->style.colour))
         return ctl_complain(WEIR_EXIT_FAILED, "TERM names a kind of terminal that ncurses knows, such as xterm.",
                             "this terminal cannot be drawn on");
     quick.timeout_ms = quick.timeout_ms < ASK_MS_MAX ? quick.timeout_ms : ASK_MS_MAX;

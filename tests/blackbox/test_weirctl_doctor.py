@@ -1,13 +1,7 @@
-"""weirctl doctor finds each trouble while it is there, and nothing where all is well; report, bench and top."""
+"""weirctl doctor finds each trouble while it is there, and nothing where all is well; report and bench."""
 
 import json
-import os
-import pty
-import select
 import socket
-import struct
-import termios
-from fcntl import ioctl
 
 import pytest
 from cluster import Cluster
@@ -148,61 +142,3 @@ def test_bench(stage, mock, tmp_path):
     done = weirctl("bench", "http://127.0.0.1:1/", "--requests", "2")
     assert done.returncode == 3 and "failed" in done.stdout
     assert weirctl("bench", "localhost").returncode == 2
-
-
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, *argv, columns=120, rows=30):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update(TERM="xterm", LC_ALL="C.UTF-8")
-            os.execv(argv[0], argv)
-        self.resize(columns, rows)
-        self.seen = b""
-
-    def resize(self, columns, rows):
-        ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def shows(self, text):
-        if select.select([self.fd], [], [], 0.05)[0]:
-            try:
-                self.seen += os.read(self.fd, 65536)
-            except OSError:  # the program has ended
-                pass
-        return text.encode() in self.seen
-
-    def type(self, keys, then):
-        self.seen = b""
-        os.write(self.fd, keys.encode())
-        wait_for(lambda: self.shows(then), f"the terminal to show {then}")
-
-    def finish(self):
-        try:
-            os.kill(self.pid, 9)
-        except ProcessLookupError:
-            return
-        os.waitpid(self.pid, 0)
-
-
-def test_top(stage, mock):
-    cluster = Cluster(stage, shard_count=24)
-    a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}})
-    terminal = Terminal(program("weirctl"), "top", "--interval", "0.2", "--node", url(a))
-    wait_for(lambda: terminal.shows("2 of 2 nodes") and terminal.shows("mock") and terminal.shows("n2"), "nodes and pools")
-    terminal.type("s", "requests in flight")
-    terminal.type("/", "filter: ")
-    terminal.type("n2\n", "q quits")
-    terminal.seen = b""
-    terminal.resize(70, 20)  # all is drawn anew; else only what has changed
-    wait_for(lambda: terminal.shows("only *n2*"), "it to be drawn anew")
-    cluster.kill(b)
-    wait_for(lambda: terminal.shows("lost"), "the loss")
-    os.write(terminal.fd, b"q")
-    ended = wait_for(lambda: terminal.shows("\0") or os.waitpid(terminal.pid, os.WNOHANG)[0], "the end")
-    assert ended
-
-
-def test_top_needs_a_terminal(node):
-    done = weirctl("top", node=node)
-    assert done.returncode == 2 and "needs a terminal" in done.stderr
