@@ -1,36 +1,20 @@
 #include "node/proc_stats.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/metrics.h"
-
-/* The start of a small file as text; false when it cannot be read. */
-static bool read_text(const char *path, char *buf, size_t cap)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, buf, cap - 1);
-    close(fd);
-    if (n < 0)
-        return false;
-    buf[n] = '\0';
-    return true;
-}
+#include "node/memory_limit.h"
+#include "node/proc_text.h"
 
 static uint64_t resident_bytes(void)
 {
     char buf[128];
     unsigned long long pages = 0;
-    if (!read_text("/proc/self/statm", buf, sizeof buf) || sscanf(buf, "%*u %llu", &pages) != 1)
+    if (!weir_proc_text("/proc/self/statm", buf, sizeof buf) || sscanf(buf, "%*u %llu", &pages) != 1)
         return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -39,22 +23,6 @@ static uint64_t machine_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
-}
-
-/* "max" means no limit, and so does what lies above the machine's memory. */
-static uint64_t memory_limit(void)
-{
-    static const char *const paths[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    uint64_t limit = machine_memory();
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        char buf[64];
-        if (!read_text(paths[i], buf, sizeof buf) || buf[0] < '0' || buf[0] > '9')
-            continue;
-        uint64_t value = strtoull(buf, NULL, 10);
-        if (value > 0 && (limit == 0 || value < limit))
-            limit = value;
-    }
-    return limit;
 }
 
 static uint64_t fds_open(void)
@@ -85,7 +53,7 @@ void weir_proc_stats_read(struct weir_proc_stats *out)
     getrlimit(RLIMIT_NOFILE, &limit);
     *out = (struct weir_proc_stats){
         .resident_bytes = resident_bytes(),
-        .memory_limit_bytes = memory_limit(),
+        .memory_limit_bytes = weir_memory_limit("", machine_memory()),
         .fds_open = fds_open(),
         .fds_limit = limit.rlim_cur == RLIM_INFINITY ? 0 : (uint64_t)limit.rlim_cur,
         .cpu_us = timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime),

@@ -7,7 +7,7 @@
 /* A value that cannot be read is 0. */
 struct weir_proc_stats {
     uint64_t resident_bytes;
-    uint64_t memory_limit_bytes; /* of the control group, or the machine's memory */
+    uint64_t memory_limit_bytes; /* see node/memory_limit.h */
     uint64_t fds_open, fds_limit;
     uint64_t cpu_us; /* user and system, all threads */
 };

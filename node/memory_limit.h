@@ -1,0 +1,12 @@
+/* How much memory the kernel lets this process take: the least of the limits of its control group and of all groups
+ * above it (cgroups(7), version 1 and 2), and the machine's memory. Linux only. */
+#ifndef WEIR_NODE_MEMORY_LIMIT_H
+#define WEIR_NODE_MEMORY_LIMIT_H
+
+#include <stdint.h>
+
+/* In bytes. root: what stands before /proc and /sys, "" but in tests; machine_bytes: 0 is not known. A limit that
+ * cannot be read is none; 0: nothing is known. Reads a file for each level of the group, so a few in all. */
+uint64_t weir_memory_limit(const char *root, uint64_t machine_bytes);
+
+#endif
