@@ -7,6 +7,7 @@ import subprocess
 
 from demo_processes import Failed, wait_until
 from demo_try import STEPS, lines_of
+from guide_lines import type_all
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}
 MESSAGE = {"model": "claude-3-5-haiku-latest", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
@@ -20,23 +21,8 @@ POOL_METRICS = (
     "connections_pending", "connections_created_total", "connections_closed_total", "connection_errors_total",
     "connection_timeouts_total", "avg_connection_time_ms", "pool_utilization_percent")
 
-# Command lines an operator types; each must succeed and print something. PORT stands for the demo's.
+# Command lines an operator types besides the guide's; each must succeed and print something. PORT stands for the demo's.
 COMMANDS = (
-    "curl -fsS http://localhost:PORT/api/http-client/pool/stats",
-    "curl -fsS http://localhost:PORT/health/connections",
-    "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool'",
-    "curl -fsS http://localhost:PORT/metrics/prometheus | grep connection",
-    "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.pending_requests'",
-    "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.connections_created_total'",
-    "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.connection_timeouts_total'",
-    "curl -fsS http://localhost:PORT/metrics | jq -e '.connection_pool.connection_errors_total'",
-    "curl -fsS http://localhost:PORT/health/providers",
-    "curl -fsS http://localhost:PORT/health/circuit-breaker",
-    "curl -fsS http://localhost:PORT/debug/network/latency",
-    "curl -fsS http://localhost:PORT/health | jq -e '.checks.memory'",
-    "curl -fsS http://localhost:PORT/debug/memory/pool",
-    "curl -fsS http://localhost:PORT/debug/memory/gc",
-    # weir's own
     "curl -fsS -X POST http://localhost:PORT/debug/memory/gc | jq -e '.trim.freed_bytes >= 0'",
     "curl -fsS http://localhost:PORT/health/providers | jq -e '.providers.openai.status'",
     "curl -fsS http://localhost:PORT/health/circuit-breaker | jq -e '.providers.openai.endpoints[].state'",
@@ -213,6 +199,10 @@ class Checks:
             return True
         return re.search(pattern, done.stdout, re.M) is not None
 
+    def guide(self):
+        problems = type_all(self.demo.port)
+        require(not problems, "\n".join(problems))
+
     def commands(self):
         for command in COMMANDS:
             line = command.replace("PORT", str(self.demo.port))
@@ -224,7 +214,7 @@ def check(demo):
     """Raises Failed at the first answer that is wrong; returns how many checks passed."""
     checks = Checks(demo)
     done = 0
-    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "commands", "things_to_try"):
+    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "guide", "commands", "things_to_try"):
         getattr(checks, name)()
         print(f"demo: ok: {name}", flush=True)
         done += 1

@@ -1,15 +1,19 @@
-"""The guide's configuration: files of our own that use each of its keys, and, where the guide lies beside the tree, its snippets."""
+"""The guide's configuration and its command lines: files of our own that hold each of its keys and each line, and, where the
+guide lies beside the tree, its snippets."""
 
 import json
 import re
 import subprocess
+import sys
 import textwrap
-from pathlib import Path
 
 import pytest
-from harness import program
+from harness import ROOT, program
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import guide_lines  # noqa: E402
+
 FILES = sorted((ROOT / "tests/guide").glob("*.yaml"))
 GUIDE = ROOT.parent / "shared/connection-pooling-guide.md"
 
@@ -173,6 +177,26 @@ def test_overlays_of_the_guide(environment, monkeypatch):
     http = run.stdout[run.stdout.index("\nhttp_client:") :]
     connections = {"development": 15, "production": 450}[environment]
     assert f"  max_connections: {connections} # {environment} overlay, " in http
+
+
+def test_the_guides_command_lines_work(stage, tmp_path):
+    """As they do at scripts/demo and at docker-compose.yml: scripts/demo --check and tests/compose/run type them there."""
+    node = stage.node({"openai": stage.mock()})
+    assert len(guide_lines.lines()) == 14 and guide_lines.type_all(node.port) == []
+    (tmp_path / ".curlrc").write_text(guide_lines.CURLRC.format(port=node.port))
+    assert "404" in guide_lines.what_is_wrong("curl http://localhost:8000/health/nonsense", tmp_path)
+    assert "exit 0" in guide_lines.what_is_wrong("curl http://localhost:8000/metrics | jq .nonsense", tmp_path)
+
+
+def test_demo_and_containers_answer_where_the_guide_asks():
+    assert all(line.startswith("curl http://localhost:8000/") for line in guide_lines.lines())
+    assert re.search(r"^PORT = 8000$", (ROOT / "scripts/demo.py").read_text(), re.M)
+    assert '"127.0.0.1:${WEIR_PORT:-8000}:8000"' in (ROOT / "docker-compose.yml").read_text()
+
+
+@pytest.mark.skipif(not GUIDE.exists(), reason="the guide is not part of the repository and does not lie beside it")
+def test_these_are_the_guides_command_lines():
+    assert guide_lines.lines() == list(dict.fromkeys(re.findall(r"^ *(curl .*)$", GUIDE.read_text(), re.M)))
 
 
 @pytest.mark.skipif(not GUIDE.exists(), reason="the guide is not part of the repository and does not lie beside it")
