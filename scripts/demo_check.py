@@ -214,7 +214,8 @@ def check(demo):
     """Raises Failed at the first answer that is wrong; returns how many checks passed."""
     checks = Checks(demo)
     done = 0
-    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "guide", "commands", "things_to_try"):
+    for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "guide", "commands",
+                 "things_to_try"):
         getattr(checks, name)()
         print(f"demo: ok: {name}", flush=True)
         done += 1
