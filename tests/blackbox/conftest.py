@@ -23,6 +23,10 @@ SDK = harness.ROOT / "tests" / "sdk"
 INSTALL_BOUND_S = 240
 
 
+def pytest_addoption(parser):
+    parser.addoption("--renew-golden", action="store_true", help="write tests/golden/ anew in place of comparing with it")
+
+
 def pytest_configure(config):
     slow = "slow: moves gigabytes or hundreds of thousands of requests, or runs whole clusters under load: it runs alone"
     config.addinivalue_line("markers", slow)
