@@ -10,6 +10,7 @@
 #include "net/dns.h"
 
 #define CRYPTO_THREADS 2u
+#define SESSION_MAX    32u
 
 struct loading;
 
@@ -19,6 +20,7 @@ struct client {
     struct weir_call call;
     struct weir_deadline clock;
     uint64_t begun_us, first_us; /* first: 0: nothing has come */
+    unsigned session;
     bool busy;
 };
 
@@ -39,9 +41,20 @@ struct loading {
     struct weir_err *err;
 };
 
+/* Requests of one session are served by one node. */
+static bool add_session(struct weir_call *c, struct weir_head *head, unsigned session)
+{
+    char *value = weir_arena_alloc(&c->arena, SESSION_MAX);
+    if (value == NULL)
+        return false;
+    int len = snprintf(value, SESSION_MAX, "weirctl-%u", session);
+    return weir_fields_add(&head->fields, &c->arena, WEIR_STR("x-session-id"), (struct weir_str){value, (size_t)len});
+}
+
 static bool fill(struct weir_call *c, struct weir_head *head, struct weir_str *body)
 {
-    const struct loading *l = WEIR_CONTAINER(c, struct client, call)->load;
+    const struct client *client = WEIR_CONTAINER(c, struct client, call);
+    const struct loading *l = client->load;
     const struct ctl_load *w = l->want;
     head->method = w->body != NULL ? WEIR_STR("POST") : WEIR_STR("GET");
     head->target = l->url.target.len > 0 ? l->url.target : WEIR_STR("/");
@@ -52,6 +65,8 @@ static bool fill(struct weir_call *c, struct weir_head *head, struct weir_str *b
     bool ok = weir_fields_add(&head->fields, &c->arena, WEIR_STR("user-agent"), WEIR_STR("weirctl/" WEIR_VERSION));
     if (w->body != NULL)
         ok = ok && weir_fields_add_id(&head->fields, &c->arena, WEIR_FIELD_CONTENT_TYPE, WEIR_STR("application/json"));
+    if (w->sessions > 0)
+        ok = ok && add_session(c, head, client->session);
     if (w->bearer == NULL || !ok)
         return ok;
     size_t len = strlen(w->bearer) + sizeof "Bearer " - 1;
@@ -128,6 +143,7 @@ static void begin_one(struct client *c)
     struct weir_err err;
     if (l->url.tls)
         opts.tls = (struct weir_tls_opts){.config = l->tls, .pool = l->crypto, .host = l->host};
+    c->session = l->want->sessions > 0 ? l->begun % l->want->sessions : 0;
     l->begun++;
     c->busy = true;
     c->begun_us = weir_clock_us();

@@ -20,6 +20,7 @@ struct ctl_load {
     const char *body;    /* POSTed as JSON; NULL: GET */
     size_t body_len;
     unsigned requests, clients;
+    unsigned sessions;   /* so many x-session-ids, by turns; 0: none is sent */
     uint64_t timeout_ms; /* of each */
     /* After each that ended. */
     void (*progress)(void *arg, unsigned done);

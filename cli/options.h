@@ -38,7 +38,7 @@ struct ctl_options {
     /* Of single verbs, as the table of options has them. */
     unsigned count;
     bool follow, dry_run, wait;
-    unsigned requests, clients;
+    unsigned requests, clients, sessions;
     const char *since, *data_file;
     double over_s, interval_s;
     double rps, latency_ms, network_latency_s, provider_timeout_s;

@@ -130,6 +130,7 @@ int ctl_run_bench(struct ctl_session *s)
                                       .body_len = len,
                                       .requests = showing.all,
                                       .clients = o->clients,
+                                      .sessions = o->sessions,
                                       .timeout_ms = o->timeout_ms,
                                       .progress = show_progress,
                                       .arg = &showing};

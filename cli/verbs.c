@@ -102,7 +102,7 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                        "Each request has a connection of its own. --token-file's token is sent as a bearer token; "
                        "WEIR_ADMIN_TOKEN is not.\nThe exit code is 1 when requests fail, or are answered with "
                        "5xx; 3 when none is answered.\n",
-                   .options = CTL_BIT(REQUESTS) | CTL_BIT(CLIENTS) | CTL_BIT(DATA),
+                   .options = CTL_BIT(REQUESTS) | CTL_BIT(CLIENTS) | CTL_BIT(SESSIONS) | CTL_BIT(DATA),
                    .arguments = "URL",
                    .arguments_min = 1,
                    .arguments_max = 1},

@@ -3,11 +3,12 @@
 A step is a title and lines to type; behind a line stands what its output must hold once it has had its time.
 """
 
-CHAT = """curl -fsS {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+CHAT = """curl -fsS {url}/v1/chat/completions -H 'Content-Type: application/json' -H 'x-session-id: alice' \\
      -d '{{"model":"gpt-4o-mini",{more}"messages":[{{"role":"user","content":"hello"}}]}}'"""
 
 LOAD = """echo '{{"model":"gpt-4o-mini","stream":true,"messages":[{{"role":"user","content":"hello"}}]}}' >build/demo-chat.json
-   build/bin/weirctl bench {url}/v1/chat/completions --data build/demo-chat.json --requests 200 --clients 20"""
+   build/bin/weirctl bench {url}/v1/chat/completions --data build/demo-chat.json --requests 240 --clients 20 \\
+     --sessions 50"""
 
 STEPS = [
     ("A chat:", [
@@ -28,9 +29,10 @@ STEPS = [
         ("for i in $(seq 9); do curl -fsS -o /dev/null -D - {url}/v1/models -H 'x-session-id: alice' |"
          " grep -i x-weir-node; done | sort | uniq -c", r"^\s*9 \S+: node-\d\s*$"),
     ]),
-    ("A small load, and meanwhile what the coordinator expects of it and advises (on the number of nodes after twelve minutes);\n"
-     "   then what is wrong, if anything is:", [
-        (LOAD + " & sleep 12; {weirctl} hints; wait", r"openai +requests/s +[1-9](.|\n)*200 of 2xx"),
+    ("A small load of fifty sessions, and meanwhile what the coordinator expects of it and advises (on the number of nodes\n"
+     "   after twelve minutes), and how the nodes share it; then what is wrong, if anything is:", [
+        (LOAD + " & sleep 12; {weirctl} hints; {weirctl} nodes; wait",
+         r"openai +requests/s +[1-9](.|\n)*(node-\d .* active +\d+ +[1-9].*\n){{3}}(.|\n)*240 of 2xx"),
         ("{weirctl} doctor --over 2", r"nothing is wrong"),
     ]),
     ("A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its\n"

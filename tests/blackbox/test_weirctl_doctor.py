@@ -134,6 +134,11 @@ def test_bench(stage, mock, tmp_path):
     assert value["requests"] == 30 and value["answers"]["2xx"] == 30 and 0 < value["whole_ms"]["p50"] <= value["whole_ms"]["max"]
     done = weirctl("bench", f"{url(node)}/v1/models", "--requests", "5")
     assert normal(done.stdout)[1] == "answers  5 of 2xx" and "#" in done.stdout
+    upstream = stage.upstream(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    assert weirctl("bench", upstream.url, "--requests", "6", "--sessions", "3").returncode == 0
+    assert weirctl("bench", upstream.url, "--requests", "1").returncode == 0
+    assert [r.get("x-session-id") for r in upstream.requests[6:]] == [None]
+    assert sorted(r.get("x-session-id") for r in upstream.requests[:6]) == [f"weirctl-{i // 2}" for i in range(6)]
     file = tmp_path / "body.json"
     file.write_text('{"model": "m", "messages": []}')
     assert weirctl("bench", f"{url(node)}/v1/chat/completions", "--data", str(file), "--requests", "2").returncode == 0

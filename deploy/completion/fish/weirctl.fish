@@ -41,6 +41,7 @@ complete -c weirctl -n '__fish_seen_subcommand_from doctor' -l over -r -d 'how l
 complete -c weirctl -n '__fish_seen_subcommand_from report' -l since -r -d 'how far back: 7d, 24h, 30m, 90s; default 7d'
 complete -c weirctl -n '__fish_seen_subcommand_from bench' -l requests -r -d 'so many; default 200'
 complete -c weirctl -n '__fish_seen_subcommand_from bench' -l clients -r -d 'so many at a time; default 10'
+complete -c weirctl -n '__fish_seen_subcommand_from bench' -l sessions -r -d 'of so many sessions in turn, by x-session-id'
 complete -c weirctl -n '__fish_seen_subcommand_from bench' -l data -r -F -d 'is POSTed, as JSON; without it: GET'
 complete -c weirctl -n '__fish_seen_subcommand_from top' -l interval -r -d 'between two looks; default 2'
 complete -c weirctl -n '__fish_seen_subcommand_from tune' -l rps -r -d 'requests a second that the pool is to carry'
