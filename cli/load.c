@@ -22,6 +22,7 @@ struct client {
     uint64_t begun_us, first_us; /* first: 0: nothing has come */
     unsigned session;
     bool busy;
+    bool reused; /* its connection has carried a request before */
 };
 
 struct loading {
@@ -87,7 +88,8 @@ static void fail(struct loading *l, const struct weir_err *err)
 static void end_one(struct client *c)
 {
     struct loading *l = c->load;
-    weir_call_end(&c->call);
+    if (!weir_call_is_kept(&c->call))
+        weir_call_end(&c->call);
     weir_deadline_clear(&c->clock);
     c->busy = false;
     l->out->done++;
@@ -108,11 +110,26 @@ static bool take(struct weir_call *call, const uint8_t *bytes, size_t n)
     return true;
 }
 
+/* A kept connection that has ended before the request reached it is no failure: it goes out once more, on a new one. */
+static void repeat(struct client *c)
+{
+    struct loading *l = c->load;
+    weir_call_end(&c->call);
+    weir_deadline_clear(&c->clock);
+    c->busy = false;
+    l->begun--;
+    weir_reactor_deadline(&l->reactor, &l->next, l->reactor.now_ms);
+}
+
 static void called(struct weir_call *call, unsigned status, const struct weir_err *err)
 {
     struct client *c = WEIR_CONTAINER(call, struct client, call);
     struct ctl_load_result *out = c->load->out;
     uint64_t now_us = weir_clock_us();
+    if (err != NULL && c->reused && status == 0) {
+        repeat(c);
+        return;
+    }
     if (err != NULL) {
         fail(c->load, err);
     } else {
@@ -139,7 +156,8 @@ static void begin_one(struct client *c)
 {
     static const struct weir_tcp_opts tcp = {.keepalive = true};
     struct loading *l = c->load;
-    struct weir_call_opts opts = {.addr = &l->addr, .tcp = &tcp, .fill = fill, .take = take, .done = called};
+    struct weir_call_opts opts = {
+        .addr = &l->addr, .tcp = &tcp, .keep = l->want->keepalive, .fill = fill, .take = take, .done = called};
     struct weir_err err;
     if (l->url.tls)
         opts.tls = (struct weir_tls_opts){.config = l->tls, .pool = l->crypto, .host = l->host};
@@ -149,6 +167,12 @@ static void begin_one(struct client *c)
     c->begun_us = weir_clock_us();
     c->first_us = 0;
     weir_reactor_deadline(&l->reactor, &c->clock, l->reactor.now_ms + l->want->timeout_ms);
+    c->reused = weir_call_is_kept(&c->call);
+    if (c->reused && weir_call_again(&c->call))
+        return;
+    weir_call_end(&c->call);
+    c->reused = false;
+    l->out->connections++;
     if (weir_call_begin(&c->call, &l->reactor, &opts, &err) == 0)
         return;
     c->call = (struct weir_call){0};
@@ -214,8 +238,10 @@ static void run(struct loading *l)
     if (l->code == 0)
         weir_reactor_run(&l->reactor);
     l->out->took_us = weir_clock_us() - begun_us;
-    for (unsigned i = 0; i < w->clients; i++)
+    for (unsigned i = 0; i < w->clients; i++) {
+        weir_call_end(&l->clients[i].call);
         weir_deadline_drop(&l->reactor.wheel, &l->clients[i].clock);
+    }
     weir_deadline_drop(&l->reactor.wheel, &l->next);
 }
 

@@ -1,5 +1,5 @@
-/* A small load on one URL: so many requests, so many of them at a time, each over a connection of its own. For trying
- * out a node, not for measuring what it can bear (tests/bench does). Blocks until all have ended. */
+/* A small load on one URL: so many requests, so many of them at a time, over as many connections. For trying out a
+ * node, not for measuring what it can bear (tests/bench does). Blocks until all have ended. */
 #ifndef WEIR_CLI_LOAD_H
 #define WEIR_CLI_LOAD_H
 
@@ -21,6 +21,7 @@ struct ctl_load {
     size_t body_len;
     unsigned requests, clients;
     unsigned sessions;   /* so many x-session-ids, by turns; 0: none is sent */
+    bool keepalive;      /* false: a new connection for each request */
     uint64_t timeout_ms; /* of each */
     /* After each that ended. */
     void (*progress)(void *arg, unsigned done);
@@ -29,6 +30,7 @@ struct ctl_load {
 
 struct ctl_load_result {
     unsigned done;        /* ended, one way or another */
+    unsigned connections; /* that were begun */
     unsigned statuses[6]; /* by their hundreds; [0]: no answer */
     uint64_t bytes, took_us;
     struct ctl_histogram whole, first; /* until the end, and until the first byte of the body or the head's end */

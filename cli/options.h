@@ -37,7 +37,7 @@ struct ctl_options {
     const char *arguments[CTL_ARGUMENTS_MAX]; /* behind the verb; NULL: not given */
     /* Of single verbs, as the table of options has them. */
     unsigned count;
-    bool follow, dry_run, wait;
+    bool follow, dry_run, wait, no_keepalive;
     unsigned requests, clients, sessions;
     const char *since, *data_file;
     double over_s, interval_s;

@@ -65,6 +65,7 @@ static void show_result(struct weir_textbuf *out, const struct ctl_style *style,
     double seconds = (double)r->took_us / 1e6;
     ctl_fact(out, style, "requests", CTL_PLAIN, "%u in %.2f s: %.1f/s, %.1f KB/s", r->done, seconds, r->done / seconds,
              (double)r->bytes / 1e3 / seconds);
+    ctl_fact(out, style, "connections", CTL_PLAIN, "%u", r->connections);
     ctl_fact(out, style, "answers", r->statuses[5] > 0 ? CTL_BAD : CTL_PLAIN, "%s", len > 0 ? statuses : "none");
     if (r->statuses[0] > 0)
         ctl_fact(out, style, "failed", CTL_BAD, "%u, the first: %s", r->statuses[0], r->failure.msg);
@@ -86,11 +87,11 @@ static json_t *times_of(const struct ctl_histogram *h)
 
 static json_t *value_of(const struct ctl_load_result *r)
 {
-    return json_pack("{s:i, s:i, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:I, s:o, s:o}", "schema", 1, "requests",
-                     (int)r->done, "seconds", (double)r->took_us / 1e6, "answers", "none", (int)r->statuses[0], "1xx",
-                     (int)r->statuses[1], "2xx", (int)r->statuses[2], "3xx", (int)r->statuses[3], "4xx",
-                     (int)r->statuses[4], "5xx", (int)r->statuses[5], "bytes", (json_int_t)r->bytes, "first_byte_ms",
-                     times_of(&r->first), "whole_ms", times_of(&r->whole));
+    return json_pack("{s:i, s:i, s:i, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:I, s:o, s:o}", "schema", 1, "requests",
+                     (int)r->done, "connections", (int)r->connections, "seconds", (double)r->took_us / 1e6, "answers",
+                     "none", (int)r->statuses[0], "1xx", (int)r->statuses[1], "2xx", (int)r->statuses[2], "3xx",
+                     (int)r->statuses[3], "4xx", (int)r->statuses[4], "5xx", (int)r->statuses[5], "bytes",
+                     (json_int_t)r->bytes, "first_byte_ms", times_of(&r->first), "whole_ms", times_of(&r->whole));
 }
 
 static int put_result(struct ctl_session *s, const struct ctl_load_result *r)
@@ -131,6 +132,7 @@ int ctl_run_bench(struct ctl_session *s)
                                       .requests = showing.all,
                                       .clients = o->clients,
                                       .sessions = o->sessions,
+                                      .keepalive = !o->no_keepalive,
                                       .timeout_ms = o->timeout_ms,
                                       .progress = show_progress,
                                       .arg = &showing};

@@ -99,10 +99,11 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                     .options = CTL_BIT(SINCE)},
     [CTL_BENCH] = {.what = "puts a small load on a URL and shows how long answers take",
                    .details =
-                       "Each request has a connection of its own. --token-file's token is sent as a bearer token; "
-                       "WEIR_ADMIN_TOKEN is not.\nThe exit code is 1 when requests fail, or are answered with "
-                       "5xx; 3 when none is answered.\n",
-                   .options = CTL_BIT(REQUESTS) | CTL_BIT(CLIENTS) | CTL_BIT(SESSIONS) | CTL_BIT(DATA),
+                       "As many connections as --clients, kept from one request to the next. --token-file's token is "
+                       "sent as a bearer\ntoken; WEIR_ADMIN_TOKEN is not. The exit code is 1 when requests fail, or "
+                       "are answered with 5xx; 3 when none is\nanswered.\n",
+                   .options =
+                       CTL_BIT(REQUESTS) | CTL_BIT(CLIENTS) | CTL_BIT(SESSIONS) | CTL_BIT(DATA) | CTL_BIT(NO_KEEPALIVE),
                    .arguments = "URL",
                    .arguments_min = 1,
                    .arguments_max = 1},

@@ -59,6 +59,7 @@ enum ctl_verb { CTL_VERB_MAP(CTL_VERB_ENUM) CTL_VERBS };
     X(CLIENTS, "clients", 0, "N", COUNT, clients, 1, 1000, "so many at a time; default 10")                       \
     X(SESSIONS, "sessions", 0, "N", COUNT, sessions, 1, 1000000, "of so many sessions in turn, by x-session-id")  \
     X(DATA, "data", 0, "FILE", FILE, data_file, 0, 0, "is POSTed, as JSON; without it: GET")                      \
+    X(NO_KEEPALIVE, "no-keepalive", 0, NULL, FLAG, no_keepalive, 0, 0, "a new connection for each request")       \
     X(INTERVAL, "interval", 0, "SECONDS", NUMBER, interval_s, 0.1, 3600, "between two looks; default 2")          \
     X(RPS, "rps", 0, "R", NUMBER, rps, 0, 1e9, "requests a second that the pool is to carry")                     \
     X(LATENCY, "latency", 0, "MS", NUMBER, latency_ms, 0, 1e9, "mean time of a response, in milliseconds")        \

@@ -1,5 +1,6 @@
 #include "http/call.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "http/h2.h"
@@ -49,8 +50,12 @@ static void got_body(struct weir_exchange *x, const uint8_t *bytes, size_t n)
 
 static void got_end(struct weir_exchange *x, const struct weir_fields *trailers)
 {
+    struct weir_call *c = x->user;
     (void)trailers;
-    finish(x->user);
+    if (c->opts.keep)
+        c->ended = true;
+    else
+        finish(c);
 }
 
 static void got_room(struct weir_exchange *x, size_t room)
@@ -61,7 +66,12 @@ static void got_room(struct weir_exchange *x, size_t room)
 static void broke(struct weir_call *c, const struct weir_reset *why)
 {
     struct weir_err err;
-    if (c->status != 0 && c->opts.take == NULL) {
+    if (c->kept) {
+        weir_call_end(c);
+        return;
+    }
+    if (c->ended || (c->status != 0 && c->opts.take == NULL)) {
+        c->ended = false;
         finish(c); /* it has said what it had to say */
         return;
     }
@@ -80,10 +90,15 @@ static void got_reset(struct weir_exchange *x, const struct weir_reset *why)
 static const struct weir_exchange_events exchange_events = {
     .head = got_head, .body = got_body, .end = got_end, .reset = got_reset, .room = got_room};
 
-/* The exchange has told all there is to know before either of these. */
+/* The exchange has told all there is to know before either of these, but whether its connection can be kept. */
 static void codec_idle(struct weir_codec *codec, bool reusable)
 {
-    (void)codec, (void)reusable;
+    struct weir_call *c = codec->owner;
+    if (!c->ended)
+        return;
+    c->ended = false;
+    c->kept = reusable;
+    finish(c);
 }
 
 static void codec_closed(struct weir_codec *codec, const struct weir_reset *why)
@@ -110,10 +125,27 @@ static struct weir_codec *make_codec(struct weir_call *c)
     return weir_h2_client_new(&limits, &options, &codec_events, c, &c->conn.out);
 }
 
+static bool send_request(struct weir_call *c)
+{
+    struct weir_head head = {.content_length = WEIR_LENGTH_UNKNOWN, .close = !c->opts.keep};
+    struct weir_str body = {0};
+    struct weir_codec *codec = c->conn.codec;
+    struct weir_exchange *x = c->opts.fill(c, &head, &body) ? codec->ops->open(codec) : NULL;
+    if (x == NULL)
+        return false;
+    x->events = &exchange_events;
+    x->user = c;
+    x->arena = &c->arena;
+    x->ops->send_head(x, &head, !head.has_body);
+    if (head.has_body) {
+        x->ops->send_body(x, body.ptr, body.len);
+        x->ops->send_end(x, NULL);
+    }
+    return true;
+}
+
 static void ask(struct weir_call *c)
 {
-    struct weir_head head = {.content_length = WEIR_LENGTH_UNKNOWN, .close = true};
-    struct weir_str body = {0};
     weir_http_conn_init(&c->conn, c->opening, false);
     struct weir_codec *codec = make_codec(c);
     if (codec == NULL) {
@@ -123,19 +155,8 @@ static void ask(struct weir_call *c)
     }
     c->opening = NULL;
     weir_http_conn_run(&c->conn, codec, NULL, 0);
-    struct weir_exchange *x = c->opts.fill(c, &head, &body) ? codec->ops->open(codec) : NULL;
-    if (x == NULL) {
+    if (!send_request(c))
         fail_for_memory(c);
-        return;
-    }
-    x->events = &exchange_events;
-    x->user = c;
-    x->arena = &c->arena;
-    x->ops->send_head(x, &head, !head.has_body);
-    if (!head.has_body)
-        return;
-    x->ops->send_body(x, body.ptr, body.len);
-    x->ops->send_end(x, NULL);
 }
 
 /* -- connecting -- */
@@ -193,6 +214,21 @@ int weir_call_begin(struct weir_call *c, struct weir_reactor *r, const struct we
     return 0;
 }
 
+bool weir_call_is_kept(const struct weir_call *c)
+{
+    return c->kept;
+}
+
+bool weir_call_again(struct weir_call *c)
+{
+    assert(c->kept);
+    c->kept = false;
+    c->status = 0;
+    c->body_read = 0;
+    weir_arena_reset(&c->arena);
+    return send_request(c);
+}
+
 void weir_call_end(struct weir_call *c)
 {
     if (c->opening != NULL)
@@ -200,6 +236,7 @@ void weir_call_end(struct weir_call *c)
     if (c->conn.codec != NULL)
         weir_http_conn_close(&c->conn, c->status == 0 && c->opts.read_body);
     c->conn = (struct weir_http_conn){0};
+    c->ended = c->kept = false;
     weir_arena_reset(&c->arena);
 }
 

@@ -7,6 +7,7 @@ import pytest
 from cluster import Cluster
 from ctl import normal, shown, weirctl
 from harness import Process, program, wait_for
+from http1 import answering
 
 
 def url(node):
@@ -132,8 +133,15 @@ def test_bench(stage, mock, tmp_path):
     assert done.returncode == 0, done.stderr
     value = json.loads(done.stdout)
     assert value["requests"] == 30 and value["answers"]["2xx"] == 30 and 0 < value["whole_ms"]["p50"] <= value["whole_ms"]["max"]
+    accepted = node.metric("weir_downstream_connections_accepted_total")
+    for words, connections in ((), 3), (("--no-keepalive",), 30):
+        done = weirctl("bench", f"{url(node)}/v1/models", "--requests", "30", "--clients", "3", *words, "-o", "json")
+        value = json.loads(done.stdout)
+        assert value["answers"]["2xx"] == 30 and value["connections"] == connections
+        before, accepted = accepted, node.metric("weir_downstream_connections_accepted_total")
+        assert accepted - before == connections + 1  # and the question itself
     done = weirctl("bench", f"{url(node)}/v1/models", "--requests", "5")
-    assert normal(done.stdout)[1] == "answers  5 of 2xx" and "#" in done.stdout
+    assert normal(done.stdout)[1:3] == ["connections 5", "answers  5 of 2xx"] and "#" in done.stdout
     upstream = stage.upstream(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     assert weirctl("bench", upstream.url, "--requests", "6", "--sessions", "3").returncode == 0
     assert weirctl("bench", upstream.url, "--requests", "1").returncode == 0
@@ -147,3 +155,32 @@ def test_bench(stage, mock, tmp_path):
     done = weirctl("bench", "http://127.0.0.1:1/", "--requests", "2")
     assert done.returncode == 3 and "failed" in done.stdout
     assert weirctl("bench", "localhost").returncode == 2
+
+
+def closes_unannounced(wire, _):
+    """Reads the next request, too: it is lost."""
+    wire.request()
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    wire.request()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [answering(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", then_close=True),
+     answering(b"HTTP/1.1 200 OK\r\n\r\nok", then_close=True),
+     answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", then_close=True)],
+)
+def test_bench_of_a_server_that_keeps_no_connections(stage, script):
+    upstream = stage.upstream(script)
+    done = weirctl("bench", f"{upstream.url}/", "--requests", "12", "--clients", "2", "-o", "json")
+    assert done.returncode == 0, done.stdout
+    value = json.loads(done.stdout)
+    assert value["answers"]["2xx"] == 12 and value["connections"] == 12
+
+
+def test_bench_repeats_what_a_dying_connection_swallowed(stage):
+    upstream = stage.upstream(closes_unannounced)
+    done = weirctl("bench", f"{upstream.url}/", "--requests", "6", "--clients", "1", "-o", "json")
+    value = json.loads(done.stdout)
+    assert done.returncode == 0 and value["requests"] == value["answers"]["2xx"] == value["connections"] == 6
+    assert len(upstream.requests) == 11  # after each but the last, one that was lost
