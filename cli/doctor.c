@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/show.h"
+#include "cli/yaml.h"
 #include "core/tuning.h"
 
 /* What solves pool exhaustion by rule of thumb where nothing better is known, and what the other remedies say. */
@@ -15,6 +16,8 @@
 #define TOTAL_GROWTH       2.0
 #define SHRINK             0.5
 #define SENTENCE_BYTES_MAX 512
+/* Of a name as a key of YAML: longer than names are. */
+#define KEY_BYTES_MAX 160
 
 /* -- findings -- */
 
@@ -121,6 +124,18 @@ static void tell_alert(json_t *finding, const json_t *alert)
                  ctl_text(alert, "since", "-"), ctl_text(alert, "condition", "-"));
 }
 
+/* Its name as a key of YAML, in lines to be pasted: somebody else's text. One that is too long for a name is left
+ * for the reader to fill in. */
+static const char *key_of(const struct patient *p, char text[KEY_BYTES_MAX])
+{
+    struct weir_textbuf key;
+    weir_textbuf_init(&key, KEY_BYTES_MAX - 1);
+    ctl_yaml_string(&key, p->name, strlen(p->name));
+    snprintf(text, KEY_BYTES_MAX, "%.*s", key.failed ? 8 : (int)key.len, key.failed ? "PROVIDER" : key.ptr);
+    weir_textbuf_close(&key);
+    return text;
+}
+
 /* The limit to be configured for one in force: with pool_sharding a node has a part of it. */
 static double whole_of(const struct patient *p, double in_force)
 {
@@ -155,10 +170,11 @@ static void check_pool(json_t *findings, const struct patient *p)
         wanted = ceil(whole * GROWTH);
     double kept_wanted = whole > 0 ? ceil(whole_of(p, kept) * wanted / whole) : kept;
     double connect = configured_timeout(p, "connect");
+    char key[KEY_BYTES_MAX];
     set_text(f, "change",
              "providers:\n  %s:\n    connection_pool:\n      max_connections: %.0f # about %.0f now\n"
              "      max_keepalive_connections: %.0f\n",
-             p->name, wanted, whole, kept_wanted);
+             key_of(p, key), wanted, whole, kept_wanted);
     if (connect > CONNECT_SHORT_S)
         set_text(f, "advice", "Connects that hang hold places in the pool: timeout.connect is %g s, %g would do.",
                  connect, CONNECT_SHORT_S);
@@ -174,6 +190,7 @@ static void check_timeouts(json_t *findings, const struct patient *p)
     if (connects + reads == 0)
         return;
     json_t *f = add_finding(findings, p->x, "connection timeouts", p->name);
+    char key[KEY_BYTES_MAX];
     if (connects > 0)
         sentence(f, "in %.0f s %.0f connects did not come about within %g s", p->x->seconds, connects, connect);
     if (reads > 0)
@@ -184,7 +201,7 @@ static void check_timeouts(json_t *findings, const struct patient *p)
     set_text(f, "change",
              "providers:\n  %s:\n    timeout:\n      connect: %g # %g now\n      read: %g # %g now\n"
              "      total: %g # %g now\n    retry:\n      attempts: 5\n      backoff_max_delay: 30.0\n",
-             p->name, connects > 0 ? connect * TIMEOUT_GROWTH : connect, connect,
+             key_of(p, key), connects > 0 ? connect * TIMEOUT_GROWTH : connect, connect,
              reads > 0 ? read * TIMEOUT_GROWTH : read, read, total * TOTAL_GROWTH, total);
     set_text(f, "advice",
              "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.", p->name);
@@ -229,11 +246,12 @@ static void check_errors(json_t *findings, const struct patient *p)
     tell_alert(f, alert);
     if (!tell_circuits(findings, &f, p) && f == NULL)
         return;
+    char key[KEY_BYTES_MAX];
     set_text(f, "change",
              "providers:\n  %s:\n    circuit_breaker:\n      enabled: true\n      failure_threshold: 3\n"
              "      recovery_timeout: 30\n    retry:\n      retry_status_codes: [408, 429, 500, 502, 503, 504]\n"
              "      backoff_factor: 1.0\n",
-             p->name);
+             key_of(p, key));
     set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
 }
 

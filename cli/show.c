@@ -155,19 +155,11 @@ static void add_event_line(struct weir_textbuf *out, const struct ctl_style *sty
     weir_textbuf_char(out, '\n');
 }
 
-static void add_json(struct weir_textbuf *out, const json_t *value, size_t flags)
-{
-    char *text = json_dumps(value, flags);
-    out->failed = out->failed || text == NULL;
-    weir_textbuf_str(out, text != NULL ? text : "");
-    weir_textbuf_char(out, '\n');
-    free(text);
-}
-
 void ctl_show_event(struct weir_textbuf *out, enum ctl_output form, const struct ctl_style *style, const json_t *event)
 {
     if (form == CTL_JSON) {
-        add_json(out, event, JSON_COMPACT | JSON_ENSURE_ASCII);
+        ctl_json(out, event, JSON_COMPACT);
+        weir_textbuf_char(out, '\n');
     } else if (form == CTL_YAML) {
         weir_textbuf_str(out, "---\n");
         ctl_yaml(out, event);
@@ -191,10 +183,12 @@ static void show_events(struct weir_textbuf *out, const struct ctl_style *style,
 
 void ctl_show_value(struct weir_textbuf *out, enum ctl_output form, const json_t *value)
 {
-    if (form == CTL_YAML)
+    if (form == CTL_YAML) {
         ctl_yaml(out, value);
-    else
-        add_json(out, value, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+        return;
+    }
+    ctl_json(out, value, JSON_INDENT(2));
+    weir_textbuf_char(out, '\n');
 }
 
 /* What an answer to a verb must have: a member of a kind, and its contract's version where there is one. */

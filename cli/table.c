@@ -17,15 +17,27 @@ struct ctl_cell {
 static const char *const tones[] = {
     [CTL_PLAIN] = "", [CTL_GOOD] = "\033[32m", [CTL_WARN] = "\033[33m", [CTL_BAD] = "\033[31m", [CTL_DIM] = "\033[2m"};
 
-/* C0, DEL, and C1 as UTF-8 spells it (0xc2 0x80 to 0xc2 0x9f): what terminals take for commands. In place. */
+/* Whether a character of three bytes turns the direction of what follows it: U+202A to U+202E, U+2066 to U+2069. */
+static bool turns_text(const unsigned char c[3])
+{
+    return c[0] == 0xe2 &&
+           ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
+/* C0, DEL, and C1 as UTF-8 spells it (0xc2 0x80 to 0xc2 0x9f): what terminals take for commands; and what has text read
+ * in another order than it is written. In place. */
 static void make_harmless(char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i], next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
-        if (c < 0x20 || c == 0x7f)
-            text[i] = '?';
-        else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
-            text[i] = text[i + 1] = '?';
+        const unsigned char *c = (const unsigned char *)text + i;
+        size_t n = 0; /* bytes that are no good */
+        if (c[0] < 0x20 || c[0] == 0x7f)
+            n = 1;
+        else if (i + 1 < len && c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+            n = 2;
+        else if (i + 2 < len && turns_text(c))
+            n = 3;
+        memset(text + i, '?', n);
     }
 }
 
@@ -162,7 +174,7 @@ void ctl_fact(struct weir_textbuf *out, const struct ctl_style *style, const cha
     va_start(ap, fmt);
     size_t len = print_harmless(text, sizeof text, fmt, ap);
     va_end(ap);
-    paint_raw(out, style, CTL_DIM, name, strlen(name));
+    ctl_paint(out, style, CTL_DIM, weir_str_of(name)); /* of a node, perhaps */
     for (size_t i = strlen(name); i < FACT_NAME_WIDTH; i++)
         weir_textbuf_char(out, ' ');
     paint_raw(out, style, tone, text, len);

@@ -1,5 +1,6 @@
 /* Text for people: columns that line up, colours where they are wanted. Pure. What comes from a node is somebody else's
- * text: bytes that a terminal would obey are shown as '?', and a cell is cut at CTL_CELL_BYTES_MAX. */
+ * text: bytes that a terminal would obey, or that turn the direction of what follows, are shown as '?', and a cell is
+ * cut at CTL_CELL_BYTES_MAX. */
 #ifndef WEIR_CLI_TABLE_H
 #define WEIR_CLI_TABLE_H
 
@@ -45,7 +46,7 @@ void ctl_table_end(struct ctl_table *t, struct weir_textbuf *out);
 /* Frees without adding anything. */
 void ctl_table_drop(struct ctl_table *t);
 
-/* One line "NAME   text" of a list of facts. */
+/* One line "NAME   text" of a list of facts; both are made harmless. */
 void ctl_fact(struct weir_textbuf *out, const struct ctl_style *style, const char *name, enum ctl_tone tone,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Text in a tone, made harmless. */

@@ -23,14 +23,14 @@ static void watch(double seconds)
     ctl_progress_end(&bar);
 }
 
-static void show_lines(struct weir_textbuf *out, const char *indent, const char *lines)
+static void show_lines(struct weir_textbuf *out, const struct ctl_style *style, const char *indent, const char *lines)
 {
     while (*lines != '\0') {
         const char *end = lines;
         while (*end != '\0' && *end != '\n')
             end++;
         weir_textbuf_str(out, indent);
-        weir_textbuf_add(out, lines, (size_t)(end - lines));
+        ctl_paint(out, style, CTL_PLAIN, (struct weir_str){lines, (size_t)(end - lines)});
         weir_textbuf_char(out, '\n');
         lines = *end != '\0' ? end + 1 : end;
     }
@@ -56,7 +56,7 @@ static void show_finding(struct weir_textbuf *out, const struct ctl_style *style
     }
     if (*change != '\0') {
         weir_textbuf_str(out, "  change:\n");
-        show_lines(out, "    ", change);
+        show_lines(out, style, "    ", change);
     }
     if (advice != NULL) {
         weir_textbuf_str(out, "  ");

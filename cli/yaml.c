@@ -20,22 +20,27 @@ static bool is_plain(const char *text, size_t len)
     return true;
 }
 
-static void add_dumped(struct weir_textbuf *out, const json_t *value)
+void ctl_json(struct weir_textbuf *out, const json_t *value, size_t flags)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    const char *from = text != NULL ? text : "";
     out->failed = out->failed || text == NULL;
-    weir_textbuf_str(out, text != NULL ? text : "");
+    for (const char *del; (del = strchr(from, 0x7f)) != NULL; from = del + 1) { /* jansson takes it for printable */
+        weir_textbuf_add(out, from, (size_t)(del - from));
+        weir_textbuf_str(out, "\\u007F");
+    }
+    weir_textbuf_str(out, from);
     free(text);
 }
 
-static void add_text(struct weir_textbuf *out, const char *text, size_t len)
+void ctl_yaml_string(struct weir_textbuf *out, const char *text, size_t len)
 {
     if (is_plain(text, len)) {
         weir_textbuf_add(out, text, len);
         return;
     }
     json_t *value = json_stringn(text, len);
-    add_dumped(out, value);
+    ctl_json(out, value, 0);
     json_decref(value);
 }
 
@@ -57,7 +62,7 @@ static void add_object(struct weir_textbuf *out, const json_t *value, unsigned d
         if (!first)
             add_indent(out, depth);
         first = false;
-        add_text(out, key, strlen(key));
+        ctl_yaml_string(out, key, strlen(key));
         weir_textbuf_char(out, ':');
         add_value(out, member, depth + 1, false);
     }
@@ -83,9 +88,9 @@ static void add_value(struct weir_textbuf *out, const json_t *value, unsigned de
     else if (array)
         add_array(out, value, depth);
     else if (json_is_string(value))
-        add_text(out, json_string_value(value), json_string_length(value));
+        ctl_yaml_string(out, json_string_value(value), json_string_length(value));
     else
-        add_dumped(out, value);
+        ctl_json(out, value, 0);
     if (!object && !array)
         weir_textbuf_char(out, '\n');
 }
@@ -97,7 +102,7 @@ void ctl_yaml(struct weir_textbuf *out, const json_t *value)
     } else if (json_is_array(value) && json_array_size(value) > 0) {
         add_array(out, value, 0);
     } else {
-        add_dumped(out, value);
+        ctl_json(out, value, 0);
         weir_textbuf_char(out, '\n');
     }
 }

@@ -1,6 +1,7 @@
 /* Findings from pages: two looks, of which the difference counts. */
 #include "cli/doctor.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "check_main.h"
@@ -114,10 +115,36 @@ START_TEST(test_a_part_of_a_limit)
 }
 END_TEST
 
+/* Names are somebody else's text: none of them adds a line of its own to those that are pasted. */
+START_TEST(test_names_in_lines_to_paste)
+{
+    static const struct {
+        const char *name, *key;
+    } names[] = {{"openai", "\n  openai:\n"},
+                 {"no", "\n  \"no\":\n"},
+                 {"1.5", "\n  \"1.5\":\n"},
+                 {"a:\n    base_url: http://evil", "\n  \"a:\\n    base_url: http://evil\":\n"}};
+    char longest[1000];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    for (size_t i = 0; i <= sizeof names / sizeof names[0]; i++) {
+        bool named = i < sizeof names / sizeof names[0];
+        json_t *pools = json_pack("{s:{s:{s:i, s:i}}}", "providers", named ? names[i].name : longest,
+                                  "pending_requests", 3, "pool_utilization_percent", 100);
+        x = (struct ctl_exam){.before = pools, .after = pools, .seconds = 5};
+        json_t *findings = ctl_diagnose(&x);
+        const char *change = json_string_value(json_object_get(json_array_get(findings, 0), "change"));
+        ck_assert_msg(strstr(change, named ? names[i].key : "\n  PROVIDER:\n") != NULL, "%s", change);
+        json_decref(findings);
+        json_decref(pools);
+    }
+}
+END_TEST
+
 static void setup(void)
 {
     x = (struct ctl_exam){0};
 }
 
 CHECK_MAIN("doctor", setup, NULL, test_what_is_long_past_is_no_finding, test_each_trouble, test_memory,
-           test_alerts_and_circuits_count, test_the_cluster, test_a_part_of_a_limit)
+           test_alerts_and_circuits_count, test_the_cluster, test_a_part_of_a_limit, test_names_in_lines_to_paste)

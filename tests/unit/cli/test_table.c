@@ -75,8 +75,12 @@ START_TEST(test_harmless)
     weir_textbuf_init(&out, 65536);
     ctl_fact(&out, &style, "x", CTL_PLAIN, "%s", "a\033[31mb\nc\177d\302\233e\303\274");
     ctl_paint(&out, &style, CTL_PLAIN, WEIR_STR("\r\t."));
+    ctl_fact(&out, &style, "y\033", CTL_PLAIN, "%s", "\u2029\u202a\u202e\u202f");
+    ctl_fact(&out, &style, "\302\220", CTL_PLAIN, "%s", "\u2065\u2066\u2069\u206a");
     weir_textbuf_char(&out, '\0');
-    ck_assert_str_eq(out.ptr, "x           a?[31mb?c?d??e\303\274\n??.");
+    ck_assert_str_eq(out.ptr, "x           a?[31mb?c?d??e\303\274\n??."
+                              "y?          \u2029??????\u202f\n"
+                              "??          \u2065??????\u206a\n");
     weir_textbuf_close(&out);
 }
 END_TEST

@@ -39,6 +39,7 @@ START_TEST(test_strings_that_need_quotes)
         snprintf(yaml, sizeof yaml, "k: \"%s\"\n", texts[i]);
         shows(json, yaml);
     }
+    shows("{\"\\u007f\":\"a\\u007fb\\u202ec\"}", "\"\\u007F\": \"a\\u007Fb\\u202Ec\"\n");
     shows("{\"no\":\"a\\\"b\\n\\u001b\\u00fc\"}", "\"no\": \"a\\\"b\\n\\u001B\\u00FC\"\n");
 }
 END_TEST
@@ -52,4 +53,17 @@ START_TEST(test_nesting)
 }
 END_TEST
 
-CHECK_MAIN("yaml", NULL, NULL, test_scalars, test_strings_that_need_quotes, test_nesting)
+START_TEST(test_json)
+{
+    struct weir_textbuf out;
+    json_t *value = json_pack("{s:s}", "\177k\177", "a\177\033\u202eb");
+    weir_textbuf_init(&out, 65536);
+    ctl_json(&out, value, JSON_COMPACT);
+    weir_textbuf_char(&out, '\0');
+    ck_assert_str_eq(out.ptr, "{\"\\u007Fk\\u007F\":\"a\\u007F\\u001B\\u202Eb\"}");
+    weir_textbuf_close(&out);
+    json_decref(value);
+}
+END_TEST
+
+CHECK_MAIN("yaml", NULL, NULL, test_json, test_scalars, test_strings_that_need_quotes, test_nesting)
