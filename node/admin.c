@@ -11,6 +11,9 @@
 #include "node/operate.h"
 #include "node/overview.h"
 
+/* Of a name in a refusal: the longest that DNS has. */
+#define HOST_SHOWN_MAX 253u
+
 static const struct {
     struct weir_str path;
     bool open;
@@ -75,8 +78,16 @@ static void answer_dashboard(struct weir_request *r)
 }
 
 /* A browser that came for the page asks its user for the token. */
-static void refuse(struct weir_request *r, enum weir_admin_page page)
+static void refuse(struct weir_request *r, enum weir_admin_page page, enum weir_admin_access why)
 {
+    struct weir_str host = r->head->authority;
+    if (why == WEIR_ADMIN_HOST_FOREIGN) {
+        weir_request_fail(r, 403, "host_foreign",
+                          "This page is not shown under the name %.*s, to which any site may lead a browser: list the "
+                          "name in server.admin.hosts, send the admin token, or ask by address.",
+                          (int)(host.len < HOST_SHOWN_MAX ? host.len : HOST_SHOWN_MAX), host.ptr);
+        return;
+    }
     if (page == WEIR_ADMIN_DASHBOARD && !add_field(r, WEIR_STR("www-authenticate"), WEIR_ADMIN_BROWSER_CHALLENGE))
         r->own_fields.count = 0; /* no memory: without the question */
     weir_request_fail(r, 401, "admin_token_required",
@@ -166,11 +177,12 @@ bool weir_admin_take(struct weir_request *r)
     enum weir_admin_page page = page_of(weir_route_path(r->head->target));
     if (page == WEIR_ADMIN_NONE)
         return false;
+    enum weir_admin_access access = pages[page].open ? WEIR_ADMIN_ALLOWED : weir_admin_access_of(r);
     r->step = WEIR_STEP_LOCAL;
     if (!takes_method(page, r->head->method))
         weir_request_fail(r, 405, "method_not_allowed", "This page takes %s.", pages[page].methods);
-    else if (!pages[page].open && !weir_admin_allowed(r))
-        refuse(r, page);
+    else if (access != WEIR_ADMIN_ALLOWED)
+        refuse(r, page, access);
     else if (weir_str_eq(r->head->method, WEIR_STR("POST")) && weir_operate_is_cross_site(r))
         weir_request_fail(r, 403, "cross_site", "Pages of other sites may not operate a node.");
     else if (page == WEIR_ADMIN_LIVE || page == WEIR_ADMIN_READY)

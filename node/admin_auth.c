@@ -1,5 +1,6 @@
 #include "node/admin_auth.h"
 
+#include "core/own_host.h"
 #include "node/node.h"
 
 /* A longer name and password are nobody's. */
@@ -69,16 +70,23 @@ static bool takes_scheme(struct weir_str value, struct weir_str scheme, struct w
     return true;
 }
 
-bool weir_admin_allowed(const struct weir_request *r)
+static bool has_token(const struct weir_request *r, const char *token_text)
 {
-    const struct weir_config_server *s = &r->hold->view->config->server;
-    if (r->address_certain && weir_config_nets_hold(&s->admin.allow, r->address.bytes))
-        return true;
     const struct weir_field *f = weir_fields_get(&r->head->fields, WEIR_FIELD_AUTHORIZATION);
-    if (s->admin.token == NULL || f == NULL)
+    if (token_text == NULL || f == NULL)
         return false;
-    struct weir_str token = weir_str_of(s->admin.token), rest;
+    struct weir_str token = weir_str_of(token_text), rest;
     if (takes_scheme(f->value, WEIR_STR("bearer "), &rest))
         return same_secret(rest, token);
     return takes_scheme(f->value, WEIR_STR("basic "), &rest) && only_reads(r->head->method) && is_password(rest, token);
+}
+
+enum weir_admin_access weir_admin_access_of(const struct weir_request *r)
+{
+    const struct weir_config *c = r->hold->view->config;
+    if (has_token(r, c->server.admin.token))
+        return WEIR_ADMIN_ALLOWED;
+    if (!r->address_certain || !weir_config_nets_hold(&c->server.admin.allow, r->address.bytes))
+        return WEIR_ADMIN_TOKEN_WANTED;
+    return weir_own_host(c, r->head->authority) ? WEIR_ADMIN_ALLOWED : WEIR_ADMIN_HOST_FOREIGN;
 }

@@ -102,6 +102,7 @@ struct weir_config_server {
         const char *token;                 /* NULL: none, so only allowed networks get in */
         const char *token_file;            /* NULL or where token was read from */
         struct weir_config_nets allow;     /* default: loopback */
+        struct weir_config_texts hosts;    /* names, or *. and a name */
     } admin;
     struct {
         struct weir_config_certificates certificates;

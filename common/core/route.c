@@ -31,7 +31,7 @@ static bool path_matches(const char *prefix_text, struct weir_str path)
     return path.len == prefix.len || path.ptr[prefix.len] == '/';
 }
 
-static bool host_matches(const char *pattern_text, struct weir_str authority)
+bool weir_route_host_matches(const char *pattern_text, struct weir_str authority)
 {
     struct weir_str host = weir_route_host(authority);
     struct weir_str pattern = weir_str_of(pattern_text);
@@ -55,7 +55,7 @@ static bool header_matches(const struct weir_config_route *route, const struct w
 static bool matches(const struct weir_config_route *route, const struct weir_route_query *q)
 {
     return route->model == NULL && (route->path_prefix == NULL || path_matches(route->path_prefix, q->path)) &&
-           (route->host == NULL || host_matches(route->host, q->authority)) &&
+           (route->host == NULL || weir_route_host_matches(route->host, q->authority)) &&
            (route->header_name == NULL || header_matches(route, q->fields));
 }
 

@@ -31,5 +31,7 @@ struct weir_str weir_route_target(const struct weir_config_route *route, struct 
 
 /* The host of an authority, without port and brackets. */
 struct weir_str weir_route_host(struct weir_str authority);
+/* Whether the pattern is that host but for case; "*.example.org" is any name below example.org. */
+bool weir_route_host_matches(const char *pattern, struct weir_str authority);
 
 #endif

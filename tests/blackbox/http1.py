@@ -180,7 +180,7 @@ class Client(Wire):
         super().__init__(sock)
         self.port = port
 
-    def ask(self, method, target, headers=(), body=None, host="test.example"):
+    def ask(self, method, target, headers=(), body=None, host="weir-test"):
         lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{n}: {v}" for n, v in headers)]
         if body is not None and not any(n.lower() in ("content-length", "transfer-encoding") for n, _ in headers):
             lines.append(f"Content-Length: {len(body)}")

@@ -326,7 +326,7 @@ class Client2:
         if data:
             self.sock.sendall(data)
 
-    def fields(self, method, target, headers=(), host="test.example"):
+    def fields(self, method, target, headers=(), host="weir-test"):
         first = [(":method", method), (":scheme", self.scheme), (":authority", host), (":path", target)]
         return [*first, *((n.lower(), v) for n, v in headers)]
 

@@ -50,7 +50,7 @@ def test_a_request_and_its_answer(stage, start):
         assert not {"connection", "x-hop", "transfer-encoding", "keep-alive"} & {n for n, _ in r.headers}
         seen = {n.lower(): v for n, v in headers}
         assert line == "POST /v1/x?y=1 HTTP/1.1" and body == "hello" and seen["cookie"] == "a=1; b=2"
-        assert seen["x-kept"] == "1" and seen["via"] == "2.0 weir" and "test.example" not in seen["host"]
+        assert seen["x-kept"] == "1" and seen["via"] == "2.0 weir" and "weir-test" not in seen["host"]
         assert seen["x-forwarded-proto"] == c.scheme
         assert c.get("/health/ready").status == 200
     assert node.metric("weir_downstream_http2_connections_total") == 1

@@ -2,14 +2,15 @@
 
 from cluster import Cluster, ask, told
 from harness import wait_for
+from test_admin import OPEN_PAGES, SECRET_PAGES
 
 
 CIRCUITS = {"http_client": {"circuit_breaker": {"failure_threshold": 5, "recovery_timeout": 60}}}
 
 
-def post(node, page, **fields):
+def post(node, page, host="weir-test", **fields):
     with node.client() as client:
-        client.ask("POST", page, headers=[("content-length", "0"), *fields.items()])
+        client.ask("POST", page, headers=[("content-length", "0"), *fields.items()], host=host)
         return client.response()
 
 
@@ -119,7 +120,7 @@ def test_what_is_refused(stage, mock):
     for fields in ({"origin": "http://elsewhere.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
         answer = post(node, "/api/node/drain", **fields)
         assert (answer.status, answer.json()["error"]["code"]) == (403, "cross_site")
-    assert post(node, "/api/node/undrain", origin="http://test.example").status == 200
+    assert post(node, "/api/node/undrain", origin="http://weir-test").status == 200
     assert node.get("/health/ready").status == 200
 
 
@@ -128,3 +129,45 @@ def test_the_admin_token_is_asked_for(stage, mock):
     for page in ("node/drain", "node/undrain", "node/reload", "breaker/open", "breaker/close", "breaker/reset"):
         assert post(node, f"/api/{page}").status == 401
     assert post(node, "/api/node/drain", authorization="Bearer admin-token").status == 200
+
+
+def asked(node, method, page, host, headers=()):
+    with node.client() as client:
+        answer = client.request(method, page, list(headers), b"" if method == "POST" else None, host=host)
+        return answer.status, answer.get("x-weir-error")
+
+
+def test_a_page_whose_name_was_rebound_operates_nothing(stage, mock):
+    """A browser that evil.example has led to the node's address: of the same origin, and of an address that is allowed."""
+    node = stage.node(mock, server={"admin": {"token": "admin-token"}})
+    evil = f"evil.example:{node.port}"
+    pages = ("/api/node/drain", "/api/node/undrain", "/api/node/reload", "/api/breaker/open", "/debug/memory/gc")
+    for fields in ([("origin", f"http://{evil}")], [("origin", f"http://{evil}"), ("sec-fetch-site", "same-origin")], []):
+        for page in pages:
+            assert asked(node, "POST", page, evil, fields) == (403, "host_foreign")
+        for page in SECRET_PAGES:
+            assert asked(node, "GET", page, evil, fields) == (403, "host_foreign")
+            assert asked(node, "HEAD", page, evil, fields) == (403, "host_foreign")
+        for page in OPEN_PAGES:
+            assert asked(node, "GET", page, evil, fields)[0] == 200
+    assert node.get("/health/ready").status == 200
+    answer = post(node, "/api/node/drain", host=evil).json()["error"]
+    assert answer["code"] == "host_foreign" and evil in answer["message"] and "server.admin.hosts" in answer["message"]
+    token = [("authorization", "Bearer admin-token")]
+    assert asked(node, "GET", "/metrics", evil, token)[0] == 200
+    assert asked(node, "POST", "/api/node/reload", evil, token)[0] == 200
+
+
+def test_names_of_the_node_are_asked_as_ever(stage, mock):
+    cluster = Cluster(stage)
+    node = cluster.node({"mock": {"base_url": mock.url}}, server={"admin": {"hosts": ["weir.example.org", "*.inside.example"]}},
+                        pool={"advertise": "node.example.net:7000"})
+    for host in ("127.0.0.1", f"localhost:{node.port}", "weir.localhost", f"[::1]:{node.port}", f"node-1:{node.port}",
+                 "weir.example.org", f"a.inside.example:{node.port}", f"node.example.net:{node.port}"):
+        assert asked(node, "GET", "/metrics/prometheus", host)[0] == 200, host
+        assert asked(node, "POST", "/api/node/undrain", host, [("origin", f"http://{host}")])[0] == 200, host
+    for host in ("inside.example", "example.org", "localhost.example.org", "127.0.0.1.example.org"):
+        assert asked(node, "POST", "/api/node/undrain", host) == (403, "host_foreign"), host
+    with node.client() as client:
+        client.send(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.response().status == 200

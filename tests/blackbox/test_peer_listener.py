@@ -13,7 +13,7 @@ from peering import OK, SECRET, Cluster, wait_access
 
 def sign(target, *, secret=SECRET, node="n9", at=0, client="203.0.113.9", how="11", shard="5", method="GET", rid="r1", epoch=0):
     text = f"1;{node};{at};{client};{how};{shard};{epoch}"
-    signed = "\n".join([text, rid, method, "test.example", target])
+    signed = "\n".join([text, rid, method, "weir-test", target])
     mac = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
     return [("x-weir-peer", f"{text};{mac}"), ("x-request-id", rid)]
 
