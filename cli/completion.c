@@ -100,7 +100,7 @@ static void add_zsh_option(struct weir_textbuf *out, const struct ctl_option_row
 
 static void add_zsh(struct weir_textbuf *out)
 {
-    weir_textbuf_str(out, "#compdef weirctl\n# made by `weirctl completion zsh`\n_arguments \\\n");
+    weir_textbuf_str(out, "#compdef weirctl\n# made by `weirctl completion zsh`\nlocal line state\n_arguments -C \\\n");
     for (size_t i = 0; i < CTL_OPTIONS; i++)
         add_zsh_option(out, &ctl_options_table[i]);
     weir_textbuf_str(out, "    '1:verb:((");
@@ -109,8 +109,8 @@ static void add_zsh(struct weir_textbuf *out)
         add_quoted(out, ctl_verbs[i].what, "\":");
         weir_textbuf_char(out, '"');
     }
-    weir_textbuf_str(
-        out, "))' \\\n    '*::argument:->argument'\ncase $state in\n    argument)\n        case $words[1] in\n");
+    weir_textbuf_str(out,
+                     "))' \\\n    '*:argument:->argument'\ncase $state in\n    argument)\n        case $line[1] in\n");
     for (size_t i = 0; i < CTL_VERBS; i++)
         if (ctl_verbs[i].choices != NULL)
             weir_textbuf_printf(out, "            %s) _values argument %s ;;\n", ctl_verb_name((enum ctl_verb)i),
@@ -140,11 +140,11 @@ static void add_fish_option(struct weir_textbuf *out, unsigned id)
         weir_textbuf_printf(out, " -s %c", row->letter);
     weir_textbuf_printf(out, " -l %s", row->name);
     if (row->kind == CTL_ARG_OUTPUT)
-        weir_textbuf_str(out, " -r -a '" OUTPUTS "'");
+        weir_textbuf_str(out, " -x -a '" OUTPUTS "'"); /* and no files */
     else if (row->kind == CTL_ARG_FILE)
         weir_textbuf_str(out, " -r -F");
     else if (takes_nothing_known(row))
-        weir_textbuf_str(out, " -r");
+        weir_textbuf_str(out, " -x");
     weir_textbuf_str(out, " -d '");
     add_quoted(out, row->what, "");
     weir_textbuf_str(out, "'\n");

@@ -95,7 +95,8 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                         "wrong.\n",
                     .options = CTL_BIT(OVER)},
     [CTL_REPORT] = {.what = "the figures of a review, beside their targets",
-                    .details = "Counts are those since the asked node's start; --since bounds the events.\n",
+                    .details =
+                        "Counts are those since the asked node's start, whatever --since says: it bounds the events.\n",
                     .options = CTL_BIT(SINCE)},
     [CTL_BENCH] = {.what = "puts a small load on a URL and shows how long answers take",
                    .details =
