@@ -47,6 +47,7 @@ static void show_hours(struct weir_textbuf *out, const struct ctl_style *style, 
     if (json_array_size(hours) == 0)
         return;
     weir_textbuf_char(out, '\n');
+    ctl_fact(out, style, "hours", CTL_PLAIN, "of all nodes, over about a week that fades");
     ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
     for (size_t i = 0; i < json_array_size(hours); i++) {
         const json_t *h = json_array_get(hours, i);
@@ -63,11 +64,11 @@ static void show_hours(struct weir_textbuf *out, const struct ctl_style *style, 
     ctl_table_end(&t, out);
 }
 
-static void show_events(struct weir_textbuf *out, const struct ctl_style *style, const json_t *events)
+static void show_events(struct weir_textbuf *out, const struct ctl_style *style, const json_t *events, double since_s)
 {
     const char *name;
     json_t *count;
-    char text[CTL_CELL_BYTES_MAX] = "";
+    char text[CTL_CELL_BYTES_MAX] = "", since[CTL_DURATION_MAX];
     size_t len = 0;
     json_object_foreach((json_t *)events, name, count)
     {
@@ -76,7 +77,8 @@ static void show_events(struct weir_textbuf *out, const struct ctl_style *style,
         len = n > 0 && (size_t)n < sizeof text - len ? len + (size_t)n : sizeof text - 1;
     }
     weir_textbuf_char(out, '\n');
-    ctl_fact(out, style, "events", CTL_PLAIN, "%s", len > 0 ? text : "none");
+    ctl_fact(out, style, "events", CTL_PLAIN, "in the last %s: %s", ctl_duration(since, since_s),
+             len > 0 ? text : "none");
 }
 
 static void show_report(struct weir_textbuf *out, const struct ctl_style *style, const json_t *report)
@@ -86,15 +88,12 @@ static void show_report(struct weir_textbuf *out, const struct ctl_style *style,
     ctl_number(report, "counted_seconds", &covered);
     ctl_number(report, "since_seconds", &wanted);
     ctl_fact(out, style, "node", CTL_PLAIN, "%s", ctl_text(report, "node", "-"));
-    if (covered > wanted)
-        ctl_fact(out, style, "counts", CTL_PLAIN, "since its start, %s ago: %s alone cannot be told apart",
-                 ctl_duration(text, covered), ctl_duration(since, wanted));
-    else
-        ctl_fact(out, style, "counts", CTL_PLAIN, "since its start, %s ago", ctl_duration(text, covered));
+    ctl_fact(out, style, "counts", CTL_PLAIN, "this node's, since its start (%s ago), not over the last %s",
+             ctl_duration(text, covered), ctl_duration(since, wanted));
     weir_textbuf_char(out, '\n');
     show_figures(out, style, json_object_get(report, "figures"));
     show_hours(out, style, json_object_get(report, "hours"));
-    show_events(out, style, json_object_get(report, "events"));
+    show_events(out, style, json_object_get(report, "events"), wanted);
 }
 
 static int put_report(struct ctl_session *s, const json_t *report)

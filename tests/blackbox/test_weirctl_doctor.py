@@ -119,7 +119,7 @@ def test_report(stage, mock):
         for _ in range(20):
             assert client.get("/v1/models").status == 200
     lines = normal(weirctl("report", "--since", "7d", node=node).stdout)
-    assert any(line.startswith("counts  since its start, ") for line in lines)
+    assert any(line.startswith("counts  this node's, since its start (") for line in lines)
     assert "mock  connection reuse rate  95 %  > 90 %  met" in lines
     assert "mock  connection error rate  0 %  < 2 %  met" in lines
     value = json.loads(weirctl("report", "-o", "json", node=node).stdout)
