@@ -19,9 +19,16 @@ import pyte
 from harness import wait_for
 
 
+class Screen(pyte.Screen):
+    """pyte knows no dim text: it is kept as italics, which nothing here uses."""
+
+    def select_graphic_rendition(self, *attributes, **more):
+        super().select_graphic_rendition(*(3 if a == 2 else a for a in attributes), **more)
+
+
 class Terminal:
     def __init__(self, argv, columns=100, rows=30, **env):
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.raw = b""  # all that the program has written
         self.master, slave = pty.openpty()
