@@ -137,6 +137,8 @@ static int set_verb(struct ctl_options *o, int count, char *const *words)
         return wrong("'%s' is not a verb of weirctl", words[0]);
     o->verb = (enum ctl_verb)verb;
     int code = check_options(o);
+    if (code == 0 && o->redis != NULL && ctl_verbs[verb].node_only != NULL)
+        code = wrong_for(o->verb, "%s: --node URL", ctl_verbs[verb].node_only);
     return code == 0 ? set_arguments(o, count - 1, words + 1) : code;
 }
 

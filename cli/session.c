@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,23 +45,36 @@ static const char *what_next(const struct ctl_options *o, const struct weir_err 
     return "Does weir-node run there? --node URL, or WEIR_NODE, names another node.";
 }
 
+/* For somebody whose store did not answer. */
+static const char *what_next_of_store(const struct ctl_options *o, const struct weir_err *err)
+{
+    bool tls = strncasecmp(o->redis, "rediss", 6) == 0;
+    if (strstr(err->msg, "NOAUTH") != NULL || strstr(err->msg, "WRONGPASS") != NULL) /* Redis' own words */
+        return "Its password belongs into the URL: redis://:PASSWORD@host, or the same in WEIR_REDIS.";
+    if (err->code == WEIR_ETLS || tls)
+        return "Does it speak TLS there? Otherwise its URL begins with redis://. --ca-file FILE names the authorities "
+               "to check its certificate by.";
+    return "Does it run, and is --redis what the nodes have as redis_url? Where it speaks TLS, that is rediss://.";
+}
+
 /* Its URL may hold a password, and is not shown. */
-static int complain_of_store(const struct weir_err *err)
+static int complain_of_store(const struct ctl_options *o, const struct weir_err *err)
 {
     if (err->code == WEIR_ENOTFOUND)
-        return ctl_complain(WEIR_EXIT_FAILED, "Ask a node: --node URL.", "%s", err->msg);
+        return ctl_complain(WEIR_EXIT_FAILED,
+                            "--cluster NAME, or WEIR_CLUSTER, is what its nodes have as distributed_pool.cluster.",
+                            "%s", err->msg);
     if (err->code == WEIR_EINVAL)
         return ctl_complain(WEIR_EXIT_USAGE, "A store's URL looks like redis://127.0.0.1:6379; see distributed_pool.",
                             "--redis: %s", err->msg);
-    return ctl_complain(WEIR_EXIT_UNREACHABLE, "Does it run, and is --redis what the nodes have as redis_url?",
-                        "the store cannot be asked: %s", err->msg);
+    return ctl_complain(WEIR_EXIT_UNREACHABLE, what_next_of_store(o, err), "the store cannot be asked: %s", err->msg);
 }
 
 int ctl_complain_of_asking(const struct ctl_session *s, unsigned status, const struct weir_err *err)
 {
     const char *node = s->options->node;
     if (s->options->redis != NULL)
-        return complain_of_store(err);
+        return complain_of_store(s->options, err);
     if (err->code == WEIR_EINVAL && status == 0)
         return ctl_complain(WEIR_EXIT_USAGE, "A node's URL looks like " CTL_NODE_DEFAULT ".", "%s: %s", node, err->msg);
     if (status != 0)
@@ -108,14 +122,17 @@ struct ctl_ask ctl_session_question(const struct ctl_session *s)
                             .timeout_ms = s->options->timeout_ms};
 }
 
-static int ask_store(const struct ctl_session *s, bool post, const char *page, unsigned *status, json_t **answer,
+static int ask_store(const struct ctl_session *s, const char *page, unsigned *status, json_t **answer,
                      struct weir_err *err)
 {
     const struct ctl_options *o = s->options;
-    const struct ctl_store_ask a = {
-        .url = o->redis, .cluster = o->cluster, .page = page, .timeout_ms = o->timeout_ms, .events = o->count};
-    int rv = post ? weir_err_set(err, WEIR_ENOTFOUND, "what is to be done is done by a node")
-                  : ctl_store_ask(&a, answer, err);
+    const struct ctl_store_ask a = {.url = o->redis,
+                                    .cluster = o->cluster,
+                                    .page = page,
+                                    .ca_file = o->ca_file,
+                                    .timeout_ms = o->timeout_ms,
+                                    .events = o->count};
+    int rv = ctl_store_ask(&a, answer, err);
     *status = rv == 0 ? 200 : 0;
     return rv;
 }
@@ -127,8 +144,10 @@ static int ask_quietly(struct ctl_session *s, bool post, const char *page, unsig
     struct ctl_ask a = ctl_session_question(s);
     *answer = NULL;
     *status = 0;
-    if (s->options->redis != NULL)
-        return ask_store(s, post, page, status, answer, err);
+    if (s->options->redis != NULL) {
+        assert(!post); /* what does something is asked of nodes (cli/verbs.h) */
+        return ask_store(s, page, status, answer, err);
+    }
     weir_textbuf_init(&body, CTL_ANSWER_BYTES_MAX);
     a.page = page;
     a.post = post;

@@ -9,7 +9,10 @@
 #include "net/tls_setup.h"
 #include "store/store.h"
 
-#define CONFIG_BYTES_MAX ((size_t)8192)
+/* One step of connecting, or one call, ends after this: what says nothing at all does not speak Redis (or not TLS)
+ * there, and to say so is more use than to wait on. */
+#define STEP_MS_MAX 1000u
+#define STEP_S_MIN  0.01 /* of redis_timeout */
 
 struct asking {
     const struct ctl_store_ask *ask;
@@ -24,7 +27,6 @@ struct asking {
     unsigned open; /* requests without their answers */
     bool asked;
     char server[300];
-    char why[256]; /* the store cannot be reached */
     int code;
     struct weir_err *err;
 };
@@ -38,14 +40,19 @@ static const char *no_variables(void *arg, const char *name)
     return NULL;
 }
 
-/* Defaults, and the checks of a node's file, for a file that holds these two keys. */
+/* Defaults, and the checks of a node's file, for a file that holds these keys. */
 static int make_config(struct asking *a)
 {
     const struct ctl_store_ask *w = a->ask;
     struct weir_config_problems problems = {0};
-    json_t *pool = json_pack("{s:{s:s, s:s}}", "distributed_pool", "redis_url", w->url, "cluster", w->cluster);
-    char *text = json_dumps(pool, JSON_COMPACT); /* JSON is YAML */
-    json_decref(pool);
+    double step_s = (double)(w->timeout_ms < STEP_MS_MAX ? w->timeout_ms : STEP_MS_MAX) / 1000;
+    json_t *pool = json_pack("{s:s, s:s, s:f, s:{}}", "redis_url", w->url, "cluster", w->cluster, "redis_timeout",
+                             step_s < STEP_S_MIN ? STEP_S_MIN : step_s, "redis_tls");
+    if (w->ca_file != NULL)
+        json_object_set_new(json_object_get(pool, "redis_tls"), "ca_file", json_string(w->ca_file));
+    json_t *file = json_pack("{s:o}", "distributed_pool", pool);
+    char *text = json_dumps(file, JSON_COMPACT); /* JSON is YAML */
+    json_decref(file);
     if (text == NULL)
         return weir_err_set(a->err, WEIR_EINVAL, "no text in UTF-8");
     const struct weir_config_input in = {.file = "--redis", .bytes = text, .len = strlen(text), .getenv = no_variables};
@@ -106,15 +113,15 @@ static void contact(void *owner, bool up, const char *why)
     struct asking *a = owner;
     if (up && !a->asked)
         submit_all(a);
-    else if (!up)
-        snprintf(a->why, sizeof a->why, "%s", why);
+    else if (!up) /* a store that is well is there at once */
+        finish(a, weir_err_set(a->err, WEIR_EUNREACHABLE, "%s", why));
 }
 
 static void too_late(struct weir_deadline *d, uint64_t now_ms)
 {
     struct asking *a = WEIR_CONTAINER(d, struct asking, clock);
     (void)now_ms;
-    finish(a, weir_err_set(a->err, WEIR_ETIMEOUT, "%s", a->why[0] != '\0' ? a->why : "no answer in time"));
+    finish(a, weir_err_set(a->err, WEIR_ETIMEOUT, "no answer in time"));
 }
 
 static int begin(struct asking *a)
@@ -124,8 +131,9 @@ static int begin(struct asking *a)
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
         return weir_err_set(a->err, WEIR_EIO, "the system gives no random bytes");
     int rv = weir_tls_setup_new(&a->tls, a->config, a->err);
-    if (rv == 0)
-        rv = weir_dns_new(&a->dns, &a->reactor, a->err);
+    if (rv != 0)
+        return a->err->code = rv == WEIR_ENOMEM ? rv : WEIR_ETLS;
+    rv = weir_dns_new(&a->dns, &a->reactor, a->err);
     if (rv == 0)
         rv = weir_crypto_pool_new(&a->crypto, 1, a->err);
     if (rv != 0)
@@ -169,10 +177,12 @@ int ctl_store_ask(const struct ctl_store_ask *ask, json_t **answer, struct weir_
     struct asking a = {.ask = ask, .err = err};
     *answer = NULL;
     if (ctl_store_page_ops(ask->page) == NULL)
-        return weir_err_set(err, WEIR_ENOTFOUND, "the store does not have what is on %s", ask->page);
+        return weir_err_set(err, WEIR_EINVAL, "the store does not have what is on %s", ask->page);
     int rv = make_config(&a);
     if (rv == 0)
         rv = run(&a);
+    if (rv == 0 && !ctl_store_pages_any(&a.pages))
+        rv = weir_err_set(err, WEIR_ENOTFOUND, "no cluster '%s' in this store", ask->cluster);
     if (rv == 0) {
         *answer = ctl_store_page(&a.pages, ask->page, a.server, ask->cluster);
         rv = *answer != NULL ? 0 : weir_err_set(err, WEIR_ENOMEM, "out of memory");

@@ -12,12 +12,14 @@ struct ctl_store_ask {
     const char *url;     /* as distributed_pool.redis_url */
     const char *cluster; /* distributed_pool.cluster */
     const char *page;    /* cli/store_pages.h has those that there are */
+    const char *ca_file; /* for rediss://; NULL: the system's authorities */
     uint64_t timeout_ms;
     unsigned events; /* of events: so many of the last */
 };
 
-/* 0: *answer is the caller's. Errors: WEIR_EINVAL (the URL or the cluster's name), WEIR_ENOTFOUND (the store does not
- * have what is on the page), and those of connecting, with a sentence. */
+/* 0: *answer is the caller's. Errors, with a sentence: WEIR_EINVAL (the URL, the cluster's name, or a page that the
+ * store does not have), WEIR_ENOTFOUND (the store knows no such cluster), WEIR_ETLS (the authorities cannot be read),
+ * and others when it cannot be asked: the first try decides. */
 WEIR_MUST_USE int ctl_store_ask(const struct ctl_store_ask *ask, json_t **answer, struct weir_err *err);
 
 #endif

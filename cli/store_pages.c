@@ -166,6 +166,11 @@ void ctl_store_pages_close(struct ctl_store_pages *p)
     *p = (struct ctl_store_pages){0};
 }
 
+bool ctl_store_pages_any(const struct ctl_store_pages *p)
+{
+    return json_array_size(p->members) > 0 || json_integer_value(json_object_get(p->map, "epoch")) > 0;
+}
+
 /* -- pages -- */
 
 static json_int_t count_of(const struct ctl_store_pages *p, const char *node)
@@ -228,10 +233,10 @@ static const struct page {
 } pages[] = {
     {"/api/cluster/state", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_state},
     {"/api/cluster/nodes", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_nodes},
-    {"/api/cluster/shards", {WEIR_COORD_MAP, WEIR_COORD_OPS}, make_shards},
-    {"/api/cluster/breakers", {WEIR_COORD_CIRCUITS, WEIR_COORD_OPS}, make_breakers},
-    {"/api/cluster/hints", {WEIR_COORD_ADVICE, WEIR_COORD_OPS}, make_hints},
-    {"/api/cluster/events", {WEIR_COORD_EVENTS, WEIR_COORD_OPS}, make_events},
+    {"/api/cluster/shards", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_shards},
+    {"/api/cluster/breakers", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_CIRCUITS, WEIR_COORD_OPS}, make_breakers},
+    {"/api/cluster/hints", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_ADVICE, WEIR_COORD_OPS}, make_hints},
+    {"/api/cluster/events", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_EVENTS, WEIR_COORD_OPS}, make_events},
 };
 
 /* With or without a query. */

@@ -27,8 +27,12 @@ WEIR_MUST_USE int ctl_store_pages_take(struct ctl_store_pages *p, const struct w
                                        struct weir_err *err);
 void ctl_store_pages_close(struct ctl_store_pages *p);
 
-/* The operations that a page is made of, ended by WEIR_COORD_OPS; NULL: the store does not have what is on it. */
-#define CTL_STORE_OPS_MAX 3u
+/* Whether the store knows the cluster at all: it has members or a map. For after the answers to a page's operations. */
+bool ctl_store_pages_any(const struct ctl_store_pages *p);
+
+/* The operations that a page is made of, MEMBERS and MAP always, ended by WEIR_COORD_OPS; NULL: the store does not have
+ * what is on it. */
+#define CTL_STORE_OPS_MAX 4u
 const enum weir_coord_op *ctl_store_page_ops(const char *page);
 /* A new answer, once all of these have been taken. store: as it is shown; cluster: its name. NULL: out of memory. */
 json_t *ctl_store_page(const struct ctl_store_pages *p, const char *page, const char *store, const char *cluster);

@@ -70,7 +70,9 @@ static void look_all(struct screen *w)
     json_t *state = look(w, ctl_verbs[CTL_STATUS].page);
     if (state == NULL)
         return; /* what is shown is as it was */
-    json_t *nodes = look(w, ctl_verbs[CTL_NODES].page), *pools = look(w, ctl_verbs[CTL_POOLS].page);
+    json_t *nodes = look(w, ctl_verbs[CTL_NODES].page), *pools = NULL;
+    if (w->s->options->redis == NULL) /* which does not hold them */
+        pools = look(w, ctl_verbs[CTL_POOLS].page);
     ctl_top_take(&w->top, state, nodes, pools, look(w, ctl_verbs[CTL_HINTS].page));
 }
 

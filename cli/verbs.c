@@ -27,7 +27,8 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
     [CTL_POOLS] = {.page = "/api/http-client/pool/stats",
                    .what = "the asked node's connections to each provider",
                    .details = "USED is the share of the limit in force that is busy: from 70 % it is tight, from 85 % "
-                              "too small.\n`wide` adds what was opened, closed, lost and reused since the start.\n"},
+                              "too small.\n`wide` adds what was opened, closed, lost and reused since the start.\n",
+                   .node_only = "pools are asked of a node, the store does not hold them"},
     [CTL_BREAKERS] = {.page = "/api/cluster/breakers",
                       .what = "the circuits of all endpoints",
                       .details = "Open: the endpoint is not asked. Half open: one request at a time sees whether it is "
@@ -38,7 +39,8 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                     .what = "the rate limits and what is left of them",
                     .details =
                         "Requests a minute, over all nodes. `share`: the store is away and each node keeps to its "
-                        "part.\n"},
+                        "part.\n",
+                    .node_only = "limits are asked of a node, the store does not hold them"},
     [CTL_HINTS] = {.page = "/api/cluster/hints",
                    .what = "what the coordinator expects and advises",
                    .details = "PEAK is the middle of what is expected, UP TO what nine of ten times suffices.\nPOOL "
@@ -46,7 +48,8 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                               "expected does.\nThe exit code is 1 while there is no valid hint.\n"},
     [CTL_ALERTS] = {.page = "/api/alerts",
                     .what = "the asked node's alerts that fire or are about to",
-                    .details = "`wide` lists those at rest, too.\n"},
+                    .details = "`wide` lists those at rest, too.\n",
+                    .node_only = "alerts are asked of a node, the store does not hold them"},
     [CTL_EVENTS] = {.page = "/api/cluster/events",
                     .what = "what has happened in the cluster, and what does",
                     .details = "The oldest first. With --follow `json` prints one event a line.\n",
@@ -64,12 +67,14 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                    .options = CTL_BIT(WAIT),
                    .arguments = "NODE",
                    .arguments_min = 1,
-                   .arguments_max = 1},
+                   .arguments_max = 1,
+                   .node_only = "drain is told to a node, the store is only read"},
     [CTL_UNDRAIN] = {.what = "has a drained node take part again",
                      .details = "Any node of the cluster can be asked for any other.\n",
                      .arguments = "NODE",
                      .arguments_min = 1,
-                     .arguments_max = 1},
+                     .arguments_max = 1,
+                     .node_only = "undrain is told to a node, the store is only read"},
     [CTL_BREAKER] = {.what = "opens or closes circuits in the whole cluster",
                      .details = "ENDPOINT is a URL, or a provider for all of its own. open: not asked for "
                                 "recovery_timeout, then probes decide;\nclose: asked again at once; reset: closed, and "
@@ -77,9 +82,11 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                      .arguments = "open|close|reset ENDPOINT",
                      .arguments_min = 2,
                      .arguments_max = 2,
-                     .choices = "open close reset"},
+                     .choices = "open close reset",
+                     .node_only = "breaker is told to a node, the store is only read"},
     [CTL_RELOAD] = {.what = "has the node read its configuration again",
-                    .details = "The asked node's own file. One with errors changes nothing, and the exit code is 2.\n"},
+                    .details = "The asked node's own file. One with errors changes nothing, and the exit code is 2.\n",
+                    .node_only = "reload is told to a node, the store is only read"},
     [CTL_CONFIG] = {.what = "checks, prints or compares configuration files",
                     .details = "check FILE says all that is wrong, as weir-node does; print FILE shows the values in "
                                "force and where each\ncame from; diff FILE FILE shows what a reload would change. Asks "
@@ -93,11 +100,13 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                         "Pool exhaustion, connection timeouts, high error rates, memory; and nodes, shards and the "
                         "store.\nLooks at the asked node for some seconds. The exit code is 1 when something is "
                         "wrong.\n",
-                    .options = CTL_BIT(OVER)},
+                    .options = CTL_BIT(OVER),
+                    .node_only = "the doctor looks at a node, the store does not hold what it looks for"},
     [CTL_REPORT] = {.what = "the figures of a review, beside their targets",
                     .details =
                         "Counts are those since the asked node's start, whatever --since says: it bounds the events.\n",
-                    .options = CTL_BIT(SINCE)},
+                    .options = CTL_BIT(SINCE),
+                    .node_only = "a report is asked of a node, the store does not hold its figures"},
     [CTL_BENCH] = {.what = "puts a small load on a URL and shows how long answers take",
                    .details =
                        "As many connections as --clients, kept from one request to the next. --token-file's token is "

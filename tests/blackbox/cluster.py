@@ -22,13 +22,14 @@ FAILOVER_S = 1.5
 class Redis(Process):
     """redis-server without persistence, on a port of its own; before: what starts it elsewhere (ip netns exec ...)."""
 
-    def __init__(self, scratch, name="redis", port=None, args=(), host="127.0.0.1", before=()):
+    def __init__(self, scratch, name="redis", port=None, args=(), host="127.0.0.1", before=(), needs_password=False):
+        hello = "-NOAUTH" if needs_password else "+PONG"
         self.host = host
         self.port = port or free_port()
         self.args = args
         argv = [*before, "redis-server", "--port", self.port, "--bind", host, "--save", "", "--appendonly", "no"]
         super().__init__(argv + ["--dir", scratch, *args], scratch, name)
-        self.or_die(lambda: wait_for(lambda: self.ask("PING") == "+PONG", f"{name} to answer"))
+        self.or_die(lambda: wait_for(lambda: self.ask("PING").startswith(hello), f"{name} to answer"))
 
     @property
     def url(self):

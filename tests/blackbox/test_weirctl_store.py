@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, Redis
 from ctl import normal, shown, weirctl
-from harness import wait_for
+from harness import free_port, wait_for
 
 
 @pytest.fixture
@@ -54,15 +54,68 @@ def test_hints(cluster):
     assert answer["schema"] == 1 and ("reason" in answer or answer["valid"])
 
 
-def test_another_cluster_has_nobody(cluster):
-    assert stored(cluster, "nodes", "--cluster", "other")["nodes"] == []
+def test_another_cluster_is_not_there(cluster):
+    for verb in ("status", "nodes", "shards", "breakers", "hints", "events"):
+        done = weirctl(verb, "--redis", cluster.url, "--cluster", "nope")
+        assert done.returncode == 1 and not done.stdout
+        assert "no cluster 'nope' in this store" in done.stderr and "--cluster NAME" in done.stderr
 
 
-def test_what_only_nodes_know_or_do(cluster):
-    for words in (("limits",), ("pools",), ("drain", "n1"), ("breaker", "open", "http://127.0.0.1:1")):
-        done = weirctl(*words, "--redis", cluster.url)
-        assert done.returncode == 1 and not done.stdout and "Ask a node" in done.stderr
-    assert weirctl("events", "--follow", "--redis", cluster.url).returncode == 2
+NODE_S = ["pools", "limits", "alerts", "report", "doctor", "drain n1", "undrain n1", "breaker open http://127.0.0.1:1", "reload"]
+
+
+@pytest.mark.parametrize("line", NODE_S)
+def test_what_only_nodes_know_or_do(line):
+    """Wrong usage, whether or not there is a store."""
+    for done in (weirctl(*line.split(), "--redis", "redis://127.0.0.1:1"), weirctl(*line.split(), WEIR_REDIS="redis://127.0.0.1:1")):
+        assert done.returncode == 2 and not done.stdout
+        assert done.stderr.startswith("weirctl: ") and ": --node URL\n" in done.stderr and "/api/" not in done.stderr
+
+
+def test_followed_events_are_a_node_s():
+    assert weirctl("events", "--follow", "--redis", "redis://127.0.0.1:1").returncode == 2
+
+
+def test_a_node_wins_over_the_environment(node):
+    done = weirctl("status", node=node, WEIR_REDIS="redis://127.0.0.1:1")
+    assert done.returncode == 0 and "distributed_pool is not enabled" in done.stdout
+    assert "--node wins over it" in weirctl("--help").stdout
+
+
+def test_a_password(stage):
+    redis = Redis(stage.scratch, args=("--user", "default", "on", ">hush", "~*", "&*", "+@all"), needs_password=True)
+    stage.running.append(redis.finish)
+    for url in (redis.url, f"redis://:wrong@127.0.0.1:{redis.port}"):
+        done = weirctl("nodes", "--redis", url)
+        assert done.returncode == 3 and not done.stdout
+        assert "redis://:PASSWORD@host" in done.stderr and "WEIR_REDIS" in done.stderr and ":wrong" not in done.stderr
+    # Asked with it, the store says that it has no cluster yet.
+    assert weirctl("nodes", WEIR_REDIS=f"redis://:hush@127.0.0.1:{redis.port}").returncode == 1
+
+
+def test_over_tls(stage, mock, pki):
+    tls_port = free_port()
+    keys = ("--tls-cert-file", pki / "good.pem", "--tls-key-file", pki / "good.key", "--tls-ca-cert-file", pki / "ca.pem")
+    redis = Redis(stage.scratch, args=("--tls-port", tls_port, *keys, "--tls-auth-clients", "no"))
+    stage.running.append(redis.finish)
+    pool = {"enabled": True, "redis_url": redis.url, "node_id": "n1", "shard_count": 4}
+    stage.node(mock, distributed_pool=pool)
+
+    def ask(url, *words):
+        return weirctl("nodes", "-o", "json", "--redis", url, *words)
+
+    url = f"rediss://localhost:{tls_port}"
+    trusting = ("--ca-file", str(pki / "ca.pem"))
+    wait_for(lambda: ask(url, *trusting).returncode == 0, "the node to be in the store")
+    assert [n["id"] for n in json.loads(ask(url, *trusting).stdout)["nodes"]] == ["n1"]
+    for words in ((), ("--ca-file", str(pki / "other-ca.pem")), ("--ca-file", str(pki / "none.pem"))):
+        done = ask(url, *words)
+        assert done.returncode == 3 and not done.stdout and "--ca-file FILE names the authorities" in done.stderr
+    # A plain port says nothing to a handshake: long before the question's own end that is told.
+    done = ask(f"rediss://127.0.0.1:{redis.port}", "--timeout", "3600", *trusting)
+    assert done.returncode == 3 and "TLS" in done.stderr and "begins with redis://" in done.stderr
+    done = ask(f"redis://127.0.0.1:{tls_port}", "--timeout", "3600")
+    assert done.returncode == 3 and "rediss://" in done.stderr
 
 
 def test_no_store():

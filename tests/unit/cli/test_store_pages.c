@@ -66,6 +66,23 @@ START_TEST(test_shards)
 }
 END_TEST
 
+START_TEST(test_a_cluster_that_is_not_there)
+{
+    const struct weir_coord_reply nobody = {.op = WEIR_COORD_MEMBERS}, no_map = {.op = WEIR_COORD_MAP};
+    const struct weir_coord_member a = {.id = "a"};
+    const struct weir_coord_reply one = {.op = WEIR_COORD_MEMBERS, .members = {.count = 1, .at = &a}};
+    ck_assert(!ctl_store_pages_any(&p));
+    ck_assert_int_eq(take(&nobody), 0);
+    ck_assert_int_eq(take(&no_map), 0);
+    ck_assert(!ctl_store_pages_any(&p));
+    ck_assert_int_eq(take(&one), 0);
+    ck_assert(ctl_store_pages_any(&p));
+    ck_assert_int_eq(take(&nobody), 0);
+    ck_assert_int_eq(take_map("weir-shard-map 1\nepoch 3\nleader c\nshards 4\nnodes 1\nnode a 1 0-3\n"), 0);
+    ck_assert(ctl_store_pages_any(&p));
+}
+END_TEST
+
 START_TEST(test_circuits)
 {
     const struct weir_coord_circuit circuit = {
@@ -119,9 +136,9 @@ START_TEST(test_pages_that_there_are)
 {
     ck_assert_ptr_null(ctl_store_page_ops("/api/cluster/limits"));
     ck_assert_ptr_null(ctl_store_page_ops("/api/cluster/node"));
-    ck_assert_int_eq(ctl_store_page_ops("/api/cluster/events?n=5")[0], WEIR_COORD_EVENTS);
+    ck_assert_int_eq(ctl_store_page_ops("/api/cluster/events?n=5")[2], WEIR_COORD_EVENTS);
 }
 END_TEST
 
-CHECK_MAIN("store_pages", setup, teardown, test_nodes_and_state, test_shards, test_circuits, test_hints, test_events,
-           test_pages_that_there_are)
+CHECK_MAIN("store_pages", setup, teardown, test_nodes_and_state, test_shards, test_a_cluster_that_is_not_there,
+           test_circuits, test_hints, test_events, test_pages_that_there_are)
