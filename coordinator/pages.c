@@ -82,6 +82,7 @@ static void on_head(struct weir_exchange *x, struct weir_head *head)
         weir_textbuf_str(&text, "{\"error\":{\"message\":\"There is no such page.\",\"code\":\"not_found\"}}\n");
     } else if (!head_only && !weir_str_eq(head->method, WEIR_STR("GET"))) {
         status = 405;
+        content_type = "application/json";
         text.len = 0;
         weir_textbuf_str(&text, "{\"error\":{\"message\":\"This page takes GET and HEAD.\",\"code\":\"method_not_"
                                 "allowed\"}}\n");

@@ -24,6 +24,12 @@ static const struct {
 #undef PAGE
 };
 
+void weir_admin_print_map(struct weir_textbuf *out)
+{
+    for (unsigned i = 0; i < WEIR_ADMIN_NONE; i++)
+        weir_textbuf_printf(out, "%s\t%s\t%s\n", pages[i].path.ptr, pages[i].methods, pages[i].open ? "open" : "admin");
+}
+
 static enum weir_admin_page page_of(struct weir_str path)
 {
     if (path.len > 1 && path.ptr[path.len - 1] == '/')

@@ -43,6 +43,9 @@
     X(MEMORY_POOL, "/debug/memory/pool", false, "GET, HEAD")           \
     X(MEMORY_GC, "/debug/memory/gc", false, "GET, HEAD, POST")
 
+/* The map as text: a path, its methods, and "open" or "admin" on each line, with tabs between them. */
+void weir_admin_print_map(struct weir_textbuf *out);
+
 #define WEIR_ADMIN_ENUM(id, path, open, methods) WEIR_ADMIN_##id,
 enum weir_admin_page { WEIR_ADMIN_MAP(WEIR_ADMIN_ENUM) WEIR_ADMIN_NONE };
 #undef WEIR_ADMIN_ENUM

@@ -9,13 +9,15 @@
 #include "core/metrics_docs.h"
 #include "net/config_file.h"
 #include "net/tls_setup.h"
+#include "node/admin.h"
 
 /* A thousand providers with every key shown take a tenth of it. */
 #define OUTPUT_BYTES_MAX ((size_t)64 << 20)
 
 static const char usage[] = "usage: weir-node -c FILE\n"
                             "       weir-node --check | --print-config -c FILE\n"
-                            "       weir-node --print-schema | --print-docs | --print-metrics | --help | --version\n";
+                            "       weir-node --print-schema | --print-docs | --print-metrics | --print-paths\n"
+                            "       weir-node --help | --version\n";
 
 static const char help[] = "\n"
                            "A proxy node for LLM APIs: pooled connections to the providers, streams without delay.\n"
@@ -26,6 +28,7 @@ static const char help[] = "\n"
                            "      --print-schema  print the configuration's JSON Schema\n"
                            "      --print-docs    print the configuration's reference page (markdown)\n"
                            "      --print-metrics print the metrics' reference page (markdown)\n"
+                           "      --print-paths   print weir's own paths, their methods, and who may ask\n"
                            "  -h, --help          print this\n"
                            "  -V, --version       print the version\n"
                            "\n"
@@ -45,8 +48,8 @@ static bool needs_config(enum weir_cli_mode mode)
 static int mode_set(struct weir_cli *cli, enum weir_cli_mode mode)
 {
     if (cli->mode != WEIR_CLI_RUN && cli->mode != mode) {
-        fputs("weir-node: one of --check, --print-config, --print-schema, --print-docs, --print-metrics, --help, "
-              "--version at a time\n",
+        fputs("weir-node: one of --check, --print-config, --print-schema, --print-docs, --print-metrics, "
+              "--print-paths, --help, --version at a time\n",
               stderr);
         return usage_error();
     }
@@ -66,13 +69,14 @@ static int config_set(struct weir_cli *cli, const char *file)
 
 int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv)
 {
-    enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_SCHEMA, OPT_PRINT_DOCS, OPT_PRINT_METRICS };
+    enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_SCHEMA, OPT_PRINT_DOCS, OPT_PRINT_METRICS, OPT_PRINT_PATHS };
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"check", no_argument, NULL, OPT_CHECK},
                                             {"print-config", no_argument, NULL, OPT_PRINT_CONFIG},
                                             {"print-schema", no_argument, NULL, OPT_PRINT_SCHEMA},
                                             {"print-docs", no_argument, NULL, OPT_PRINT_DOCS},
                                             {"print-metrics", no_argument, NULL, OPT_PRINT_METRICS},
+                                            {"print-paths", no_argument, NULL, OPT_PRINT_PATHS},
                                             {"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'V'},
                                             {NULL, 0, NULL, 0}};
@@ -98,6 +102,9 @@ int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv)
             break;
         case OPT_PRINT_METRICS:
             code = mode_set(cli, WEIR_CLI_PRINT_METRICS);
+            break;
+        case OPT_PRINT_PATHS:
+            code = mode_set(cli, WEIR_CLI_PRINT_PATHS);
             break;
         case 'h':
             code = mode_set(cli, WEIR_CLI_HELP);
@@ -192,6 +199,9 @@ int weir_cli_run_offline(const struct weir_cli *cli)
         return text_put(&text);
     case WEIR_CLI_PRINT_METRICS:
         weir_metrics_print_docs(&text);
+        return text_put(&text);
+    case WEIR_CLI_PRINT_PATHS:
+        weir_admin_print_map(&text);
         return text_put(&text);
     case WEIR_CLI_HELP:
         weir_textbuf_str(&text, usage);

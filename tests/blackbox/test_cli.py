@@ -34,7 +34,8 @@ def test_wrong_usage(args, sentence):
 def test_help_and_version():
     run = weir("--help")
     assert run.returncode == 0 and run.stderr == ""
-    for option in ("--config", "--check", "--print-config", "--print-schema", "--print-docs", "--print-metrics", "--help", "--version"):
+    printed = ("--print-config", "--print-schema", "--print-docs", "--print-metrics", "--print-paths")
+    for option in ("--config", "--check", *printed, "--help", "--version"):
         assert option in run.stdout
     run = weir("--version")
     assert run.returncode == 0 and run.stdout.startswith("weir-node ")
