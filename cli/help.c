@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/options.h"
 
@@ -36,9 +37,14 @@ static void print_own(const struct ctl_verb_row *row)
 
 static void print_verb_usage(FILE *to, enum ctl_verb v)
 {
-    const char *arguments = ctl_verbs[v].arguments;
-    fprintf(to, "usage: weirctl [OPTION]... %s%s%s [OPTION]...\n", ctl_verb_name(v), arguments != NULL ? " " : "",
-            arguments != NULL ? arguments : "");
+    const char *ways = ctl_verbs[v].arguments, *lead = "usage:";
+    do {
+        int len = ways != NULL ? (int)strcspn(ways, "\n") : 0;
+        fprintf(to, "%s weirctl [OPTION]... %s%s%.*s [OPTION]...\n", lead, ctl_verb_name(v), len > 0 ? " " : "", len,
+                len > 0 ? ways : "");
+        ways = len > 0 && ways[len] == '\n' ? ways + len + 1 : NULL;
+        lead = "      ";
+    } while (ways != NULL);
 }
 
 void ctl_print_usage(FILE *to, int verb)

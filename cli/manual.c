@@ -1,4 +1,6 @@
 /* weirctl(1): the tables, and around them what they do not say. */
+#include <string.h>
+
 #include "cli/help.h"
 #include "cli/options.h"
 
@@ -19,7 +21,8 @@ static const char end[] =
     ".TP\n.BR WEIR_REDIS \", \" WEIR_CLUSTER\nThe store that is asked in place of a node, and whose part of it, where "
     "neither\n.B \\-\\-node\nnor\n.B \\-\\-redis\nis given.\n"
     ".TP\n.B WEIR_ADMIN_TOKEN\nThe node's admin token, where\n.B \\-\\-token\\-file\nis not given.\n"
-    ".TP\n.BR NO_COLOR \", \" TERM\nColours are for terminals only, and for none where\n.B NO_COLOR\nis set or\n.B "
+    ".TP\n.BR NO_COLOR \", \" TERM\nColours are for terminals only, and for none where\n.B NO_COLOR\nis set to "
+    "something or\n.B "
     "TERM\n"
     "is\n.BR dumb .\n"
     ".SH EXIT STATUS\n"
@@ -62,9 +65,14 @@ static void add_option(struct weir_textbuf *out, const struct ctl_option_row *ro
 static void add_verb(struct weir_textbuf *out, enum ctl_verb v)
 {
     const struct ctl_verb_row *row = &ctl_verbs[v];
+    const char *way = row->arguments;
     weir_textbuf_printf(out, ".TP\n.BR %s", ctl_verb_name(v));
-    if (row->arguments != NULL)
-        weir_textbuf_printf(out, " \" \\fI%s\\fR\"", row->arguments);
+    for (size_t len = 0; way != NULL; way = way[len] == '\n' ? way + len + 1 : NULL) {
+        if (way != row->arguments)
+            weir_textbuf_printf(out, "\n.TQ\n.BR %s", ctl_verb_name(v));
+        len = strcspn(way, "\n");
+        weir_textbuf_printf(out, " \" \\fI%.*s\\fR\"", (int)len, way);
+    }
     weir_textbuf_char(out, '\n');
     add_text(out, row->what);
     weir_textbuf_str(out, ".\n");

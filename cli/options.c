@@ -11,35 +11,35 @@
 
 static const char *const outputs[] = {"table", "wide", "json", "yaml"};
 
-static int refuse(int verb, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-static int refuse(int verb, const char *fmt, va_list ap)
+static void vsay(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+static void vsay(const char *fmt, va_list ap)
 {
     fputs("weirctl: ", stderr);
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
-    ctl_print_usage(stderr, verb);
+}
+
+/* Of an option, while its verb may be still to come: the usage follows. */
+static int say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int say(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsay(fmt, ap);
+    va_end(ap);
     return WEIR_EXIT_USAGE;
 }
 
-/* Before a verb is known. */
-static int wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int wrong(const char *fmt, ...)
+/* verb: whose usage is shown; -1: weirctl's. */
+static int wrong(int verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int wrong(int verb, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int code = refuse(-1, fmt, ap);
+    vsay(fmt, ap);
     va_end(ap);
-    return code;
-}
-
-static int wrong_for(enum ctl_verb verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int wrong_for(enum ctl_verb verb, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int code = refuse((int)verb, fmt, ap);
-    va_end(ap);
-    return code;
+    ctl_print_usage(stderr, verb);
+    return WEIR_EXIT_USAGE;
 }
 
 /* -- single options -- */
@@ -51,7 +51,7 @@ static int set_output(enum ctl_output *out, const char *text)
             *out = (enum ctl_output)i;
             return 0;
         }
-    return wrong("--output %s: not one of table, wide, json, yaml", text);
+    return say("--output %s: not one of table, wide, json, yaml", text);
 }
 
 static int set_number(double *out, const struct ctl_option_row *row, const char *text)
@@ -60,14 +60,14 @@ static int set_number(double *out, const struct ctl_option_row *row, const char 
     *out = strtod(text, &end);
     if (end != text && *end == '\0' && *out >= row->lowest && *out <= row->highest)
         return 0;
-    return wrong("--%s %s: not a number between %g and %.10g", row->name, text, row->lowest, row->highest);
+    return say("--%s %s: not a number between %g and %.10g", row->name, text, row->lowest, row->highest);
 }
 
 static int set_count(unsigned *out, const struct ctl_option_row *row, const char *text)
 {
     uint64_t n;
     if (!weir_str_to_u64(weir_str_of(text), &n) || (double)n < row->lowest || (double)n > row->highest)
-        return wrong("--%s %s: not a whole number between %g and %.10g", row->name, text, row->lowest, row->highest);
+        return say("--%s %s: not a whole number between %g and %.10g", row->name, text, row->lowest, row->highest);
     *out = (unsigned)n;
     return 0;
 }
@@ -100,7 +100,7 @@ static int check_options(const struct ctl_options *o)
 {
     for (unsigned id = CTL_OPTIONS_GENERAL; id < CTL_OPTIONS; id++)
         if ((o->given & ~ctl_verbs[o->verb].options) >> id & 1)
-            return wrong_for(o->verb, "--%s is no option of %s", ctl_options_table[id].name, ctl_verb_name(o->verb));
+            return wrong((int)o->verb, "--%s is no option of %s", ctl_options_table[id].name, ctl_verb_name(o->verb));
     return 0;
 }
 
@@ -118,27 +118,27 @@ static int set_arguments(struct ctl_options *o, int count, char *const *words)
     const struct ctl_verb_row *row = &ctl_verbs[o->verb];
     const char *verb = ctl_verb_name(o->verb);
     if ((unsigned)count > row->arguments_max)
-        return wrong_for(o->verb, "unexpected argument '%s'", words[row->arguments_max]);
+        return wrong((int)o->verb, "unexpected argument '%s'", words[row->arguments_max]);
     if ((unsigned)count < row->arguments_min)
-        return wrong_for(o->verb, "%s needs %s", verb, row->arguments);
+        return wrong((int)o->verb, "%s needs %.*s", verb, (int)strcspn(row->arguments, "\n"), row->arguments);
     for (int i = 0; i < count; i++)
         o->arguments[i] = words[i];
     if (row->choices != NULL && count > 0 && !is_choice(row->choices, words[0]))
-        return wrong_for(o->verb, "%s %s: not one of %s", verb, words[0], row->choices);
+        return wrong((int)o->verb, "%s %s: not one of %s", verb, words[0], row->choices);
     return 0;
 }
 
 static int set_verb(struct ctl_options *o, int count, char *const *words)
 {
     if (count == 0)
-        return wrong("a verb is missing, such as status");
+        return wrong(-1, "a verb is missing, such as status");
     int verb = ctl_verb_find(words[0]);
     if (verb < 0)
-        return wrong("'%s' is not a verb of weirctl", words[0]);
+        return wrong(-1, "'%s' is not a verb of weirctl", words[0]);
     o->verb = (enum ctl_verb)verb;
     int code = check_options(o);
     if (code == 0 && o->redis != NULL && ctl_verbs[verb].node_only != NULL)
-        code = wrong_for(o->verb, "%s: --node URL", ctl_verbs[verb].node_only);
+        code = wrong((int)o->verb, "%s: --node URL", ctl_verbs[verb].node_only);
     return code == 0 ? set_arguments(o, count - 1, words + 1) : code;
 }
 
@@ -173,6 +173,12 @@ static int option_of(int opt)
     return -1;
 }
 
+/* Once the options are read: the verb that is named, or -1. */
+static int verb_of(int argc, char *const *argv)
+{
+    return optind < argc ? ctl_verb_find(argv[optind]) : -1;
+}
+
 static int read_options(struct ctl_options *o, int argc, char *const *argv)
 {
     struct option options[CTL_OPTIONS + 1];
@@ -180,14 +186,13 @@ static int read_options(struct ctl_options *o, int argc, char *const *argv)
     int code = 0, opt;
     make_getopt(options, letters);
     optind = 0; /* glibc: begin anew, also when an earlier call stopped half-way */
-    while (code == 0 && (opt = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         int id = option_of(opt);
-        if (id < 0) {
-            ctl_print_usage(stderr, -1);
-            return WEIR_EXIT_USAGE;
-        }
-        code = set_option(o, (unsigned)id, optarg);
+        if (id < 0 || set_option(o, (unsigned)id, optarg) != 0)
+            code = WEIR_EXIT_USAGE;
     }
+    if (code != 0)
+        ctl_print_usage(stderr, verb_of(argc, argv));
     return code;
 }
 
@@ -215,7 +220,7 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
     if (code != 0)
         return code;
     if ((o->given & CTL_BIT(NODE)) && (o->given & CTL_BIT(REDIS)))
-        return wrong("--node and --redis: one of them is asked");
+        return wrong(verb_of(argc, argv), "--node and --redis: one of them is asked");
     if (!(o->given & (CTL_BIT(NODE) | CTL_BIT(REDIS))))
         o->redis = redis;
     o->timeout_ms = (uint64_t)(o->timeout_s * 1000);
@@ -224,7 +229,7 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
         return WEIR_EXIT_DONE;
     }
     if (o->help) {
-        ctl_print_help(optind < argc ? ctl_verb_find(argv[optind]) : -1);
+        ctl_print_help(verb_of(argc, argv));
         return WEIR_EXIT_DONE;
     }
     code = set_verb(o, argc - optind, argv + optind);

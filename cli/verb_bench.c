@@ -63,8 +63,12 @@ static void show_result(struct weir_textbuf *out, const struct ctl_style *style,
             len += (size_t)snprintf(statuses + len, sizeof statuses - len, "%s%u of %uxx", len > 0 ? ", " : "",
                                     r->statuses[i], i);
     double seconds = (double)r->took_us / 1e6;
-    ctl_fact(out, style, "requests", CTL_PLAIN, "%u in %.2f s: %.1f/s, %.1f KB/s", r->done, seconds, r->done / seconds,
-             (double)r->bytes / 1e3 / seconds);
+    unsigned answered = r->done - r->statuses[0];
+    if (answered > 0)
+        ctl_fact(out, style, "requests", CTL_PLAIN, "%u in %.2f s: %.1f/s, %.1f KB/s", r->done, seconds,
+                 answered / seconds, (double)r->bytes / 1e3 / seconds);
+    else /* how fast it fails is no throughput */
+        ctl_fact(out, style, "requests", CTL_PLAIN, "%u in %.2f s", r->done, seconds);
     ctl_fact(out, style, "connections", CTL_PLAIN, "%u", r->connections);
     ctl_fact(out, style, "answers", r->statuses[5] > 0 ? CTL_BAD : CTL_PLAIN, "%s", len > 0 ? statuses : "none");
     if (r->statuses[0] > 0)

@@ -35,12 +35,14 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                                  "well.\nNEXT IN is the time until an open one lets such a request through; now: the "
                                  "next request is this one.\nFAILED HERE counts failures in a row that the asked node "
                                  "has met itself: what opened a circuit may have\nbefallen others.\n"},
-    [CTL_LIMITS] = {.page = "/api/cluster/limits",
-                    .what = "the rate limits and what is left of them",
-                    .details =
-                        "Requests a minute, over all nodes. `share`: the store is away and each node keeps to its "
-                        "part.\n",
-                    .node_only = "limits are asked of a node, the store does not hold them"},
+    [CTL_LIMITS] =
+        {.page = "/api/cluster/limits",
+         .what = "the rate limits and what is left of them",
+         .details =
+             "REQ/MIN and BURST are for all nodes together. HERE is what the asked node has fetched of it and not "
+             "yet spent,\nLEFT what the store had left for all when it said so last; without a cluster, what is "
+             "left at the node.\nMODE degraded: the store is away, and each node keeps to its SHARE (`wide`).\n",
+         .node_only = "limits are asked of a node, the store does not hold them"},
     [CTL_HINTS] = {.page = "/api/cluster/hints",
                    .what = "what the coordinator expects and advises",
                    .details = "PEAK is the middle of what is expected, UP TO what nine of ten times suffices.\nPOOL "
@@ -75,15 +77,16 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                      .arguments_min = 1,
                      .arguments_max = 1,
                      .node_only = "undrain is told to a node, the store is only read"},
-    [CTL_BREAKER] = {.what = "opens or closes circuits in the whole cluster",
-                     .details = "ENDPOINT is a URL, or a provider for all of its own. open: not asked for "
-                                "recovery_timeout, then probes decide;\nclose: asked again at once; reset: closed, and "
-                                "its failures are forgotten.\n",
-                     .arguments = "open|close|reset ENDPOINT",
-                     .arguments_min = 2,
-                     .arguments_max = 2,
-                     .choices = "open close reset",
-                     .node_only = "breaker is told to a node, the store is only read"},
+    [CTL_BREAKER] =
+        {.what = "opens or closes circuits in the whole cluster",
+         .details = "PROVIDER: all its endpoints; URL: one of them; weirctl breakers lists both. open: not asked for\n"
+                    "recovery_timeout, then probes decide; close: asked again at once; reset: closed, and its failures "
+                    "are\nforgotten.\n",
+         .arguments = "open|close|reset PROVIDER|URL",
+         .arguments_min = 2,
+         .arguments_max = 2,
+         .choices = "open close reset",
+         .node_only = "breaker is told to a node, the store is only read"},
     [CTL_RELOAD] = {.what = "has the node read its configuration again",
                     .details = "The asked node's own file. One with errors changes nothing, and the exit code is 2.\n",
                     .node_only = "reload is told to a node, the store is only read"},
@@ -91,7 +94,7 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                     .details = "check FILE says all that is wrong, as weir-node does; print FILE shows the values in "
                                "force and where each\ncame from; diff FILE FILE shows what a reload would change. Asks "
                                "nobody.\n",
-                    .arguments = "check|print|diff FILE [FILE]",
+                    .arguments = "check|print FILE\ndiff FILE FILE",
                     .arguments_min = 2,
                     .arguments_max = 3,
                     .choices = "check print diff"},

@@ -98,7 +98,7 @@ struct ctl_verb_row {
     const char *details;   /* what a reader has to know besides; whole lines */
     uint64_t options;      /* bits of its own options */
     const char *node_only; /* why the store cannot be asked in place of a node; NULL: it can, or nobody is asked */
-    const char *arguments; /* as --help shows them; NULL: none */
+    const char *arguments; /* as --help shows them, a line for each way; NULL: none */
     unsigned arguments_min, arguments_max;
     const char *choices; /* the words that its first argument can be, separated by spaces; NULL: any */
 };

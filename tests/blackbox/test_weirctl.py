@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import ssl
+import subprocess
 
 import pytest
 import yaml
@@ -269,6 +270,30 @@ def test_an_answer_without_end_is_left(stage):
 def test_wrong_usage(words):
     done = weirctl(*words)
     assert done.returncode == 2 and done.stderr.startswith("weirctl: ") and not done.stdout
+
+
+@pytest.mark.parametrize("line", ["nodes -o xml", "-o xml nodes", "nodes --timeout x", "nodes --nope", "nodes --node"])
+def test_a_wrong_option_shows_the_verb_s_own_usage(line):
+    done = weirctl(*line.split())
+    assert done.returncode == 2 and not done.stdout and "weirctl: " in done.stderr.splitlines()[0]
+    assert done.stderr.endswith("usage: weirctl [OPTION]... nodes [OPTION]...\nTry weirctl nodes --help.\n")
+
+
+def test_each_way_to_write_a_verb_is_shown():
+    done = weirctl("config", "check")
+    assert done.returncode == 2 and "needs check|print FILE\n" in done.stderr
+    ways = "usage: weirctl [OPTION]... config check|print FILE [OPTION]...\n       weirctl [OPTION]... config diff FILE FILE [OPTION]...\n"
+    assert ways in done.stderr and weirctl("config", "--help").stdout.startswith(ways)
+    assert "breaker open|close|reset PROVIDER|URL" in weirctl("breaker", "--help").stdout
+    manual = weirctl("completion", "man").stdout
+    assert '.BR config " \\fIcheck|print FILE\\fR"\n.TQ\n.BR config " \\fIdiff FILE FILE\\fR"\n' in manual
+
+
+@pytest.mark.parametrize("line", ["--help", "--version", "nodes --help", "completion bash", "tune --rps 1 --latency 1"])
+def test_an_output_that_takes_nothing(line):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([program("weirctl"), *line.split()], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr == "weirctl: cannot write: No space left on device\n"
 
 
 VERBS = re.findall(r"^  ([a-z]+)  ", weirctl("--help").stdout, re.M)

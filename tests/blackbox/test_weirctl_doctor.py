@@ -1,6 +1,7 @@
 """weirctl doctor finds each trouble while it is there, and nothing where all is well; report and bench."""
 
 import json
+import re
 import socket
 
 import pytest
@@ -154,6 +155,7 @@ def test_bench(stage, mock, tmp_path):
     assert weirctl("bench", f"{url(node)}/v1/models", "--requests", "2").returncode == 1
     done = weirctl("bench", "http://127.0.0.1:1/", "--requests", "2")
     assert done.returncode == 3 and "failed" in done.stdout
+    assert re.search(r"^requests +2 in [0-9.]+ s$", done.stdout, re.M) and "/s" not in done.stdout
     assert weirctl("bench", "localhost").returncode == 2
 
 
