@@ -10,6 +10,7 @@ import textwrap
 import pytest
 from cluster import Cluster
 from harness import ROOT, free_port, program, wait_for
+from proofs import exists
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -178,15 +179,6 @@ def test_the_page_has_a_row_for_each_item():
     assert len(set(ITEMS)) == len(ITEMS)
     assert {kind for kind, _ in ITEMS} == set(SECTIONS.values())
     assert sorted((kind, item) for kind, item, _, _ in rows()) == sorted(ITEMS)
-
-
-def exists(reference):
-    path, _, name = reference.partition("::")
-    file = ROOT / "tests" / path
-    if not name or not file.is_file():
-        return False
-    pattern = rf"^START_TEST\({name}\)" if file.suffix == ".c" else rf"^def {name}\("
-    return re.search(pattern, file.read_text(), re.M) is not None
 
 
 def test_each_row_names_tests_that_exist():
