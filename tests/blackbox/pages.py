@@ -18,10 +18,13 @@ from harness import ROOT, Process, free_port, wait_for
 PAGES = ["README.md", "CONTRIBUTING.md", "tests/bench/README.md", "tests/sim/README.md",
          *sorted(str(p.relative_to(ROOT)) for folder in ("docs", "deploy") for p in (ROOT / folder).rglob("*.md"))]
 BLOCK = re.compile(
-    r"^##+ (?P<title>.*)$|^ *```(?P<language>\w*)\n(?P<fenced>(?:.*\n)*?) *```$|(?<=\n\n)(?P<indented>(?:    .*\n|\n(?=    ))+)", re.M
+    r"^##+ (?P<title>.*)$"
+    r"|^ *```(?P<language>\w*)\n(?P<fenced>(?:.*\n)*?) *```$"
+    r"|(?<=\n\n)(?P<indented>(?:    .*\n|\n(?=    ))+)",
+    re.M,
 )
 # What a line in a fence must begin with to be a command, since figures stand there.
-PROGRAM = re.compile(r"((scripts|tests|build|\.ci)/\S+|weir\S+|curl|sudo|kubectl|docker\S*|cmake|perf|kill|npm|node|systemctl)( (?!-{3})|$)")
+PROGRAM = re.compile(r"((scripts|tests|build|\.ci)/\S+|weir\S+|curl|sudo|kubectl|docker\S*|cmake|perf|kill|npm|node)( (?!-{3})|$)")
 # What begins an indented block that holds no commands: formulas, a shard map, a peer's header, a screen.
 FIGURES = ("seed  =", "claim =", "weir-shard-map 1", "x-weir-peer:", "size =", "connect =", "B + R x", "weir n1, cluster")
 
@@ -77,13 +80,15 @@ class Shell:
     def env(self):
         return {"PATH": f"{harness.BUILD / 'bin'}:{os.environ['PATH']}", "WEIR_NODE": self.moved("http://127.0.0.1:8000")}
 
-    def follow(self, page, section):
+    def follow(self, page, section, elsewhere):
+        """All lines of the section but those that are typed elsewhere."""
         for block in blocks(page):
             if block.section == section and block.language == "yaml":
                 self.configure(block.text)
             elif block.section == section:
                 for command in block.commands():
-                    self.type(command)
+                    if command not in elsewhere:
+                        self.type(command)
 
     def configure(self, text):
         """A snippet without providers is added to the one before. Hints come by the second, not by the minute."""
@@ -92,7 +97,7 @@ class Shell:
         path.write_text(text if re.search(r"^providers:", text, re.M) else path.read_text() + text)
 
     def type(self, command):
-        """Starts a program that serves, anew if it was; any other command must succeed in the end, and show more than an error."""
+        """Starts a program that serves, anew if it does; any other command must succeed in the end, and show no mere error."""
         command = self.moved(command.removesuffix(" &"))
         if not self.STARTS.match(command):
             wait_for(lambda: self.shows(command), f"success of: {command}")

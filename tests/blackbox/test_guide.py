@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 from cluster import Cluster
-from harness import ROOT, free_port, program, wait_for
+from harness import ROOT, free_port, program
 from proofs import exists
 
 sys.path.insert(0, str(ROOT / "scripts"))
