@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/query.h"
 #include "core/render.h"
 #include "core/render_cluster.h"
 #include "node/admin_auth.h"
@@ -13,6 +14,8 @@
 
 /* Of a name in a refusal: the longest that DNS has. */
 #define HOST_SHOWN_MAX 253u
+/* Of a count, leading zeros included: those of the largest 64-bit number. */
+#define COUNT_DIGITS_MAX 20u
 
 static const struct {
     struct weir_str path;
@@ -130,23 +133,38 @@ static void answered(struct weir_message *m, void *receiver)
     free_call(call);
 }
 
-/* What ?n= and the fields say of the events that are wanted: a client that names no type gets the stream. */
-static void read_events_question(struct weir_admin_call *call, const struct weir_request *r)
+/* What ?n= and the fields say of the events that are wanted: a client that names no type gets the stream. False: n is
+ * no number. */
+static bool read_events_question(struct weir_admin_call *call, const struct weir_request *r)
 {
     const struct weir_field *accept = weir_fields_find(&r->head->fields, WEIR_STR("accept")),
                             *last = weir_fields_find(&r->head->fields, WEIR_STR("last-event-id"));
     bool json = accept != NULL && memmem(accept->value.ptr, accept->value.len, "application/json", 16) != NULL;
-    const char *query = memchr(r->head->target.ptr, '?', r->head->target.len);
+    char text[COUNT_DIGITS_MAX + 1];
     uint64_t n;
     call->events.follow = !json && weir_str_eq(r->head->method, WEIR_STR("GET"));
     call->events.count = call->events.follow ? 0 : WEIR_ADMIN_EVENTS_DEFAULT;
-    if (query != NULL) {
-        struct weir_str rest = {query + 1, (size_t)(r->head->target.ptr + r->head->target.len - query - 1)};
-        if (weir_str_starts(rest, WEIR_STR("n=")) && weir_str_to_u64((struct weir_str){rest.ptr + 2, rest.len - 2}, &n))
-            call->events.count = n < WEIR_COORD_EVENTS_KEPT ? n : WEIR_COORD_EVENTS_KEPT;
-    }
     if (last == NULL || !weir_str_to_u64(last->value, &call->events.after))
         call->events.after = 0;
+    enum weir_query_code found = weir_query_find(r->head->target, WEIR_STR("n"), text, sizeof text);
+    if (found == WEIR_QUERY_NONE)
+        return true;
+    if (found == WEIR_QUERY_WRONG || !weir_str_to_u64(weir_str_of(text), &n))
+        return false;
+    call->events.count = n < WEIR_COORD_EVENTS_KEPT ? n : WEIR_COORD_EVENTS_KEPT;
+    return true;
+}
+
+/* What the query and the fields say. False: it cannot be read; the request is answered. */
+static bool read_question(struct weir_admin_call *call, struct weir_request *r)
+{
+    if (call->page == WEIR_ADMIN_CLUSTER_EVENTS && !read_events_question(call, r))
+        weir_request_fail(r, 400, "malformed_query", "The query's n is not a number of events.");
+    else if (call->post && !weir_operate_read_target(call, r))
+        weir_request_fail(r, 400, "malformed_query", "The query is not ?node=ID, or ?endpoint=URL, percent-encoded.");
+    else
+        return true;
+    return false;
 }
 
 static void ask_control(struct weir_request *r, enum weir_admin_page page, bool post)
@@ -161,11 +179,8 @@ static void ask_control(struct weir_request *r, enum weir_admin_page page, bool 
     call->request = r;
     call->page = page;
     call->post = post;
-    if (page == WEIR_ADMIN_CLUSTER_EVENTS)
-        read_events_question(call, r);
-    else if (post && !weir_operate_read_target(call, r)) {
+    if (!read_question(call, r)) {
         free(call);
-        weir_request_fail(r, 400, "malformed_query", "The query is not ?node=ID, or ?endpoint=URL, percent-encoded.");
         return;
     }
     weir_textbuf_init(&call->text, WEIR_RENDER_BYTES_MAX);

@@ -18,14 +18,13 @@ static void refuse(struct weir_admin_call *call, enum weir_admin_refusal refusal
     va_end(ap);
 }
 
-/* {"schema", "node": who answers, KEY: VALUE}; nothing in them needs escapes: ids, or URLs that were configured. */
 static void answer(struct weir_control *c, struct weir_admin_call *call, unsigned status, const char *key,
                    const char *value, const char *state)
 {
     call->status = status;
     call->content_type = "application/json";
-    weir_textbuf_printf(&call->text, "{\"schema\":%d,\"node\":\"%s\",\"%s\":\"%s\",\"state\":\"%s\"}\n",
-                        WEIR_CLUSTER_PAGES_SCHEMA, c->node.name, key, value, state);
+    if (weir_render_operated(&call->text, c->node.name, key, value, state) != 0)
+        call->text.failed = true;
 }
 
 /* -- draining -- */

@@ -288,3 +288,15 @@ int weir_render_cluster_events(struct weir_textbuf *out, const struct weir_snaps
         t.failed |= json_array_append_new(list, json_loadb(ring->at[i]->text, ring->at[i]->len, 0, NULL));
     return weir_tree_finish(&t, out, 2);
 }
+
+int weir_render_operated(struct weir_textbuf *out, const char *node, const char *key, const char *value,
+                         const char *state)
+{
+    struct weir_tree t;
+    weir_tree_begin(&t);
+    weir_tree_u64(&t, t.root, "schema", WEIR_CLUSTER_PAGES_SCHEMA);
+    weir_tree_text(&t, t.root, "node", node);
+    weir_tree_text(&t, t.root, key, value);
+    weir_tree_text(&t, t.root, "state", state);
+    return weir_tree_finish(&t, out, 0);
+}

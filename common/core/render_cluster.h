@@ -41,4 +41,9 @@ WEIR_MUST_USE int weir_render_cluster_hints(struct weir_textbuf *out, const stru
  * none. */
 WEIR_MUST_USE int weir_render_cluster_analytics(struct weir_textbuf *out, const struct weir_snapshot *s);
 
+/* What a node answers an operator that has had it do something: .schema, .node (who answers), .KEY ("for": the node
+ * that it is done to; "endpoint"), .state (what that is now). */
+WEIR_MUST_USE int weir_render_operated(struct weir_textbuf *out, const char *node, const char *key, const char *value,
+                                       const char *state);
+
 #endif

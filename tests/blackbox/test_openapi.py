@@ -90,6 +90,12 @@ def test_answers_of_a_node_alone(node):
             check(page, node.get(page))
 
 
+def test_a_count_of_events_that_is_none(node):
+    r = node.get("/api/cluster/events?n=many", accept="application/json")
+    check("/api/cluster/events", r)
+    assert r.status == 400
+
+
 def send(port, method, target, host="weir-test", **headers):
     with Client(port) as client:
         return client.request(method, target, list(headers.items()), b"" if method == "POST" else None, host=host)
@@ -152,6 +158,7 @@ def post_to_one_node(post, stage, mock):
         post(node, f"{page}?node=nobody", 404)
         post(node, f"{page}?node=%zz", 400)
     post(node, "/debug/memory/gc", 200)
+    post(node, "/debug/memory/gc?x", 400)
     post(node, "/api/node/reload", 200)
     node.config_path.write_text("server: {listen: nowhere}\n")
     post(node, "/api/node/reload", 422)

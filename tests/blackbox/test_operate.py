@@ -34,6 +34,9 @@ def test_a_node_is_drained_by_way_of_another_and_serves_on(stage, mock):
     wait_for(lambda: row(a, b)["state"] == "active" and row(a, b)["shards"] > 0, "it to be back")
     assert b.get("/health/ready").status == 200
     assert [e["node"] for e in told(a, "node_stays")] == [b.id]
+    all_events = told(a)
+    for query in ("n=1", "x=1&n=1", "n=1&x=1"):
+        assert len(a.get(f"/api/cluster/events?{query}", accept="application/json").json()["events"]) == 1 < len(all_events)
     # The wish is in the store's events: whoever reads them later does not obey it.
     wire = cluster.wire()
     c = cluster.node({"mock": {"base_url": mock.url}})
@@ -109,6 +112,12 @@ def test_what_is_refused(stage, mock):
         ("/api/node/drain?node=other", 404, "no_such_node"),
         ("/api/node/drain?endpoint=x", 400, "malformed_query"),
         ("/api/node/drain?node=%zz", 400, "malformed_query"),
+        ("/api/node/drain?node=", 400, "malformed_query"),
+        ("/api/node/drain?nod=other", 400, "malformed_query"),
+        ("/api/node/drain?node=other&x=1", 400, "malformed_query"),
+        ("/api/node/drain?node=other&node=another", 400, "malformed_query"),
+        ("/api/node/drain?&node=other&", 404, "no_such_node"),
+        ("/debug/memory/gc?endpoint=x", 400, "malformed_query"),
         ("/api/node/drain?node=%0a", 400, "malformed_query"),
         ("/api/node/drain?node=" + "x" * 300, 400, "malformed_query"),
         ("/api/breaker/open?endpoint=http://127.0.0.1:1", 404, "no_such_circuit"),

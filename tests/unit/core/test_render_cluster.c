@@ -333,5 +333,25 @@ START_TEST(test_out_of_memory)
 }
 END_TEST
 
+START_TEST(test_operated_is_json_whatever_is_named)
+{
+    static const char url[] = "http://a\"b\\c\n:1";
+    struct weir_textbuf out;
+    weir_textbuf_init(&out, WEIR_RENDER_BYTES_MAX);
+    ck_assert_int_eq(weir_render_operated(&out, "n1", "endpoint", "http://a:1", "open"), 0);
+    ck_assert(weir_str_eq((struct weir_str){out.ptr, out.len},
+                          WEIR_STR("{\"schema\":1,\"node\":\"n1\",\"endpoint\":\"http://a:1\",\"state\":\"open\"}\n")));
+    weir_textbuf_clear(&out);
+    ck_assert_int_eq(weir_render_operated(&out, "n\"1", "endpoint", url, "open"), 0);
+    json_t *o = json_loadb(out.ptr, out.len, 0, NULL);
+    ck_assert_ptr_nonnull(o);
+    ck_assert_str_eq(json_string_value(json_object_get(o, "endpoint")), url);
+    ck_assert_str_eq(json_string_value(json_object_get(o, "node")), "n\"1");
+    json_decref(o);
+    weir_textbuf_close(&out);
+}
+END_TEST
+
 CHECK_MAIN("render_cluster", setup, teardown, test_state, test_nodes, test_shards, test_breakers, test_limits,
-           test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown, test_out_of_memory)
+           test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown,
+           test_operated_is_json_whatever_is_named, test_out_of_memory)
