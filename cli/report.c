@@ -77,20 +77,23 @@ static const struct figure {
     {"connection reuse rate", " %", "> 90 %", reuse, 90, true},
 };
 
+static void add_figure(json_t *list, const char *provider, const struct figure *f, const json_t *p)
+{
+    bool known;
+    double value = f->of(p, &known);
+    json_t *row = json_pack("{s:s, s:s, s:n, s:s, s:s, s:n}", "provider", provider, "figure", f->name, "value", "unit",
+                            f->unit, "target", f->target, "met");
+    if (known) {
+        json_object_set_new(row, "value", json_real(value));
+        json_object_set_new(row, "met", json_boolean(f->above ? value > f->bound : value < f->bound));
+    }
+    json_array_append_new(list, row);
+}
+
 static void add_figures(json_t *list, const char *provider, const json_t *p)
 {
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        const struct figure *f = &figures[i];
-        bool known;
-        double value = f->of(p, &known);
-        json_t *row = json_pack("{s:s, s:s, s:n, s:s, s:s, s:n}", "provider", provider, "figure", f->name, "value",
-                                "unit", f->unit, "target", f->target, "met");
-        if (known) {
-            json_object_set_new(row, "value", json_real(value));
-            json_object_set_new(row, "met", json_boolean(f->above ? value > f->bound : value < f->bound));
-        }
-        json_array_append_new(list, row);
-    }
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        add_figure(list, provider, &figures[i], p);
 }
 
 /* -- the busiest hours -- */
@@ -150,4 +153,65 @@ json_t *ctl_report_make(const json_t *pools, const json_t *health, const json_t 
     return json_pack("{s:i, s:s?, s:f, s:f, s:o, s:o, s:o}", "schema", 1, "node", ctl_text(pools, "node_id", NULL),
                      "since_seconds", since_s, "counted_seconds", uptime, "figures", list, "hours", hours, "events",
                      counts);
+}
+
+/* -- out of the store -- */
+
+static double share(const json_t *p, const char *part, const char *whole, bool *known)
+{
+    bool counted;
+    double n = field(p, part, known), all = field(p, whole, &counted);
+    *known = *known && counted && all > 0;
+    return *known ? n / all : 0;
+}
+
+static double history_failed(const json_t *p, bool *known)
+{
+    return 100 * share(p, "errors", "requests", known);
+}
+
+static double history_refused(const json_t *p, bool *known)
+{
+    return 100 * share(p, "refused", "requests", known);
+}
+
+static double history_connect_time(const json_t *p, bool *known)
+{
+    return share(p, "connect_us_sum", "connects", known) / 1000;
+}
+
+static double history_reuse(const json_t *p, bool *known)
+{
+    return 100 * share(p, "reused", "leases", known);
+}
+
+static double history_utilization(const json_t *history, bool *known)
+{
+    return field(history, "utilization_percent_peak", known);
+}
+
+static const struct figure history_figures[] = {
+    {"failed tries, of requests", " %", "< 2 %", history_failed, 2, false},
+    {"refused by weir, of requests", " %", "< 2 %", history_refused, 2, false},
+    {"average connection time", " ms", "< 20 ms", history_connect_time, 20, false},
+    {"connection reuse rate", " %", "> 90 %", history_reuse, 90, true},
+};
+static const struct figure history_total = {"pool utilisation, highest", " %", "< 80 %",
+                                            history_utilization,         80,   false};
+
+json_t *ctl_report_of_history(const json_t *history, const json_t *events, double since_s, double now_unix_ms)
+{
+    json_t *list = json_array(), *counts = json_object();
+    const json_t *providers = json_object_get(history, "providers");
+    double told_s;
+    for (size_t i = 0; i < json_array_size(providers); i++) {
+        const json_t *p = json_array_get(providers, i);
+        for (size_t k = 0; k < sizeof history_figures / sizeof history_figures[0]; k++)
+            add_figure(list, ctl_text(p, "provider", "-"), &history_figures[k], p);
+    }
+    if (ctl_number(history, "told_seconds", &told_s) && told_s > 0)
+        add_figure(list, "(all)", &history_total, history);
+    count_events(counts, json_object_get(events, "events"), now_unix_ms - since_s * 1000);
+    return json_pack("{s:i, s:n, s:f, s:f, s:o, s:[], s:o}", "schema", 1, "node", "since_seconds", since_s,
+                     "counted_seconds", told_s, "figures", list, "hours", "events", counts);
 }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 #define CTL_REPORT_SINCE_S (7.0 * 86400)
+/* So many of the last events are looked at: all that the store keeps. */
+#define CTL_REPORT_EVENTS 1000u
 
 /* "7d", "24h", "30m", "90s". False: something else, or nothing. */
 bool ctl_report_since(const char *text, double *seconds);
@@ -18,5 +20,9 @@ bool ctl_report_since(const char *text, double *seconds);
  * since_s counts back. NULL: out of memory. */
 json_t *ctl_report_make(const json_t *pools, const json_t *health, const json_t *analytics, const json_t *events,
                         double since_s, double now_unix_ms);
+
+/* The same from what the store has of that time (cli/store_history.h), which is of all nodes: node is null,
+ * counted_seconds the time that there are points of; pending requests are not among these, and hours is empty. */
+json_t *ctl_report_of_history(const json_t *history, const json_t *events, double since_s, double now_unix_ms);
 
 #endif

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cli/report.h"
 #include "cli/show.h"
 #include "cli/store_ask.h"
 
@@ -131,7 +132,8 @@ static int ask_store(const struct ctl_session *s, const char *page, unsigned *st
                                     .page = page,
                                     .ca_file = o->ca_file,
                                     .timeout_ms = o->timeout_ms,
-                                    .events = o->count};
+                                    .events = o->verb == CTL_REPORT ? CTL_REPORT_EVENTS : o->count,
+                                    .history_ms = s->history_ms};
     int rv = ctl_store_ask(&a, answer, err);
     *status = rv == 0 ? 200 : 0;
     return rv;

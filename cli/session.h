@@ -16,8 +16,9 @@ struct ctl_session {
     const struct ctl_options *options;
     struct ctl_style style; /* of standard output */
     char token[CTL_TOKEN_BYTES_MAX + 1];
-    const char *bearer; /* the token that is sent; NULL: none */
-    bool write_failed;  /* standard output has gone */
+    const char *bearer;  /* the token that is sent; NULL: none */
+    bool write_failed;   /* standard output has gone */
+    uint64_t history_ms; /* how far back the store's load history is asked for */
 };
 
 /* Reads the token, looks at the terminal. The options outlive the session. */

@@ -86,8 +86,20 @@ static void submit_all(struct asking *a)
         struct weir_coord_request request = {.op = ops[i], .id = i + 1};
         if (ops[i] == WEIR_COORD_EVENTS)
             request.events_count = a->ask->events;
+        if (ops[i] == WEIR_COORD_SERIES)
+            request.series = a->pages.history.next;
         weir_store_submit(a->store, &request);
     }
+}
+
+/* A history is asked for piece by piece. */
+static bool goes_on(struct asking *a, const struct weir_coord_reply *r)
+{
+    if (r->op != WEIR_COORD_SERIES || a->pages.history.over)
+        return false;
+    const struct weir_coord_request request = {.op = WEIR_COORD_SERIES, .id = r->id, .series = a->pages.history.next};
+    weir_store_submit(a->store, &request);
+    return true;
 }
 
 static void replied(void *owner, const struct weir_coord_reply *r)
@@ -98,7 +110,7 @@ static void replied(void *owner, const struct weir_coord_reply *r)
                  : weir_err_set(a->err, WEIR_EUNREACHABLE, "%s", r->why != NULL ? r->why : "no answer");
     if (rv != 0)
         finish(a, rv);
-    else if (--a->open == 0)
+    else if (!goes_on(a, r) && --a->open == 0)
         finish(a, 0);
 }
 
@@ -178,6 +190,7 @@ int ctl_store_ask(const struct ctl_store_ask *ask, json_t **answer, struct weir_
     *answer = NULL;
     if (ctl_store_page_ops(ask->page) == NULL)
         return weir_err_set(err, WEIR_EINVAL, "the store does not have what is on %s", ask->page);
+    ctl_store_history_begin(&a.pages.history, ask->history_ms);
     int rv = make_config(&a);
     if (rv == 0)
         rv = run(&a);

@@ -14,7 +14,8 @@ struct ctl_store_ask {
     const char *page;    /* cli/store_pages.h has those that there are */
     const char *ca_file; /* for rediss://; NULL: the system's authorities */
     uint64_t timeout_ms;
-    unsigned events; /* of events: so many of the last */
+    unsigned events;     /* of events: so many of the last */
+    uint64_t history_ms; /* of the load history: how far back */
 };
 
 /* 0: *answer is the caller's. Errors, with a sentence: WEIR_EINVAL (the URL, the cluster's name, or a page that the

@@ -151,6 +151,9 @@ int ctl_store_pages_take(struct ctl_store_pages *p, const struct weir_coord_repl
         return keep(&p->hints, take_hints(&r->advice, now_ms), err);
     case WEIR_COORD_EVENTS:
         return keep(&p->events, take_events(&r->events), err);
+    case WEIR_COORD_SERIES:
+        ctl_store_history_take(&p->history, r);
+        return 0;
     default:
         return 0;
     }
@@ -226,6 +229,13 @@ static void make_events(const struct ctl_store_pages *p, json_t *answer)
     json_object_set(answer, "events", p->events);
 }
 
+static void make_history(const struct ctl_store_pages *p, json_t *answer)
+{
+    json_t *history = ctl_store_history_page(&p->history);
+    json_object_update(answer, history);
+    json_decref(history);
+}
+
 static const struct page {
     const char *path;
     enum weir_coord_op ops[CTL_STORE_OPS_MAX];
@@ -237,6 +247,7 @@ static const struct page {
     {"/api/cluster/breakers", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_CIRCUITS, WEIR_COORD_OPS}, make_breakers},
     {"/api/cluster/hints", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_ADVICE, WEIR_COORD_OPS}, make_hints},
     {"/api/cluster/events", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_EVENTS, WEIR_COORD_OPS}, make_events},
+    {CTL_STORE_HISTORY, {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_SERIES, WEIR_COORD_OPS}, make_history},
 };
 
 /* With or without a query. */

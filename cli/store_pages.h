@@ -1,5 +1,6 @@
 /* What the store knows of a cluster, as the pages that a node would answer (/api/cluster/state, nodes, shards,
- * breakers, hints, events): the same fields, as far as the store has them. Pure. What comes from the store has been
+ * breakers, hints, events): the same fields, as far as the store has them; and the load history (CTL_STORE_HISTORY),
+ * which nodes have no page for. Pure. What comes from the store has been
  * read within bounds (common/store); its texts are somebody else's all the same.
  *
  * Unlike on a node's page, owners are the map's (nobody stands in for a silent one), and who lives is judged by the
@@ -9,16 +10,19 @@
 
 #include <jansson.h>
 
-#include "core/coord.h"
+#include "cli/store_history.h"
 #include "core/shard_map.h"
+
+#define CTL_STORE_HISTORY "/store/history"
 
 /* The answers as they come in, each kept as JSON; all zero is none. */
 struct ctl_store_pages {
-    json_t *members;  /* [{...}], ascending by id */
-    json_t *map;      /* {epoch, leader, shard_count, owners}; all of it empty: none is published */
-    json_t *circuits; /* [{...}] */
-    json_t *hints;    /* the object, or one that says that there are none */
-    json_t *events;   /* [{...}] */
+    json_t *members;                  /* [{...}], ascending by id */
+    json_t *map;                      /* {epoch, leader, shard_count, owners}; all of it empty: none is published */
+    json_t *circuits;                 /* [{...}] */
+    json_t *hints;                    /* the object, or one that says that there are none */
+    json_t *events;                   /* [{...}] */
+    struct ctl_store_history history; /* begun by who asks for it */
 };
 
 /* Keeps what the answer says; others are passed over. silent_ms: who has been silent for longer does not live. Errors:

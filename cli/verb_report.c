@@ -1,12 +1,12 @@
 /* report: the figures that a review of the pools looks at, each beside its target, as far as there is data. What a node
- * counts, it counts since its start; what the coordinator has published covers the last hours; events are the store's
- * last thousand. */
+ * counts, it counts since its start; the store has the coordinator's history, from which any time can be added up. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/report.h"
 #include "cli/show.h"
+#include "cli/store_pages.h"
 #include "cli/verb.h"
 
 static void show_figures(struct weir_textbuf *out, const struct ctl_style *style, const json_t *figures)
@@ -87,9 +87,14 @@ static void show_report(struct weir_textbuf *out, const struct ctl_style *style,
     double covered, wanted;
     ctl_number(report, "counted_seconds", &covered);
     ctl_number(report, "since_seconds", &wanted);
-    ctl_fact(out, style, "node", CTL_PLAIN, "%s", ctl_text(report, "node", "-"));
-    ctl_fact(out, style, "counts", CTL_PLAIN, "this node's, since its start (%s ago), not over the last %s",
-             ctl_duration(text, covered), ctl_duration(since, wanted));
+    if (json_is_null(json_object_get(report, "node"))) {
+        ctl_fact(out, style, "counts", CTL_PLAIN, "all nodes', of %s within the last %s", ctl_duration(text, covered),
+                 ctl_duration(since, wanted));
+    } else {
+        ctl_fact(out, style, "node", CTL_PLAIN, "%s", ctl_text(report, "node", "-"));
+        ctl_fact(out, style, "counts", CTL_PLAIN, "this node's, since its start (%s ago), not over the last %s",
+                 ctl_duration(text, covered), ctl_duration(since, wanted));
+    }
     weir_textbuf_char(out, '\n');
     show_figures(out, style, json_object_get(report, "figures"));
     show_hours(out, style, json_object_get(report, "hours"));
@@ -106,24 +111,48 @@ static int put_report(struct ctl_session *s, const json_t *report)
     return ctl_put(s, &text);
 }
 
-int ctl_run_report(struct ctl_session *s)
+static int finish(struct ctl_session *s, json_t *report)
+{
+    int code = report != NULL ? put_report(s, report) : ctl_complain(WEIR_EXIT_FAILED, NULL, "out of memory");
+    json_decref(report);
+    return code;
+}
+
+static int report_of_store(struct ctl_session *s, double since_s, double now_unix_ms)
+{
+    json_t *history, *events = NULL;
+    s->history_ms = (uint64_t)(since_s * 1000);
+    int code = ctl_get(s, CTL_STORE_HISTORY, &history);
+    if (code == WEIR_EXIT_DONE)
+        code = ctl_get(s, ctl_verbs[CTL_EVENTS].page, &events);
+    if (code == WEIR_EXIT_DONE)
+        code = finish(s, ctl_report_of_history(history, events, since_s, now_unix_ms));
+    json_decref(history);
+    json_decref(events);
+    return code;
+}
+
+static int report_of_node(struct ctl_session *s, double since_s, double now_unix_ms)
 {
     static const char *const names[] = {"/health", "/api/cluster/analytics", "/api/cluster/events?n=1000"};
-    json_t *pools, *pages[3] = {NULL}, *report = NULL;
-    double since_s = CTL_REPORT_SINCE_S;
+    json_t *pools, *pages[3] = {NULL};
     unsigned status;
-    if (s->options->since != NULL && !ctl_report_since(s->options->since, &since_s))
-        return ctl_complain(WEIR_EXIT_USAGE, "Like 7d, 24h, 30m or 90s.", "--since %s is no time", s->options->since);
     int code = ctl_get(s, ctl_verbs[CTL_POOLS].page, &pools);
     for (size_t i = 0; i < 3 && code == WEIR_EXIT_DONE; i++)
         code = ctl_look(s, names[i], &status, &pages[i]); /* what there is not is left out */
-    if (code == WEIR_EXIT_DONE) {
-        report = ctl_report_make(pools, pages[0], pages[1], pages[2], since_s, (double)time(NULL) * 1000);
-        code = report != NULL ? put_report(s, report) : ctl_complain(WEIR_EXIT_FAILED, NULL, "out of memory");
-    }
+    if (code == WEIR_EXIT_DONE)
+        code = finish(s, ctl_report_make(pools, pages[0], pages[1], pages[2], since_s, now_unix_ms));
     for (size_t i = 0; i < 3; i++)
         json_decref(pages[i]);
     json_decref(pools);
-    json_decref(report);
     return code;
+}
+
+int ctl_run_report(struct ctl_session *s)
+{
+    double since_s = CTL_REPORT_SINCE_S, now_unix_ms = (double)time(NULL) * 1000;
+    if (s->options->since != NULL && !ctl_report_since(s->options->since, &since_s))
+        return ctl_complain(WEIR_EXIT_USAGE, "Like 7d, 24h, 30m or 90s.", "--since %s is no time", s->options->since);
+    return s->options->redis != NULL ? report_of_store(s, since_s, now_unix_ms)
+                                     : report_of_node(s, since_s, now_unix_ms);
 }

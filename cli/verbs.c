@@ -105,11 +105,11 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                         "wrong.\n",
                     .options = CTL_BIT(OVER),
                     .node_only = "the doctor looks at a node, the store does not hold what it looks for"},
-    [CTL_REPORT] = {.what = "the figures of a review, beside their targets",
-                    .details =
-                        "Counts are those since the asked node's start, whatever --since says: it bounds the events.\n",
-                    .options = CTL_BIT(SINCE),
-                    .node_only = "a report is asked of a node, the store does not hold its figures"},
+    [CTL_REPORT] =
+        {.what = "the figures of a review, beside their targets",
+         .details = "A node's counts are those since its start, and --since bounds its events. With --redis "
+                    "they are all nodes', of that time,\nas far back as the coordinator's history goes: two weeks.\n",
+         .options = CTL_BIT(SINCE)},
     [CTL_BENCH] = {.what = "puts a small load on a URL and shows how long answers take",
                    .details =
                        "As many connections as --clients, kept from one request to the next. --token-file's token is "

@@ -55,13 +55,40 @@ def test_hints(cluster):
 
 
 def test_another_cluster_is_not_there(cluster):
-    for verb in ("status", "nodes", "shards", "breakers", "hints", "events"):
+    for verb in ("status", "nodes", "shards", "breakers", "hints", "events", "report"):
         done = weirctl(verb, "--redis", cluster.url, "--cluster", "nope")
         assert done.returncode == 1 and not done.stdout
         assert "no cluster 'nope' in this store" in done.stderr and "--cluster NAME" in done.stderr
 
 
-NODE_S = ["pools", "limits", "alerts", "report", "doctor", "drain n1", "undrain n1", "breaker open http://127.0.0.1:1", "reload"]
+def test_report_over_the_history(stage, mock):
+    slots = {"enabled": True, "sample_interval": 1}
+    cluster = Cluster(stage, shard_count=24, connection_affinity="round_robin")
+    nodes = cluster.nodes(2, {"mock": {"base_url": mock.url}}, analytics=slots)
+    nothing = stored(cluster, "report", "--since", "1h")
+    assert nothing["figures"] == [] and nothing["counted_seconds"] == 0 and nothing["node"] is None
+    cluster.coordinator(analytics=slots)
+    cluster.wait_map()
+
+    def figures():
+        return {f["figure"]: f["value"] for f in stored(cluster, "report", "--since", "1h")["figures"] if f["provider"] == "mock"}
+
+    def reuse():
+        for node in nodes:
+            with node.client() as client:
+                assert [client.get("/v1/models").status for _ in range(10)] == [200] * 10
+        return (figures().get("connection reuse rate") or 0) > 50
+
+    wait_for(reuse, "the load of both nodes to be in the history")
+    assert figures()["failed tries, of requests"] == 0
+    for since in ("1h", "24h", "7d"):  # the longer steps are not over yet, and what they lack comes from the slots
+        report = stored(cluster, "report", "--since", since)
+        assert report["counted_seconds"] > 0 and report["events"]["node_joined"] == 2
+    lines = normal(weirctl("report", "--redis", cluster.url).stdout)
+    assert lines[0].startswith("counts  all nodes', of ") and lines[0].endswith(" within the last 7 d 0 h")
+
+
+NODE_S = ["pools", "limits", "alerts", "doctor", "drain n1", "undrain n1", "breaker open http://127.0.0.1:1", "reload"]
 
 
 @pytest.mark.parametrize("line", NODE_S)

@@ -67,4 +67,30 @@ START_TEST(test_nothing_is_known)
 }
 END_TEST
 
-CHECK_MAIN("report", NULL, NULL, test_since, test_figures_hours_and_events, test_nothing_is_known)
+START_TEST(test_out_of_the_store)
+{
+    json_t *history = read("{\"told_seconds\":3600,\"utilization_percent_peak\":81,\"providers\":[{\"provider\":\"x\","
+                           "\"requests\":200,\"refused\":1,\"errors\":5,\"leases\":100,\"reused\":91,\"connects\":9,"
+                           "\"connect_us_sum\":90000},{\"provider\":\"y\",\"requests\":0}]}");
+    json_t *events = read("{\"events\":[{\"event\":\"node_lost\",\"unix_ms\":9000}]}");
+    json_t *report = ctl_report_of_history(history, events, 5, 10000);
+    const json_t *figures = json_object_get(report, "figures");
+    static const double values[] = {2.5, 0.5, 10, 91}; /* of x; y has had nothing */
+    static const bool met[] = {false, true, true, true};
+    ck_assert_uint_eq(json_array_size(figures), 9);
+    for (size_t i = 0; i < 8; i++) {
+        const json_t *f = json_array_get(figures, i);
+        ck_assert(i < 4 ? json_number_value(json_object_get(f, "value")) == values[i]
+                        : json_is_null(json_object_get(f, "value")));
+        ck_assert(i >= 4 || json_is_true(json_object_get(f, "met")) == met[i]);
+    }
+    ck_assert(json_is_false(json_object_get(json_array_get(figures, 8), "met")));
+    ck_assert_int_eq((int)json_integer_value(json_object_get(json_object_get(report, "events"), "node_lost")), 1);
+    json_decref(report);
+    json_decref(history);
+    json_decref(events);
+}
+END_TEST
+
+CHECK_MAIN("report", NULL, NULL, test_out_of_the_store, test_since, test_figures_hours_and_events,
+           test_nothing_is_known)
