@@ -116,14 +116,36 @@ static void draw_line(int y, const char *text, size_t len)
     attrset(A_NORMAL);
 }
 
+/* As it is typed: its end, where all of it does not fit. */
+static void draw_filter(const char *filter)
+{
+    static const char lead[] = "filter: ", explained[] = "  (Enter keeps it, Esc drops it)";
+    size_t len = strlen(filter), room = COLS > 0 ? (size_t)COLS : 0;
+    char line[CTL_TOP_FILTER_MAX + sizeof lead + sizeof explained];
+    room -= room > sizeof lead ? sizeof lead : room; /* the cursor takes the place of the terminating 0 */
+    bool fits = len + strlen(explained) <= room;
+    snprintf(line, sizeof line, "%s%s_%s", lead, len > room ? filter + len - room : filter, fits ? explained : "");
+    mvaddnstr(LINES - 1, 0, line, COLS);
+}
+
 static void draw_keys(const struct screen *w)
 {
     attrset(A_REVERSE);
     if (w->typing)
-        mvprintw(LINES - 1, 0, "filter: %s_  (Enter keeps it, Esc drops it)", w->top.filter);
+        draw_filter(w->top.filter);
     else
         mvaddnstr(LINES - 1, 0, KEYS, COLS);
     attrset(A_NORMAL);
+}
+
+/* No further down than to the last line, whatever was typed, and however the screen or what is shown has changed. */
+static void keep_in_sight(struct screen *w, const struct weir_textbuf *text)
+{
+    int lines = 0;
+    for (size_t i = 0; i < text->len; i++)
+        lines += text->ptr[i] == '\n';
+    int most = lines > LINES - 1 ? lines - (LINES - 1) : 0;
+    w->scroll = w->scroll < most ? w->scroll : most;
 }
 
 static void draw(struct screen *w)
@@ -133,6 +155,7 @@ static void draw(struct screen *w)
     int y = 0, line = 0;
     weir_textbuf_init(&text, CTL_ANSWER_BYTES_MAX);
     ctl_top_frame(&w->top, &text, &style, (unsigned)(COLS > 0 ? COLS : 0));
+    keep_in_sight(w, &text);
     erase();
     for (size_t at = 0; at < text.len && y < LINES - 1; line++) {
         const char *end = memchr(text.ptr + at, '\n', text.len - at);

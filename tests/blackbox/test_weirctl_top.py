@@ -86,7 +86,30 @@ def test_sizes(top):
     wait_for(lambda: nodes(terminal) == ["n1", "n2", "n3"] and "3 of 3" not in terminal.text(), "the lines further down")
 
 
-@pytest.mark.parametrize("env, coloured", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "vt100"}, False)])
+def test_the_end_is_as_far_as_it_scrolls(top):
+    terminal = top(columns=80, rows=30)
+    terminal.wait_text("3 of 3 nodes", "spare")
+    terminal.resize(80, 8)
+    wait_for(lambda: nodes(terminal) == ["n1"], "the end to be cut off")
+    for key in ("\x1b[B" * 60, "\x1b[6~" * 20):  # down, page down
+        terminal.type(key)
+        wait_for(lambda: terminal.line(-2).startswith("(all)"), "the last line, and none behind it")
+    terminal.type("\x1b[A" * 20)  # up, as often as there are lines
+    wait_for(lambda: "3 of 3 nodes" in terminal.line(0), "the first line")
+
+
+def test_the_end_of_a_long_filter_is_seen(top):
+    terminal = top(columns=24, rows=10)
+    terminal.wait_text("by name", "n3")
+    terminal.type("/abcdefghijklmnopqrstuvwxyz")
+    wait_for(lambda: terminal.line(-1) == "filter: lmnopqrstuvwxyz_", "what was typed last")
+    terminal.type("\x7f" * 25)
+    wait_for(lambda: terminal.line(-1) == "filter: a_", "no more of the explanation than fits")
+    terminal.resize(80, 10)
+    wait_for(lambda: terminal.line(-1) == "filter: a_  (Enter keeps it, Esc drops it)", "all of it")
+
+
+@pytest.mark.parametrize("env, coloured", [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "vt100"}, False)])
 def test_colours(top, env, coloured):
     terminal = top(**env)
     terminal.wait_text("3 of 3 nodes", "active")
