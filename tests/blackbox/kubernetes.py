@@ -211,7 +211,7 @@ KINDS = {
             ["podSelector", "policyTypes"],
             podSelector=SELECTOR,
             policyTypes=several(one_of("Ingress", "Egress")),
-            ingress=several(closed(**{"from": several(closed(podSelector=SELECTOR)), "ports": POLICY_PORTS})),
+            ingress=several(closed(**{"from": several(closed(podSelector=SELECTOR, namespaceSelector=SELECTOR)), "ports": POLICY_PORTS})),
         ),
     ),
     ("autoscaling/v2", "HorizontalPodAutoscaler"): closed(

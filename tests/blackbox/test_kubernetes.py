@@ -77,7 +77,8 @@ def test_selectors_find_pods():
         for rule in policy["spec"]["ingress"]:
             assert {p["port"] for p in rule["ports"]} <= set(ports_of(w).values())
             for peer in rule.get("from", []):
-                assert matched(peer["podSelector"]["matchLabels"])
+                # By its namespace: somebody who is not of ours.
+                assert matched(peer["podSelector"]["matchLabels"]) if "podSelector" in peer else peer["namespaceSelector"]
 
 
 def test_services_lead_to_ports():
@@ -138,7 +139,8 @@ class Pod:
 
     def __init__(self, stage, workload, redis):
         (container,) = workload["spec"]["template"]["spec"]["containers"]
-        self.ports = {port: free_port() for port in ports_of(workload).values()}
+        self.names = ports_of(workload)
+        self.ports = {port: free_port() for port in self.names.values()}
         text = configuration()
         for port in re.findall(r'"0\.0\.0\.0:(\d+)"', text):
             text = text.replace(f'"0.0.0.0:{port}"', f'"127.0.0.1:{self.ports.get(int(port)) or free_port()}"')
@@ -160,8 +162,9 @@ class Pod:
         self.process.popen.wait()
         self.process.check_report()
 
-    def get(self, target, port=None, **options):
-        with Client(port or next(iter(self.ports.values()))) as c:
+    def get(self, port, target, **options):
+        """At a port of the container, by its number or name."""
+        with Client(self.ports[self.names.get(port, port)]) as c:
             return c.get(target, **options)
 
 
@@ -176,8 +179,8 @@ def test_probes_are_answered(pods):
     asked = 0
     for pod in pods:
         for probe in (pod.container[k]["httpGet"] for k in pod.container if k.endswith("Probe")):
-            path, name = probe["path"], pod.container["name"]
-            wait_for(lambda pod=pod, path=path: pod.get(path).status == 200, f"200 of {name} at {path}")
+            at, name = (probe["port"], probe["path"]), pod.container["name"]
+            wait_for(lambda pod=pod, at=at: pod.get(*at).status == 200, f"200 of {name} at {at}")
             asked += 1
     assert asked == 5
 
@@ -201,10 +204,10 @@ def trigger():
 def test_keda_reads_the_number_of_nodes(pods):
     """Of a hint that the coordinator has made for the one node that there is."""
     node = next(p for p in pods if p.container["name"] == "weir-node")
-    path, location = urllib.parse.urlsplit(trigger()["url"]).path, trigger()["valueLocation"]
+    url, location = urllib.parse.urlsplit(trigger()["url"]), trigger()["valueLocation"]
 
     def read():
-        r = node.get(path, headers=[("authorization", f"Bearer {TOKEN}")])
+        r = node.get(url.port, url.path, headers=[("authorization", f"Bearer {TOKEN}")])
         assert r.status == 200, r
         return at_path(r.body.decode(), location)
 
@@ -215,6 +218,18 @@ def test_keda_reads_the_number_of_nodes(pods):
     spec = named("ScaledObject", "weir-node")["spec"]
     assert spec["minReplicaCount"] <= spec["fallback"]["replicas"] <= spec["maxReplicaCount"]
     assert spec["fallback"]["behavior"] == "currentReplicasIfHigher"
+
+
+def test_clients_see_no_admin_page(pods):
+    """Their port has none, and the policy opens the other one to named namespaces alone."""
+    node = next(p for p in pods if p.container["name"] == "weir-node")
+    wait_for(lambda: node.get("admin", "/health/ready").status == 200, "the node")
+    for page in ("/metrics", "/dashboard", "/api/cluster/nodes"):
+        assert node.get("admin", page).status == 200 and node.get("http", page).status != 200  # from loopback, both
+    rules = named("NetworkPolicy", "weir-node")["spec"]["ingress"]
+    (admin,) = [rule for rule in rules if {"protocol": "TCP", "port": 8001} in rule["ports"]]
+    assert len(admin["ports"]) == 1 and all("namespaceSelector" in peer for peer in admin["from"])
+    assert all("from" in rule for rule in rules if rule["ports"] != [{"protocol": "TCP", "port": 8000}])
 
 
 def test_keda_asks_where_nodes_answer():
