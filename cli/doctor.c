@@ -18,6 +18,10 @@
 #define SENTENCE_BYTES_MAX 512
 /* Of a name as a key of YAML: longer than names are. */
 #define KEY_BYTES_MAX 160
+/* Fewer connections than these are not what fills a memory. */
+#define CONNECTIONS_TELLING 10.0
+/* As events and circuits have it (weir_breaker_reason_label). */
+#define BY_HAND "operator"
 
 /* -- findings -- */
 
@@ -136,6 +140,21 @@ static const char *key_of(const struct patient *p, char text[KEY_BYTES_MAX])
     return text;
 }
 
+/* How each endpoint failed last. */
+static void tell_failures(json_t *finding, const struct patient *p)
+{
+    const json_t *health = json_object_get(json_object_get(p->x->providers, "providers"), p->name);
+    json_t *endpoints = json_object_get(health, "endpoints"), *e;
+    const char *id;
+    json_object_foreach(endpoints, id, e)
+    {
+        const json_t *last = json_object_get(e, "last_failure");
+        const char *error = ctl_text(last, "error", NULL);
+        if (error != NULL)
+            sentence(finding, "%s failed last with: %s (%s)", id, error, ctl_text(last, "at", "-"));
+    }
+}
+
 /* The limit to be configured for one in force: with pool_sharding a node has a part of it. */
 static double whole_of(const struct patient *p, double in_force)
 {
@@ -198,6 +217,7 @@ static void check_timeouts(json_t *findings, const struct patient *p)
                  total);
     sentence(f, "a connection takes %.1f ms on average, an answer %.1f ms", number(p->after, "avg_connection_time_ms"),
              number(p->after, "avg_response_time_ms"));
+    tell_failures(f, p);
     set_text(f, "change",
              "providers:\n  %s:\n    timeout:\n      connect: %g # %g now\n      read: %g # %g now\n"
              "      total: %g # %g now\n    retry:\n      attempts: 5\n      backoff_max_delay: 30.0\n",
@@ -207,18 +227,55 @@ static void check_timeouts(json_t *findings, const struct patient *p)
              "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.", p->name);
 }
 
+/* The last word that the cluster's events have of an endpoint's opening; NULL: they have none. */
+static const json_t *opening_of(const struct ctl_exam *x, const char *endpoint)
+{
+    const json_t *events = json_object_get(x->events, "events");
+    for (size_t i = json_array_size(events); i > 0; i--) {
+        const json_t *e = json_array_get(events, i - 1);
+        if (strcmp(ctl_text(e, "event", ""), "circuit_opened") == 0 &&
+            strcmp(ctl_text(e, "endpoint", ""), endpoint) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+/* An operator has opened it. The node that was told knows; of the others, those that listened to what it said. */
+static bool is_by_hand(const json_t *circuit, const json_t *opening)
+{
+    return strcmp(ctl_text(circuit, "reason", ""), BY_HAND) == 0 ||
+           (json_is_true(json_object_get(circuit, "shared")) && strcmp(ctl_text(opening, "reason", ""), BY_HAND) == 0);
+}
+
+static void tell_order(json_t *findings, const struct patient *p, const json_t *circuit, const json_t *opening)
+{
+    const char *endpoint = ctl_text(circuit, "endpoint", "-"), *state = ctl_text(circuit, "state", "-");
+    json_t *f = add_finding(findings, p->x, "circuit opened by hand", p->name);
+    sentence(f, "the circuit of %s is %s since %.0f s, by an operator's word to node %s", endpoint, state,
+             number(circuit, "state_seconds"), ctl_text(opening, "node", ctl_text(p->x->after, "node_id", "-")));
+    if (number(circuit, "retry_in_seconds") > 0)
+        sentence(f, "in %.0f s a request may try it again", number(circuit, "retry_in_seconds"));
+    set_text(f, "advice", "weirctl breaker close %s closes it at once.", endpoint);
+}
+
+/* Circuits of the provider that are not closed: whether there are any that have opened by themselves. */
 static bool tell_circuits(json_t *findings, json_t **finding, const struct patient *p)
 {
     const json_t *rows = json_object_get(p->x->breakers, "breakers");
     bool any = false;
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        const char *state = ctl_text(row, "state", "closed");
+        const char *state = ctl_text(row, "state", "closed"), *endpoint = ctl_text(row, "endpoint", "-");
         if (strcmp(ctl_text(row, "provider", ""), p->name) != 0 || strcmp(state, "closed") == 0)
             continue;
+        const json_t *opening = opening_of(p->x, endpoint);
+        if (is_by_hand(row, opening)) {
+            tell_order(findings, p, row, opening);
+            continue;
+        }
         if (*finding == NULL)
             *finding = add_finding(findings, p->x, "high error rate", p->name);
-        sentence(*finding, "the circuit of %s is %s", ctl_text(row, "endpoint", "-"), state);
+        sentence(*finding, "the circuit of %s is %s", endpoint, state);
         any = true;
     }
     return any;
@@ -243,10 +300,12 @@ static void check_errors(json_t *findings, const struct patient *p)
                  opened);
     if (answers)
         sentence(f, "in %.0f s %.0f of %.0f tries failed", p->x->seconds, failed, tries);
-    tell_alert(f, alert);
+    if (f != NULL)
+        tell_alert(f, alert);
     if (!tell_circuits(findings, &f, p) && f == NULL)
         return;
     char key[KEY_BYTES_MAX];
+    tell_failures(f, p);
     set_text(f, "change",
              "providers:\n  %s:\n    circuit_breaker:\n      enabled: true\n      failure_threshold: 3\n"
              "      recovery_timeout: 30\n    retry:\n      retry_status_codes: [408, 429, 500, 502, 503, 504]\n"
@@ -255,22 +314,68 @@ static void check_errors(json_t *findings, const struct patient *p)
     set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
 }
 
+/* -- memory -- */
+
+/* The provider to which most connections are open. */
+static struct patient largest(const struct ctl_exam *x)
+{
+    struct patient most = {.x = x};
+    json_t *providers = json_object_get(x->after, "providers"), *p;
+    const char *name;
+    json_object_foreach(providers, name, p)
+    {
+        if (most.after == NULL || number(p, "connections_total") > number(most.after, "connections_total"))
+            most = (struct patient){.x = x, .name = name, .after = p};
+    }
+    return most;
+}
+
+/* What may be kept smaller: connections, of which half of those that are open would have to do, and bodies. */
+static void change_memory(json_t *finding, const struct patient *p, double requests)
+{
+    char pool[SENTENCE_BYTES_MAX] = "", bodies[SENTENCE_BYTES_MAX] = "", key[KEY_BYTES_MAX];
+    double limit = number(p->after, "max_connections"), open = number(p->after, "connections_total"),
+           kept = number(p->after, "max_keepalive_connections");
+    double wanted = ceil((open < limit ? open : limit) * SHRINK);
+    if (open >= CONNECTIONS_TELLING)
+        snprintf(pool, sizeof pool,
+                 "    connection_pool:\n      max_connections: %.0f # about %.0f now\n"
+                 "      max_keepalive_connections: %.0f\n",
+                 whole_of(p, wanted), whole_of(p, limit), whole_of(p, ceil((kept < wanted ? kept : wanted) * SHRINK)));
+    if (requests > 0)
+        snprintf(bodies, sizeof bodies,
+                 "    retry:\n      replay_buffer: 16KB # of each request's body, to send it again\n");
+    if (pool[0] != '\0' || bodies[0] != '\0')
+        set_text(finding, "change",
+                 "providers:\n  %s:\n%s%shttp_client:\n  health:\n    cleanup_interval: 300\n    force_cleanup: true\n",
+                 key_of(p, key), pool, bodies);
+}
+
 static void check_memory(json_t *findings, const struct ctl_exam *x)
 {
-    const json_t *memory = json_object_get(json_object_get(x->health, "checks"), "memory");
-    double used = number(memory, "used_percent"), limit = number(x->after, "max_connections"),
-           kept = number(x->after, "max_keepalive_connections");
+    const json_t *memory = json_object_get(json_object_get(x->health, "checks"), "memory"),
+                 *was = json_object_get(json_object_get(x->health_before, "checks"), "memory"),
+                 *objects = json_object_get(x->memory, "objects");
+    double used = number(memory, "used_percent"), limit = number(memory, "limit_bytes"),
+           more_bytes = grown(was, memory, "resident_bytes"),
+           clients = number(json_object_get(objects, "client_connections"), "count"),
+           requests = number(json_object_get(objects, "requests"), "count");
+    const struct patient most = largest(x);
     if (used < CTL_MEMORY_FULL_PERCENT)
         return;
     json_t *f = add_finding(findings, x, "memory", NULL);
-    sentence(f, "the node takes %.0f MB, %.0f %% of the %.0f MB that it may", number(memory, "resident_bytes") / 1e6,
-             used, number(memory, "limit_bytes") / 1e6);
-    sentence(f, "%.0f connections to providers are open, of %.0f", number(x->after, "connections_total"), limit);
-    set_text(f, "change",
-             "http_client:\n  pool_limits:\n    max_connections: %.0f # %.0f now, over all providers\n"
-             "    max_keepalive_connections: %.0f\n  health:\n    cleanup_interval: 300\n    force_cleanup: true\n",
-             ceil(limit * SHRINK), limit, ceil(kept * SHRINK));
-    set_text(f, "advice", "/debug/memory/pool says what takes the memory.");
+    sentence(f, "the node takes %.1f MB, %.0f %% of the %.1f MB that it may", number(memory, "resident_bytes") / 1e6,
+             used, limit / 1e6);
+    if (json_is_object(was) && more_bytes * 100 >= limit)
+        sentence(f, "in %.0f s it has grown by %.1f MB", x->seconds, more_bytes / 1e6);
+    sentence(f, "%.0f connections to providers are open, and %.0f of clients; %.0f requests are under way",
+             number(x->after, "connections_total"), clients > 0 ? clients - 1 : 0, requests > 0 ? requests - 1 : 0);
+    if (most.after != NULL)
+        change_memory(f, &most, requests - 1);
+    set_text(
+        f, "advice",
+        "/debug/memory/pool says what takes it. A node that has to be that large needs more: server.memory_limit, or "
+        "the limit of its control group.");
 }
 
 /* -- the cluster -- */
@@ -307,7 +412,7 @@ static void check_cluster(json_t *findings, const struct ctl_exam *x)
         sentence(f, "%s, since %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"));
         set_text(f, "advice", "The node serves on with what it knows; circuits and limits are its own meanwhile.");
     }
-    if (shards > 0 && shards < CTL_SHARDS_PER_NODE * alive) {
+    if (alive > 1 && shards > 0 && shards < CTL_SHARDS_PER_NODE * alive) {
         json_t *f = add_finding(findings, x, "few shards", NULL);
         sentence(f, "%.0f shards for %.0f nodes: their parts are uneven", shards, alive);
         set_text(f, "change", "distributed_pool:\n  shard_count: %.0f # %.0f now\n", 2 * CTL_SHARDS_PER_NODE * alive,

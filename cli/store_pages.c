@@ -85,12 +85,12 @@ static json_t *take_circuits(const struct weir_coord_circuits_reply *r, uint64_t
         const struct weir_coord_circuit *c = &r->at[i];
         bool open = c->sight.phase == WEIR_BREAKER_OPEN;
         json_array_append_new(
-            list,
-            json_pack("{s:n, s:s, s:s, s:b, s:I, s:f, s:f, s:f, s:n}", "provider", "endpoint", c->endpoint, "state",
-                      weir_breaker_phase_text(c->sight.phase), "shared", 1, "generation", (json_int_t)c->sight.gen,
-                      "state_seconds", now_ms > c->since_ms ? (double)(now_ms - c->since_ms) / 1000 : 0.0,
-                      "retry_in_seconds", open ? seconds_until(c->sight.open_until_ms, now_ms) : 0.0,
-                      "cooldown_seconds", seconds_until(c->sight.cooldown_until_ms, now_ms), "failures_in_a_row"));
+            list, json_pack("{s:n, s:s, s:s, s:b, s:I, s:f, s:f, s:f, s:n, s:n}", "provider", "endpoint", c->endpoint,
+                            "state", weir_breaker_phase_text(c->sight.phase), "shared", 1, "generation",
+                            (json_int_t)c->sight.gen, "state_seconds",
+                            now_ms > c->since_ms ? (double)(now_ms - c->since_ms) / 1000 : 0.0, "retry_in_seconds",
+                            open ? seconds_until(c->sight.open_until_ms, now_ms) : 0.0, "cooldown_seconds",
+                            seconds_until(c->sight.cooldown_until_ms, now_ms), "failures_in_a_row", "reason"));
     }
     return list;
 }

@@ -175,8 +175,10 @@ void ctl_fact(struct weir_textbuf *out, const struct ctl_style *style, const cha
     size_t len = print_harmless(text, sizeof text, fmt, ap);
     va_end(ap);
     ctl_paint(out, style, CTL_DIM, weir_str_of(name)); /* of a node, perhaps */
-    for (size_t i = strlen(name); i < FACT_NAME_WIDTH; i++)
+    size_t at = strlen(name);
+    do
         weir_textbuf_char(out, ' ');
+    while (++at < FACT_NAME_WIDTH); /* a longer name is set off, too */
     paint_raw(out, style, tone, text, len);
     weir_textbuf_char(out, '\n');
 }

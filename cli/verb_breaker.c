@@ -7,7 +7,31 @@
 #include "cli/show.h"
 #include "cli/verb.h"
 
-#define PAGE_MAX 1024u
+#define PAGE_MAX  1024u
+#define NAMES_MAX 256u
+
+/* Says which circuits there are, as many as fit. */
+static int complain_of_name(struct ctl_session *s, const char *endpoint)
+{
+    char names[NAMES_MAX] = "";
+    size_t len = 0;
+    json_t *answer;
+    int code = ctl_get(s, ctl_verbs[CTL_BREAKERS].page, &answer);
+    if (code != WEIR_EXIT_DONE)
+        return code;
+    const json_t *rows = json_object_get(answer, "breakers");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *name = ctl_text(json_array_get(rows, i), "endpoint", "-");
+        if (len + strlen(name) + 2 >= sizeof names)
+            break;
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? ", " : "", name);
+    }
+    code = ctl_complain(WEIR_EXIT_FAILED, "weirctl breakers lists all circuits.",
+                        "no endpoint is %.200s, or it has no circuit; there %s%s", endpoint,
+                        len > 0 ? "are: " : "is none", names);
+    json_decref(answer);
+    return code;
+}
 
 static int order(struct ctl_session *s, const char *action, const char *endpoint, struct weir_textbuf *done,
                  json_t *value)
@@ -17,9 +41,16 @@ static int order(struct ctl_session *s, const char *action, const char *endpoint
     snprintf(name, sizeof name, "/api/breaker/%s?endpoint=", action);
     if (!ctl_query(page, sizeof page, name, endpoint))
         return ctl_complain(WEIR_EXIT_USAGE, NULL, "%.100s...: no endpoint is that long", endpoint);
-    int code = ctl_post(s, page, &answer);
-    if (code != WEIR_EXIT_DONE)
+    unsigned status;
+    int code = ctl_post_any(s, page, &status, &answer);
+    if (code == WEIR_EXIT_DONE && status == 404)
+        code = complain_of_name(s, endpoint);
+    else if (code == WEIR_EXIT_DONE && status != 200)
+        code = ctl_complain_of_status(s, page, status, answer);
+    if (code != WEIR_EXIT_DONE) {
+        json_decref(answer);
         return code;
+    }
     const char *state = ctl_text(answer, "state", "-");
     ctl_fact(done, &s->style, state, strcmp(state, "open") == 0 ? CTL_BAD : CTL_GOOD, "%s", endpoint);
     json_array_append_new(value, json_pack("{s:s, s:s}", "endpoint", endpoint, "state", state));

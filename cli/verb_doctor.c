@@ -89,22 +89,30 @@ static int put_findings(struct ctl_session *s, const json_t *findings, const cha
 }
 
 /* The pages, all of them optional but the pools. */
-enum page { HEALTH, ALERTS, STATE, NODES, BREAKERS, PAGES };
+enum page { HEALTH, MEMORY, PROVIDERS, ALERTS, STATE, NODES, BREAKERS, EVENTS, HEALTH_BEFORE, PAGES };
 
 static int examine(struct ctl_session *s, json_t *pages[PAGES], json_t **before, json_t **after)
 {
-    static const char *const names[PAGES] = {"/health", "/api/alerts", "/api/cluster/state", "/api/cluster/nodes",
-                                             "/api/cluster/breakers"};
+    static const char *const names[PAGES] = {"/health",
+                                             "/debug/memory/pool",
+                                             "/health/providers",
+                                             "/api/alerts",
+                                             "/api/cluster/state",
+                                             "/api/cluster/nodes",
+                                             "/api/cluster/breakers",
+                                             "/api/cluster/events?n=1000",
+                                             "/health"};
     const char *pools = ctl_verbs[CTL_POOLS].page;
+    unsigned status;
     int code = ctl_get(s, pools, before);
+    if (code == WEIR_EXIT_DONE)
+        code = ctl_look(s, names[HEALTH_BEFORE], &status, &pages[HEALTH_BEFORE]);
     if (code == WEIR_EXIT_DONE)
         watch(s->options->over_s);
     if (code == WEIR_EXIT_DONE)
         code = ctl_get(s, pools, after);
-    for (size_t i = 0; i < PAGES && code == WEIR_EXIT_DONE; i++) {
-        unsigned status;
+    for (size_t i = 0; i < HEALTH_BEFORE && code == WEIR_EXIT_DONE; i++)
         code = ctl_look(s, names[i], &status, &pages[i]); /* /health is 503 when it is not well */
-    }
     return code;
 }
 
@@ -117,6 +125,10 @@ int ctl_run_doctor(struct ctl_session *s)
                                                    .after = after,
                                                    .seconds = s->options->over_s,
                                                    .health = pages[HEALTH],
+                                                   .health_before = pages[HEALTH_BEFORE],
+                                                   .memory = pages[MEMORY],
+                                                   .providers = pages[PROVIDERS],
+                                                   .events = pages[EVENTS],
                                                    .alerts = pages[ALERTS],
                                                    .state = pages[STATE],
                                                    .nodes = pages[NODES],

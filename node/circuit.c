@@ -5,6 +5,7 @@
 
 #include "net/bell.h"
 #include "net/log.h"
+#include "net/reactor.h"
 #include "node/runtime.h"
 
 /* The node as it reports to others: alone it is the only one. */
@@ -55,6 +56,20 @@ static void publish(struct weir_circuit *c, uint64_t now_ms)
     atomic_store_explicit(&c->own_gen, c->view.own.gen, memory_order_relaxed);
     atomic_store_explicit(&c->refuse_until_ms, until, memory_order_relaxed);
     atomic_store_explicit(&c->mode, mode, memory_order_release);
+}
+
+/* Why the phase is another one now, as far as the own circuit's events say. */
+static void note_reason(struct weir_circuit *c, const struct weir_breaker_reply *r)
+{
+    for (uint32_t i = 0; i < r->event_count; i++)
+        if (r->events[i].kind <= WEIR_BREAKER_IS_CLOSED)
+            c->reason = r->events[i].reason;
+}
+
+static void note_failure(struct weir_circuit *c, const char *why)
+{
+    snprintf(c->why, sizeof c->why, "%s", why);
+    c->failed_unix_ms = weir_clock_unix_ms();
 }
 
 /* The end of all that changes the view: publishes it, lets the lock go, and rings if a report cannot wait. */
@@ -182,6 +197,7 @@ struct weir_breaker_answer weir_circuit_admit(struct weir_endpoint *e, const str
     uv_mutex_lock(&c->lock);
     fold_successes(e, by->now_ms);
     a = weir_breaker_view_admit(&c->view, &c->policy, by->now_ms, &reply);
+    note_reason(c, &reply);
     leave(c, by->now_ms);
     tell(e, by, &reply, NULL);
     return a;
@@ -194,6 +210,11 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
     struct weir_circuit *c = &e->circuit;
     struct weir_breaker_reply reply;
     bool probe = t->permit != 0 || t->own_permit != 0;
+    if (verdict == WEIR_BREAKER_FAILURE && why != NULL) {
+        uv_mutex_lock(&c->lock);
+        note_failure(c, why);
+        uv_mutex_unlock(&c->lock);
+    }
     if (!enabled(c) || (verdict == WEIR_BREAKER_NEITHER && !probe && cooldown_ms == 0))
         return;
     if (verdict == WEIR_BREAKER_SUCCESS && !probe && mode_of(c) == WEIR_CIRCUIT_CALM) {
@@ -203,6 +224,7 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
     uv_mutex_lock(&c->lock);
     fold_successes(e, by->now_ms);
     weir_breaker_view_done(&c->view, &c->policy, by->now_ms, t, verdict, cooldown_ms, &reply);
+    note_reason(c, &reply);
     if (cooldown_ms > 0)
         atomic_store_explicit(&c->cooled, true, memory_order_relaxed);
     else if (verdict != WEIR_BREAKER_NEITHER &&
@@ -343,14 +365,15 @@ static enum weir_breaker_reason reason_of(enum weir_breaker_phase was, enum weir
 
 /* What has happened between two sights of the circuit in force. */
 static void tell_difference(struct weir_endpoint *e, const struct weir_circuit_caller *by,
-                            const struct weir_breaker_sight *was, const struct weir_breaker_sight *is, const char *node)
+                            const struct weir_breaker_sight *was, const struct weir_breaker_sight *is,
+                            enum weir_breaker_reason reason, const char *node)
 {
     static const enum weir_breaker_event_kind becomes[] = {[WEIR_BREAKER_CLOSED] = WEIR_BREAKER_IS_CLOSED,
                                                            [WEIR_BREAKER_OPEN] = WEIR_BREAKER_IS_OPENED,
                                                            [WEIR_BREAKER_HALF_OPEN] = WEIR_BREAKER_IS_HALF_OPENED};
     if (is->phase != was->phase) {
         const struct weir_breaker_event e1 = {.kind = becomes[is->phase],
-                                              .reason = reason_of(was->phase, is->phase),
+                                              .reason = reason,
                                               .gen = is->gen,
                                               .until_ms = is->phase == WEIR_BREAKER_OPEN ? is->open_until_ms : 0};
         tell_one(e, by, &e1, NULL, node);
@@ -380,8 +403,15 @@ void weir_circuit_learn(struct weir_endpoint *e, const struct weir_circuit_calle
     struct weir_breaker_sight is = weir_breaker_view_look(&c->view, by->now_ms);
     if (is.cooldown_until_ms > by->now_ms)
         atomic_store_explicit(&c->cooled, true, memory_order_relaxed);
+    bool confirmed = c->ordered && is.phase == c->ordered_phase, known = confirmed && c->ordered_told;
+    enum weir_breaker_reason reason = confirmed ? WEIR_BREAKER_BY_OPERATOR : reason_of(was.phase, is.phase);
+    c->ordered = c->ordered && !confirmed;
+    if (is.phase != was.phase)
+        c->reason = reason;
     leave(c, by->now_ms);
-    tell_difference(e, by, &was, &is, node);
+    if (known)
+        was.phase = is.phase;
+    tell_difference(e, by, &was, &is, reason, node);
 }
 
 void weir_circuit_granted(struct weir_endpoint *e, const struct weir_circuit_caller *by,
@@ -402,6 +432,7 @@ void weir_circuit_alone(struct weir_endpoint *e, uint64_t now_ms)
     struct weir_circuit *c = &e->circuit;
     uv_mutex_lock(&c->lock);
     weir_breaker_view_alone(&c->view, now_ms);
+    c->ordered = false;
     c->asked_ms = 0;
     leave(c, now_ms);
 }
@@ -417,6 +448,10 @@ bool weir_circuit_order(struct weir_endpoint *e, const struct weir_circuit_calle
     uv_mutex_lock(&c->lock);
     fold_successes(e, by->now_ms);
     weir_breaker_view_order(&c->view, &c->policy, by->now_ms, order, &reply);
+    note_reason(c, &reply);
+    c->ordered = c->view.sharing;
+    c->ordered_told = reply.event_count > 0;
+    c->ordered_phase = order == WEIR_BREAKER_ORDER_OPEN ? WEIR_BREAKER_OPEN : WEIR_BREAKER_CLOSED;
     leave(c, by->now_ms);
     tell(e, by, &reply, NULL);
     return true;
@@ -434,6 +469,7 @@ struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t no
     out.phase = s.phase;
     out.gen = s.gen;
     out.since_ms = c->since_ms;
+    out.reason = c->reason;
     out.open_until_ms = s.phase == WEIR_BREAKER_OPEN ? s.open_until_ms : 0;
     out.cooldown_until_ms = s.cooldown_until_ms;
     out.failures = c->view.own.run;
@@ -442,6 +478,15 @@ struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t no
         out.window = weir_breaker_window(&c->view.own, &c->policy, now_ms);
     uv_mutex_unlock(&c->lock);
     return out;
+}
+
+void weir_circuit_last_failure(struct weir_endpoint *e, struct weir_failure_snapshot *out)
+{
+    struct weir_circuit *c = &e->circuit;
+    uv_mutex_lock(&c->lock);
+    out->unix_ms = c->failed_unix_ms;
+    memcpy(out->why, c->why, sizeof out->why);
+    uv_mutex_unlock(&c->lock);
 }
 
 void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms)

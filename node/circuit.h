@@ -20,6 +20,7 @@
 
 #include "core/breaker_view.h"
 #include "core/cluster_agent.h"
+#include "core/snapshot.h"
 
 struct weir_bell;
 struct weir_endpoint;
@@ -38,7 +39,13 @@ struct weir_circuit {
     struct weir_breaker_policy policy;
     uint64_t ok_folded; /* of the workers' successes, so many are in the view */
     enum weir_breaker_phase phase;
-    uint64_t since_ms;      /* when the phase in force began */
+    uint64_t since_ms;                    /* when the phase in force began */
+    enum weir_breaker_reason reason;      /* of the last change of phase that was told */
+    char why[WEIR_FAILURE_BYTES_MAX + 1]; /* the last failed try; "": none yet */
+    uint64_t failed_unix_ms;
+    /* An operator's word that the store has not confirmed yet: what it leads to, and whether that has been told. */
+    bool ordered, ordered_told;
+    enum weir_breaker_phase ordered_phase;
     struct weir_bell *bell; /* NULL: not to be shared */
     uint64_t asked_ms;      /* when the store was asked for it, which has not answered yet; 0: not */
     _Atomic bool enabled;
@@ -99,13 +106,17 @@ struct weir_circuit_sight {
     bool shared; /* with the cluster */
     enum weir_breaker_phase phase;
     uint64_t gen;
-    uint64_t since_ms; /* when the phase began */
+    uint64_t since_ms;               /* when the phase began */
+    enum weir_breaker_reason reason; /* why; of a closed circuit nothing */
     uint64_t open_until_ms, cooldown_until_ms;
     uint32_t failures;                 /* in a row */
     uint32_t probes;                   /* under way, of a half-open circuit */
     struct weir_breaker_counts window; /* of the error rate, if one is configured */
 };
 struct weir_circuit_sight weir_circuit_look(struct weir_endpoint *e, uint64_t now_ms);
+/* How the last failed try failed, in words, and when; circuit or not. The phrase is empty, and the time 0, when none
+ * has. */
+void weir_circuit_last_failure(struct weir_endpoint *e, struct weir_failure_snapshot *out);
 /* Control, once a second: the workers' successes are added up, so that the error rate has them in their second. */
 void weir_circuit_tick(struct weir_endpoint *e, uint64_t now_ms);
 

@@ -29,6 +29,7 @@ static int show_circuits(struct weir_cluster *c, struct weir_cluster_snapshot *o
                 .endpoint = v->providers[i].endpoints[k].config->id,
                 .shared = s.shared,
                 .phase = s.phase,
+                .reason = s.reason,
                 .gen = s.gen,
                 .since_ms = left_ms(now_ms, s.since_ms),
                 .open_left_ms = s.phase == WEIR_BREAKER_OPEN ? left_ms(s.open_until_ms, now_ms) : 0,

@@ -29,6 +29,7 @@ static void circuit(struct weir_endpoint_snapshot *out, struct weir_endpoint *e)
     out->circuit = (struct weir_circuit_snapshot){
         .enabled = sight.enabled,
         .phase = sight.phase,
+        .reason = sight.reason,
         .since_ms = left_ms(now_ms, sight.since_ms),
         .open_left_ms = sight.phase == WEIR_BREAKER_OPEN ? left_ms(sight.open_until_ms, now_ms) : 0,
         .cooldown_left_ms = left_ms(sight.cooldown_until_ms, now_ms),
@@ -60,6 +61,7 @@ static void endpoint(struct weir_endpoint_snapshot *out, const struct weir_view_
     out->ejected = (weir_health_out(e->rt->provider) >> e->rt->slot & 1) != 0;
     out->checks_failed = (atomic_load(&e->rt->provider->health.unhealthy) >> e->rt->slot & 1) != 0;
     circuit(out, e->rt);
+    weir_circuit_last_failure(e->rt, &out->failure);
     out->counters.at[WEIR_EC_IN_FLIGHT] = atomic_load(&e->rt->in_flight);
     out->counters.at[WEIR_EC_CONCURRENCY_LIMIT] = atomic_load(&e->rt->concurrency.limit);
     const struct weir_endpoint_check *last = &e->rt->last_check;
@@ -158,6 +160,9 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     s->version = WEIR_VERSION;
     s->unix_ms = weir_clock_unix_ms();
     weir_proc_stats_read(&stats);
+    uint64_t wanted = view->config->server.memory_limit_bytes;
+    if (wanted > 0 && wanted < stats.memory_limit_bytes)
+        stats.memory_limit_bytes = wanted;
     weir_proc_stats_to_gauges(s->gauges, &stats);
     weir_node_counters_sum(&s->counters, &node->control_counters);
     for (unsigned w = 0; w < node->worker_count; w++) {

@@ -12,6 +12,7 @@ struct weir_cluster_circuit_snapshot {
     const char *provider, *endpoint;
     bool shared; /* with the store's; else this node goes by its own outcomes */
     enum weir_breaker_phase phase;
+    enum weir_breaker_reason reason; /* why it is in it, as this node knows; CLOSED: nothing */
     uint64_t gen;
     uint64_t since_ms;         /* in this phase for so long */
     uint64_t open_left_ms;     /* OPEN: until a probe is let through */

@@ -89,7 +89,8 @@ struct weir_config_server {
     uint32_t max_connections;          /* clients, over all workers; further ones wait unaccepted */
     uint64_t head_bytes_max;
     uint32_t headers_max;
-    uint64_t body_bytes_max; /* 0: no limit */
+    uint64_t body_bytes_max;     /* 0: no limit */
+    uint64_t memory_limit_bytes; /* what health is measured against; 0: the control group's limit, or the machine's */
     uint64_t header_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t write_timeout_ms;

@@ -100,6 +100,11 @@ static const struct weir_config_field server_fields[] = {
                       WEIR_CONFIG_RANGE(1, 10000)),
     WEIR_CONFIG_VALUE(BYTES, SERVER, body_bytes_max, "body_bytes_max", "64MB",
                       "A longer request body gets 413; 0: no limit.", WEIR_CONFIG_RANGE(0, 1099511627776)),
+    WEIR_CONFIG_VALUE(
+        BYTES, SERVER, memory_limit_bytes, "memory_limit", "0",
+        "Memory that the node should stay below: `/health` and `weirctl doctor` measure it against this, and "
+        "nothing is refused for it. 0, or more than that: the control group's limit, else the machine's memory.",
+        WEIR_CONFIG_RANGE(0, 1099511627776)),
     WEIR_CONFIG_VALUE(DURATION, SERVER, header_timeout_ms, "header_timeout", "10",
                       "A request head must be complete within this from its first byte, else 408.", WAIT),
     WEIR_CONFIG_VALUE(DURATION, SERVER, idle_timeout_ms, "idle_timeout", "75",

@@ -191,6 +191,7 @@ static void set_circuit(struct weir_tree *t, json_t *o, const struct weir_cluste
     weir_tree_real(t, o, "retry_in_seconds", (double)c->open_left_ms / 1000);
     weir_tree_real(t, o, "cooldown_seconds", (double)c->cooldown_left_ms / 1000);
     weir_tree_u64(t, o, "failures_in_a_row", c->failures);
+    set_text(t, o, "reason", c->phase != WEIR_BREAKER_CLOSED ? weir_breaker_reason_label(c->reason) : NULL);
 }
 
 static void set_own_circuits(struct weir_tree *t, json_t *list, const struct weir_provider_snapshot *p)
@@ -200,6 +201,7 @@ static void set_own_circuits(struct weir_tree *t, json_t *list, const struct wei
         const struct weir_cluster_circuit_snapshot c = {.provider = p->name,
                                                         .endpoint = p->endpoints[i].id,
                                                         .phase = from->phase,
+                                                        .reason = from->reason,
                                                         .since_ms = from->since_ms,
                                                         .open_left_ms = from->open_left_ms,
                                                         .cooldown_left_ms = from->cooldown_left_ms,

@@ -26,7 +26,7 @@ WEIR_MUST_USE int weir_render_cluster_nodes(struct weir_textbuf *out, const stru
  */
 WEIR_MUST_USE int weir_render_cluster_shards(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* breakers: .breakers[]: provider, endpoint, state, shared, generation, state_seconds, retry_in_seconds,
- * cooldown_seconds, failures_in_a_row. */
+ * cooldown_seconds, failures_in_a_row, reason (null: closed). */
 WEIR_MUST_USE int weir_render_cluster_breakers(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* limits: .limits[]: provider, requests_per_minute, burst, mode ("leased", "degraded", "closed"; "local": of this node
  * alone), strict, fail, share_per_minute, leased, remaining (null: not known yet), waiting. */

@@ -64,6 +64,13 @@ static void set_endpoint(struct weir_tree *t, json_t *o, const struct weir_endpo
         weir_tree_bool(t, check, "passed", e->check.passed);
         weir_tree_text(t, check, "error", e->check.why);
     }
+    if (e->failure.unix_ms == 0) {
+        weir_tree_set(t, o, "last_failure", json_null());
+    } else {
+        json_t *failure = weir_tree_child(t, o, "last_failure");
+        weir_tree_time(t, failure, "at", e->failure.unix_ms);
+        weir_tree_text(t, failure, "error", e->failure.why);
+    }
     json_t *circuit = weir_tree_child(t, o, "circuit");
     weir_tree_text(t, circuit, "state", weir_breaker_phase_text(e->circuit.phase));
     weir_tree_real(t, circuit, "retry_in_seconds", (double)e->circuit.open_left_ms / 1000);

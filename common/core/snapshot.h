@@ -15,11 +15,12 @@
 struct weir_circuit_snapshot {
     bool enabled;
     enum weir_breaker_phase phase;
-    uint64_t since_ms;         /* in this phase for so long */
-    uint64_t open_left_ms;     /* OPEN: until a probe is let through */
-    uint64_t cooldown_left_ms; /* the endpoint asked to be left alone for so long */
-    uint32_t failures;         /* in a row */
-    uint32_t probes;           /* HALF_OPEN: under way */
+    enum weir_breaker_reason reason; /* why it is in it; CLOSED: nothing */
+    uint64_t since_ms;               /* in this phase for so long */
+    uint64_t open_left_ms;           /* OPEN: until a probe is let through */
+    uint64_t cooldown_left_ms;       /* the endpoint asked to be left alone for so long */
+    uint32_t failures;               /* in a row */
+    uint32_t probes;                 /* HALF_OPEN: under way */
 };
 
 /* An endpoint's last active check. All zero: none was made. */
@@ -27,6 +28,15 @@ struct weir_check_snapshot {
     uint64_t unix_ms;
     bool passed;
     const char *why; /* not; or NULL */
+};
+
+/* How a phrase of a failure is cut. */
+#define WEIR_FAILURE_BYTES_MAX 95u
+
+/* How an endpoint's last failed try failed. All zero: none has. */
+struct weir_failure_snapshot {
+    uint64_t unix_ms;
+    char why[WEIR_FAILURE_BYTES_MAX + 1];
 };
 
 /* Connections and queue now. Of an endpoint: active, idle and opening are its own; pending counts waiters that only it
@@ -51,6 +61,7 @@ struct weir_endpoint_snapshot {
     bool ejected;              /* passed over, by checks or by how its tries ended */
     struct weir_circuit_snapshot circuit;
     struct weir_check_snapshot check;
+    struct weir_failure_snapshot failure;
 };
 
 struct weir_provider_snapshot {

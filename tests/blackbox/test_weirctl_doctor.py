@@ -3,12 +3,16 @@
 import json
 import re
 import socket
+import time
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, told
 from ctl import normal, shown, weirctl
-from harness import Process, program, wait_for
+from harness import Process, program, sanitized, wait_for
 from http1 import answering
+
+
+CIRCUITS = {"http_client": {"circuit_breaker": {"enabled": True, "recovery_timeout": 60}}}
 
 
 def url(node):
@@ -30,12 +34,28 @@ def examine_while(stage, node, act):
     return json.loads(doctor.out)["findings"]
 
 
-def test_all_is_well(stage, mock):
+def healthy(node):
+    done = weirctl("doctor", "--over", "0.5", node=node)
+    assert done.returncode == 0 and normal(done.stdout)[0].endswith(" nothing is wrong that can be seen from here"), done.stdout
+
+
+def test_all_is_well_with_a_cluster(stage, mock):
     cluster = Cluster(stage, shard_count=24)
-    a, _ = cluster.nodes(2, {"mock": {"base_url": mock.url}})
-    assert a.get("/v1/models").status == 200
-    done = weirctl("doctor", "--over", "0.5", node=a)
-    assert done.returncode == 0 and normal(done.stdout) == ["n1  nothing is wrong that can be seen from here"]
+    nodes = cluster.nodes(3, {"mock": {"base_url": mock.url}})
+    cluster.coordinator()
+    cluster.wait_map()
+    for node in nodes:
+        assert node.get("/v1/models").status == 200
+        healthy(node)
+
+
+@pytest.mark.parametrize("shard_count", [None, 4], ids=["alone", "a cluster of one"])
+def test_all_is_well_with_one_node(stage, mock, shard_count):
+    """Of one node few shards are enough: all of them are its own."""
+    providers = {"mock": {"base_url": mock.url}}
+    node = Cluster(stage, shard_count=shard_count).node(providers) if shard_count else stage.node(providers)
+    assert node.get("/v1/models").status == 200
+    healthy(node)
 
 
 def test_pool_exhaustion(stage, mock):
@@ -86,6 +106,7 @@ def test_high_error_rate(stage, mock, breaker, evidence):
     (trouble,) = examine_while(stage, node, lambda: node.get("/v1/models"))
     assert trouble["kind"] == "high error rate" and any(evidence in line for line in trouble["evidence"])
     assert "failure_threshold: 3" in trouble["change"]
+    assert any(f"{mock.url} failed last with: status 500 (" in line for line in trouble["evidence"]), trouble
 
 
 def answer(value):
@@ -93,19 +114,130 @@ def answer(value):
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-def test_memory_and_the_cluster(stage):
-    """A node that is about to run out of memory cannot be had by waiting for it: its pages are made up."""
-    pools = {"node_id": "n1", "max_connections": 200, "max_keepalive_connections": 50, "connections_total": 180, "providers": {}}
-    memory = {"used_percent": 91.5, "resident_bytes": 1.83e9, "limit_bytes": 2e9}
+def small_node(stage, mock):
+    """A node that may take half as much again as it does at its start."""
+    http = {"pool_limits": {"max_connections": 300, "max_keepalive_connections": 300}, "retry": {"replay_buffer": "1MB"}}
+    node = stage.node(mock, http_client=http)
+    config = json.loads(node.config_path.read_text())
+
+    def limit(size):
+        config.setdefault("server", {})["memory_limit"] = size
+        node.reload(config)
+        wait_for(lambda: node.get("/health").json()["checks"]["memory"]["limit_bytes"] == size, "the limit")
+
+    limit(1 << 30)  # the first of all reloads takes some, too
+    assert node.get("/v1/models").status == 200
+    healthy(node)
+    limit(node.resident_bytes() * 3 // 2)
+    healthy(node)
+    return node
+
+
+def memory_of(node):
+    done = weirctl("doctor", "--over", "0.2", "-o", "json", node=node)
+    assert done.returncode == 1, done.stdout
+    return next(f for f in json.loads(done.stdout)["findings"] if f["kind"] == "memory")
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer's memory is not the node's")
+def test_memory_that_connections_take(stage, mock):
+    node = small_node(stage, mock)
+    mock.plan(gate="g")
+    clients = [node.client() for _ in range(250)]
+    for client in clients:
+        client.ask("GET", "/v1/models")
+    mock.wait_waiting("g", 250)
+    trouble = memory_of(node)
+    assert trouble["evidence"][-1] == "250 connections to providers are open, and 250 of clients; 250 requests are under way"
+    assert "max_connections: 125 # about 300 now" in trouble["change"] and "force_cleanup: true" in trouble["change"]
+    mock.steps("g", "all")
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer's memory is not the node's")
+def test_memory_that_bodies_take(stage, mock):
+    """They are kept to be sent again, as long as nothing of an answer has come. The node grows under the doctor's eyes."""
+    node = small_node(stage, mock)
+    mock.plan(gate="g")
+    clients = []
+
+    def one_more():
+        if len(clients) < 9:
+            clients.append(node.client())
+            clients[-1].ask("POST", "/v1/chat/completions", [("Content-Length", "900000")])
+            clients[-1].send(b"x" * 900000)
+        time.sleep(0.05)
+
+    trouble = next(f for f in examine_while(stage, node, one_more) if f["kind"] == "memory")
+    assert any(re.search(r"in 2 s it has grown by \d+\.\d MB", line) for line in trouble["evidence"]), trouble
+    assert "replay_buffer: 16KB" in trouble["change"] and "max_connections" not in trouble["change"]
+    mock.steps("g", "all")
+    for client in clients:
+        client.close()
+
+
+def test_the_cluster(stage):
+    """A cluster that has lost a node, and has few shards: its pages are made up, in the order in which they are asked for."""
+    pools = {"node_id": "n1", "providers": {}}
     state = {"schema": 1, "node": "n1", "cluster": "default", "contact": True, "shard_count": 16, "nodes": {"alive": 3, "total": 4}}
     nodes = {"schema": 1, "nodes": [{"id": "n4", "alive": False, "age_ms": 12000}]}
-    pages = [pools, pools, {"checks": {"memory": memory}}, {"alerts": []}, state, nodes, {"schema": 1, "breakers": []}]
+    pages = [pools, {}, pools, {}, {}, {}, {"alerts": []}, state, nodes, {"schema": 1, "breakers": []}, {"events": []}]
     upstream = stage.upstream([answer(page) for page in pages])
     done = weirctl("doctor", "--over", "0.1", "-o", "json", "--node", f"http://127.0.0.1:{upstream.port}")
     assert done.returncode == 1, done.stderr
-    assert findings(done.stdout) == [("memory", None), ("few shards", None), ("lost nodes", None)]
-    change = json.loads(done.stdout)["findings"][0]["change"]
-    assert "max_connections: 100 # 200 now" in change and "force_cleanup: true" in change
+    assert findings(done.stdout) == [("few shards", None), ("lost nodes", None)]
+
+
+def test_a_circuit_opened_by_hand(stage, mock):
+    """It is nobody's error: who is asked in its stead says so, and so do the other nodes."""
+    cluster = Cluster(stage, shard_count=24)
+    a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}}, **CIRCUITS)
+    wait_for(lambda: all(r["shared"] for r in shown("breakers", node=a)["breakers"]), "the circuit to be shared")
+    assert weirctl("breaker", "open", "mock", node=a).returncode == 0
+    wait_for(lambda: shown("breakers", node=b)["breakers"][0]["state"] == "open", "the other node to know")
+    for node in (a, b):
+        done = weirctl("doctor", "--over", "0.1", "-o", "json", node=node)
+        assert findings(done.stdout) == [("circuit opened by hand", "mock")], done.stdout
+        (trouble,) = json.loads(done.stdout)["findings"]
+        assert trouble["evidence"][0].endswith("by an operator's word to node n1")
+        assert trouble["advice"] == f"weirctl breaker close {mock.url} closes it at once."
+    assert weirctl("breaker", "close", "mock", node=b).returncode == 0
+    wait_for(lambda: shown("breakers", node=a)["breakers"][0]["state"] == "closed", "the first node to know")
+    healthy(a)
+
+
+def test_a_circuit_opened_by_hand_at_a_node_alone(stage, mock):
+    node = stage.node(mock, **CIRCUITS)
+    assert weirctl("breaker", "open", mock.url, node=node).returncode == 0
+    done = weirctl("doctor", "--over", "0.1", "-o", "json", node=node)
+    assert [kind for kind, _ in findings(done.stdout)] == ["circuit opened by hand"]
+
+
+def test_an_order_is_told_once(stage, mock):
+    """By the node that obeys, and of each only its own: the store's word that follows is no news."""
+    cluster = Cluster(stage, shard_count=24)
+    a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}}, **CIRCUITS)
+    wait_for(lambda: all(n.get("/api/cluster/breakers").json()["breakers"][0]["shared"] for n in (a, b)), "it to be shared")
+    for action, event in (("open", "circuit_opened"), ("reset", "circuit_closed"), ("open", "circuit_opened"), ("close", "circuit_closed")):
+        counts = {n: len(n.events(event)) for n in (a, b)}
+        assert weirctl("breaker", action, "mock", node=a).returncode == 0
+        for n in (a, b):
+            n.wait_events(event, counts[n] + 1)
+        want = "open" if action == "open" else "closed"
+        wait_for(lambda w=want: shown("breakers", node=b)["breakers"][0]["state"] == w, "the word to arrive")
+        wait_for(lambda: len(told(a, event)) >= counts[a] + 1, "the cluster's event")
+        assert [len(n.events(event)) - counts[n] for n in (a, b)] == [1, 1], action
+        assert len(told(a, event)) == counts[a] + 1
+        last = a.events(event)[-1]
+        assert last["reason"] == "operator"
+
+
+def test_breaker_of_an_unknown_endpoint(stage, mock):
+    node = stage.node(mock, **CIRCUITS)
+    done = weirctl("breaker", "open", "http://unknown", node=node)
+    assert done.returncode == 1
+    assert f"there are: {mock.url}" in done.stderr and "weirctl breakers" in done.stderr
 
 
 def test_what_is_no_node(stage):

@@ -87,6 +87,42 @@ START_TEST(test_alerts_and_circuits_count)
 }
 END_TEST
 
+/* What somebody has ordered is no error, wherever it was ordered; what was ordered before the last opening is past. */
+START_TEST(test_circuits_opened_by_hand)
+{
+    json_t *here =
+        read("{\"breakers\":[{\"provider\":\"p\",\"endpoint\":\"e\",\"state\":\"open\",\"reason\":\"operator\"}]}");
+    json_t *there = read("{\"breakers\":[{\"provider\":\"p\",\"endpoint\":\"e\",\"state\":\"open\",\"shared\":true,"
+                         "\"reason\":\"cluster\"}]}");
+    json_t *events =
+        read("{\"events\":[{\"event\":\"circuit_opened\",\"endpoint\":\"e\",\"reason\":\"operator\",\"node\":\"m\"},"
+             "{\"event\":\"circuit_opened\",\"endpoint\":\"other\",\"reason\":\"error_rate\"}]}");
+    json_t *later = read("{\"event\":\"circuit_opened\",\"endpoint\":\"e\",\"reason\":\"consecutive_failures\"}");
+    x.breakers = here;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "circuit opened by hand");
+    x.breakers = there;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "high error rate");
+    x.events = events;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "circuit opened by hand");
+    json_array_append(json_object_get(events, "events"), later);
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "high error rate");
+    json_decref(here);
+    json_decref(there);
+    json_decref(events);
+    json_decref(later);
+}
+END_TEST
+
+/* One that is alone has all shards, however few. */
+START_TEST(test_a_cluster_of_one)
+{
+    json_t *state = read("{\"cluster\":\"c\",\"contact\":true,\"shard_count\":4,\"nodes\":{\"alive\":1}}");
+    x.state = state;
+    ck_assert_str_eq(kinds(POOL(""), POOL("")), "");
+    json_decref(state);
+}
+END_TEST
+
 START_TEST(test_the_cluster)
 {
     json_t *state = read("{\"cluster\":\"c\",\"contact\":false,\"shard_count\":23,\"nodes\":{\"alive\":3}}");
@@ -147,4 +183,5 @@ static void setup(void)
 }
 
 CHECK_MAIN("doctor", setup, NULL, test_what_is_long_past_is_no_finding, test_each_trouble, test_memory,
-           test_alerts_and_circuits_count, test_the_cluster, test_a_part_of_a_limit, test_names_in_lines_to_paste)
+           test_alerts_and_circuits_count, test_circuits_opened_by_hand, test_a_cluster_of_one, test_the_cluster,
+           test_a_part_of_a_limit, test_names_in_lines_to_paste)

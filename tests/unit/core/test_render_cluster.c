@@ -22,6 +22,7 @@ static const struct weir_cluster_circuit_snapshot circuits[] = {
      .endpoint = "http://10.0.0.1:9001",
      .shared = true,
      .phase = WEIR_BREAKER_OPEN,
+     .reason = WEIR_BREAKER_BY_OPERATOR,
      .gen = 4,
      .since_ms = 12500,
      .open_left_ms = 47500,
@@ -194,10 +195,10 @@ START_TEST(test_breakers)
        HEAD "\"breakers\":["
             "{\"provider\":\"openai\",\"endpoint\":\"http://10.0.0.1:9001\",\"state\":\"open\",\"shared\":true,"
             "\"generation\":4,\"state_seconds\":12.5,\"retry_in_seconds\":47.5,\"cooldown_seconds\":0.0,"
-            "\"failures_in_a_row\":5},"
+            "\"failures_in_a_row\":5,\"reason\":\"operator\"},"
             "{\"provider\":\"openai\",\"endpoint\":\"http://10.0.0.2:9001\",\"state\":\"closed\",\"shared\":false,"
             "\"generation\":1,\"state_seconds\":0.0,\"retry_in_seconds\":0.0,\"cooldown_seconds\":1.25,"
-            "\"failures_in_a_row\":0}]}");
+            "\"failures_in_a_row\":0,\"reason\":null}]}");
 }
 END_TEST
 
@@ -233,8 +234,8 @@ START_TEST(test_alone)
     h.providers[1].gauges[WEIR_PG_RATE_LIMIT] = 50;
     h.providers[1].gauges[WEIR_PG_RATE_TOKENS] = 4;
     h.providers[1].gauges[WEIR_PG_RATE_WAITING] = 1;
-    h.openai[1].circuit =
-        (struct weir_circuit_snapshot){.enabled = true, .phase = WEIR_BREAKER_HALF_OPEN, .failures = 5};
+    h.openai[1].circuit = (struct weir_circuit_snapshot){
+        .enabled = true, .phase = WEIR_BREAKER_HALF_OPEN, .reason = WEIR_BREAKER_BY_WAITED, .failures = 5};
     h.s.gauges[WEIR_NG_DRAINING] = 0;
     is(answer_of(weir_render_cluster_state),
        ALONE "\"state\":\"active\",\"member\":false,\"refused\":null,\"contact\":null,\"since\":null,\"store\":null,"
@@ -248,7 +249,7 @@ START_TEST(test_alone)
     is(answer_of(weir_render_cluster_breakers),
        ALONE "\"breakers\":[{\"provider\":\"openai\",\"endpoint\":\"http://10.0.0.2:9001\",\"state\":\"half-open\","
              "\"shared\":false,\"generation\":null,\"state_seconds\":0.0,\"retry_in_seconds\":0.0,"
-             "\"cooldown_seconds\":0.0,\"failures_in_a_row\":5}]}");
+             "\"cooldown_seconds\":0.0,\"failures_in_a_row\":5,\"reason\":\"recovery_timeout\"}]}");
     is(answer_of(weir_render_cluster_limits),
        ALONE "\"limits\":[{\"provider\":\"anthropic\",\"requests_per_minute\":50,\"mode\":\"local\",\"remaining\":4,"
              "\"waiting\":1}]}");
