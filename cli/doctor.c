@@ -19,7 +19,7 @@
 /* Of a name as a key of YAML: longer than names are. */
 #define KEY_BYTES_MAX 160
 /* Fewer connections than these are not what fills a memory. */
-#define CONNECTIONS_TELLING 10.0
+#define CONNECTIONS_TELLING 100.0
 /* As events and circuits have it (weir_breaker_reason_label). */
 #define BY_HAND "operator"
 
@@ -215,8 +215,9 @@ static void check_timeouts(json_t *findings, const struct patient *p)
     if (reads > 0)
         sentence(f, "in %.0f s %.0f answers did not come within %g s, or end within %g s", p->x->seconds, reads, read,
                  total);
-    sentence(f, "a connection takes %.1f ms on average, an answer %.1f ms", number(p->after, "avg_connection_time_ms"),
-             number(p->after, "avg_response_time_ms"));
+    if (number(p->after, "avg_response_time_ms") > 0)
+        sentence(f, "a connection takes %.1f ms on average, an answer %.1f ms",
+                 number(p->after, "avg_connection_time_ms"), number(p->after, "avg_response_time_ms"));
     tell_failures(f, p);
     set_text(f, "change",
              "providers:\n  %s:\n    timeout:\n      connect: %g # %g now\n      read: %g # %g now\n"
