@@ -267,6 +267,7 @@ static int serve(struct weir_coordinator *c, struct weir_err *err)
         return rv;
     struct weir_log_line l;
     const struct weir_coordinator_agent_config config = weir_coordinator_configure(c->id, c->began_with);
+    weir_signals_init(&c->signals, &c->reactor, on_end_signal, on_reload_signal, c); /* delivered once it runs */
     weir_log_begin(&l, c->log, WEIR_LOG_INFO, "start", "weir-coordinator begins");
     weir_log_text(&l, "version", WEIR_VERSION);
     weir_log_text(&l, "config", c->config_path);
@@ -277,12 +278,13 @@ static int serve(struct weir_coordinator *c, struct weir_err *err)
         rv = open_store(c, err);
     if (rv == 0)
         rv = open_pages(c, err);
+    if (rv == 0) {
+        settle(c);
+        weir_reactor_run(&c->reactor);
+    }
+    weir_signals_close(&c->signals);
     if (rv != 0)
         return rv;
-    weir_signals_init(&c->signals, &c->reactor, on_end_signal, on_reload_signal, c);
-    settle(c);
-    weir_reactor_run(&c->reactor);
-    weir_signals_close(&c->signals);
     weir_log_simple(c->log, WEIR_LOG_INFO, "stopped", NULL);
     return 0;
 }

@@ -49,6 +49,14 @@ def test_a_standby_takes_over(stage, cluster, mock, how):
         assert one.wait() == 0
 
 
+def test_it_can_be_ended_from_its_first_word_on(stage, cluster):
+    for i in range(5):
+        one = Coordinator(stage, cluster, f"one{i}")
+        wait_for(lambda one=one: one.events("start"), "it to begin")
+        one.tell(signal.SIGTERM)
+        assert one.wait() == 0
+
+
 def test_the_store_goes_and_comes_back(stage, cluster):
     one = Coordinator(stage, cluster, "one")
     one.wait_leads()

@@ -91,6 +91,7 @@ def test_links_over_tls_in_both_directions(stage, mock, pki):
         stage,
         mock,
         count=2,
+        failover_timeout=3,  # how long a peer is left alone whose link failed
         peer_tls={
             "ca_file": str(pki / "ca.pem"),
             "cert_file": str(pki / "peer.pem"),
