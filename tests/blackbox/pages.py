@@ -1,7 +1,7 @@
 """What the documents hold: their snippets and the command lines that a reader may type, and a shell that types them.
 
 Command lines stand in indented blocks, or in fences that name no language; figures and other programs' files stand there,
-too, and begin with no command's name.
+too, and begin with no command's name. What a comment stands before (<!-- ... -->) is output that another test looks after.
 """
 
 import os
@@ -20,6 +20,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "tests/bench/README.md", "tests/sim/REA
 BLOCK = re.compile(
     r"^##+ (?P<title>.*)$"
     r"|^ *```(?P<language>\w*)\n(?P<fenced>(?:.*\n)*?) *```$"
+    r"|^<!-- .* -->\n\n(?P<shown>(?:    .*\n|\n(?=    ))+)"
     r"|(?<=\n\n)(?P<indented>(?:    .*\n|\n(?=    ))+)",
     re.M,
 )
@@ -48,6 +49,8 @@ def blocks(page):
     for found in BLOCK.finditer((ROOT / page).read_text()):
         if found["title"]:
             section = found["title"]
+        elif found["shown"]:
+            yield Block(section, "output", textwrap.dedent(found["shown"]))
         elif found["indented"]:
             yield Block(section, None, textwrap.dedent(found["indented"]))
         else:

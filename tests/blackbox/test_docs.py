@@ -160,6 +160,20 @@ def test_every_command_line_is_typed_somewhere():
     assert wrong == [] and len(LINES) > 60
 
 
+def test_the_bench_understands_the_lines_that_are_typed_by_hand():
+    """One thing is made wrong at the end of each, and the bench finds nothing wrong before it."""
+    lines = [line for line, proof in PROOFS.items() if proof == BY_HAND and line.startswith("tests/bench/")]
+    for line in lines:
+        if "bench.py" in line:
+            wrong = re.sub(r"(--only \S+)", r"\1,no", line) if "--only" in line else f"{line} --only no"
+            says = "no such row: no;"
+        else:
+            wrong, says = f"{line} --top no", "argument --top: invalid int value"
+        done = subprocess.run(wrong.split(), capture_output=True, text=True, cwd=ROOT, timeout=60)
+        assert done.returncode == 2 and says in done.stderr, f"{wrong}: {done.stderr}"
+    assert len(lines) >= 5
+
+
 def test_what_is_a_command():
     assert Block(None, None, "weirctl nodes   # all\ncurl a \\\n  -d '#1'\n").commands() == ["weirctl nodes", "curl a -d '#1'"]
     assert Block(None, "", "curl ---+\nscripts/demo\n").commands() == ["scripts/demo"]
