@@ -200,6 +200,8 @@ bool weir_admin_take(struct weir_request *r)
         return false;
     enum weir_admin_access access = pages[page].open ? WEIR_ADMIN_ALLOWED : weir_admin_access_of(r);
     r->step = WEIR_STEP_LOCAL;
+    r->own_page = true;
+    weir_node_add(r->worker->counters, WEIR_NC_PAGES_ACTIVE, 1);
     if (!takes_method(page, r->head->method))
         weir_request_fail(r, 405, "method_not_allowed", "This page takes %s.", pages[page].methods);
     else if (access != WEIR_ADMIN_ALLOWED)

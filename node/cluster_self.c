@@ -114,7 +114,9 @@ void weir_cluster_measure(struct weir_cluster *c, struct weir_coord_load *out, u
         out->utilization_pct = pct > out->utilization_pct ? cut(pct) : out->utilization_pct;
     }
     uint64_t errors = sum.at[WEIR_NC_PROXIED_5XX], requests = errors + sum.at[WEIR_NC_PROXIED_OTHER];
-    out->in_flight = cut(sum.at[WEIR_NC_REQUESTS_ACTIVE] - sum.at[WEIR_NC_PEER_ACTIVE]);
+    uint64_t active = sum.at[WEIR_NC_REQUESTS_ACTIVE],
+             elsewhere = sum.at[WEIR_NC_PEER_ACTIVE] + sum.at[WEIR_NC_PAGES_ACTIVE];
+    out->in_flight = active > elsewhere ? cut(active - elsewhere) : 0; /* cells are not of one instant */
     out->requests_per_s = per_second(requests, c->load.requests, now_ms - c->load.at_ms);
     out->errors_per_s = per_second(errors, c->load.errors, now_ms - c->load.at_ms);
     c->load = (struct weir_cluster_load){now_ms, requests, errors};

@@ -54,7 +54,8 @@ uint32_t weir_node_load(const struct weir_node *node)
     uint64_t load = 0;
     for (unsigned i = 0; i < node->worker_count; i++) {
         const struct weir_node_counters *c = node->workers[i].counters;
-        load += weir_cell_read(&c->at[WEIR_NC_REQUESTS_ACTIVE]) - weir_cell_read(&c->at[WEIR_NC_PEER_ACTIVE]);
+        load += weir_cell_read(&c->at[WEIR_NC_REQUESTS_ACTIVE]) - weir_cell_read(&c->at[WEIR_NC_PEER_ACTIVE]) -
+                weir_cell_read(&c->at[WEIR_NC_PAGES_ACTIVE]);
     }
     return load < UINT32_MAX ? (uint32_t)load : 0; /* cells are not of one instant */
 }

@@ -93,6 +93,8 @@ static void count_end(struct weir_request *r)
 {
     weir_node_add(r->worker->counters, weir_node_class(r->status), 1);
     weir_node_sub(r->worker->counters, WEIR_NC_REQUESTS_ACTIVE, 1);
+    if (r->own_page)
+        weir_node_sub(r->worker->counters, WEIR_NC_PAGES_ACTIVE, 1);
     if (r->provider == NULL)
         return;
     weir_node_add(r->worker->counters, r->status >= 500 ? WEIR_NC_PROXIED_5XX : WEIR_NC_PROXIED_OTHER, 1);

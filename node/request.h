@@ -137,6 +137,7 @@ struct weir_request {
     struct weir_request_redirect redirect;
     struct weir_hop hop;
     struct weir_str asked; /* the target that was sent last; in the arena */
+    bool own_page;         /* it asks for one of weir's own */
     bool body_ended;       /* the client's request is complete */
     bool end_sent_up;      /* ... and has been sent on */
     bool answer_begun;     /* a byte of the final head has gone to the client */

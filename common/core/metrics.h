@@ -31,10 +31,10 @@ enum weir_metric_unit { WEIR_UNIT_COUNT, WEIR_UNIT_BYTES, WEIR_UNIT_US };
     X(PROXIED_5XX, "weir_proxied_requests_total", "class=\"5xx\"", COUNTER, COUNT, WEIR_HELP_PROXIED)                  \
     X(PROXIED_OTHER, "weir_proxied_requests_total", "class=\"other\"", COUNTER, COUNT, WEIR_HELP_PROXIED)              \
     X(REQUESTS_ACTIVE, "weir_requests_active", "", GAUGE, COUNT, "Requests in progress.")                              \
+    X(PAGES_ACTIVE, "weir_own_pages_active", "", GAUGE, COUNT, "Of weir_requests_active, those for weir's own pages.") \
     X(DOWN_ACCEPTED, "weir_downstream_connections_accepted_total", "", COUNTER, COUNT, "Client connections accepted.") \
     X(DOWN_CLOSED, "weir_downstream_connections_closed_total", "", COUNTER, COUNT, "Client connections closed.")       \
-    X(DOWN_REFUSED, "weir_downstream_connections_refused_total", "", COUNTER, COUNT,                                   \
-      "Client connections closed at once because a limit was reached.")                                                \
+    X(DOWN_REFUSED, "weir_downstream_connections_refused_total", "", COUNTER, COUNT, "Closed at once: too many.")      \
     X(DOWN_ACTIVE, "weir_downstream_connections", "state=\"active\"", GAUGE, COUNT, WEIR_HELP_DOWN)                    \
     X(DOWN_IDLE, "weir_downstream_connections", "state=\"idle\"", GAUGE, COUNT, WEIR_HELP_DOWN)                        \
     X(DOWN_RECEIVED, "weir_downstream_received_bytes_total", "", COUNTER, BYTES, "Bytes received from clients.")       \

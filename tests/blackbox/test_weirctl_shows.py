@@ -107,9 +107,16 @@ def test_rates_are_of_proxied_requests_alone(stage, mock):
     def rate_while_asked_for(target):
         for _ in range(10):
             assert node.get(target).status == 200
-        return shown("nodes", node=node)["nodes"][0]["load"]["requests_per_second"]
+        return load()["requests_per_second"]
+
+    def load():
+        return shown("nodes", node=node)["nodes"][0]["load"]
 
     wait_for(lambda: rate_while_asked_for("/v1/models") > 0, "the rate of requests that a provider has answered")
-    wait_for(lambda: rate_while_asked_for("/health/live") == 0, "no rate from a node's own pages")
+    with node.client() as follower:
+        follower.ask("GET", "/api/cluster/events", headers=[("accept", "text/event-stream")])
+        wait_for(lambda: node.metric("weir_own_pages_active") == 2, "the events to be followed, beside the metrics")
+        wait_for(lambda: rate_while_asked_for("/health/live") == 0, "no rate from a node's own pages")
+        assert load()["in_flight"] == 0
     proxied = node.metric("weir_proxied_requests_total", **{"class": "other"})
     assert 0 < proxied < node.metric("weir_requests_total")
