@@ -58,7 +58,7 @@ def blocks(page):
 
 
 class Shell:
-    """Follows a page in a folder: its snippet is weir.yaml there, its programs are the built ones, its ports free ones."""
+    """Follows a page in a folder: its snippets are weir.yaml and hello.mjs there, its programs are the built ones, its ports free ones."""
 
     STARTS = re.compile(r"(build/bin/)?weir-(node|coordinator|mock-provider) (?!--check)")
 
@@ -88,6 +88,9 @@ class Shell:
         for block in blocks(page):
             if block.section == section and block.language == "yaml":
                 self.configure(block.text)
+            elif block.section == section and block.language == "js":
+                (self.folder / "hello.mjs").write_text(self.moved(block.text))
+                self.type("node hello.mjs")
             elif block.section == section:
                 for command in block.commands():
                     if command not in elsewhere:
