@@ -135,6 +135,13 @@ def test_the_package_installs_runs_and_goes(packages, system, stage):
     in_root(system, "apt-get", "update", "-qq")
     in_root(system, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "/weir.deb")
 
+    # What the units run is there.
+    for unit in ("weir-node", "weir-coordinator"):
+        text = (system / f"usr/lib/systemd/system/{unit}.service").read_text()
+        programs = re.findall(r"^Exec\w+=(\S+)", text, re.M)
+        assert len(programs) == 2
+        in_root(system, "ls", *programs)
+
     # Keys are nobody else's to read; the service's user reads them, and may change nothing.
     weir = in_root(system, "id", "-u", "weir").strip()
     assert in_root(system, "stat", "-c", "%U:%G %a", "/etc/weir", "/etc/weir/weir.yaml").split("\n")[:2] == [
