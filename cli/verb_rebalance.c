@@ -1,8 +1,18 @@
-/* rebalance --dry-run: what the coordinator would move next, and why. */
+/* rebalance: has the coordinator make a round now, and waits for its answer; --dry-run: what it would move next, and
+ * why. */
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "cli/plan.h"
+#include "cli/show.h"
 #include "cli/verb.h"
+
+#define EVENTS_PAGE "/api/cluster/events?n=1000"
+#define POLL_MS     200u
+/* A coordinator that leads answers within a beat. A wish travels by a push, which may be lost: it is said again. */
+#define AGAIN_POLLS 10u
+#define POLLS_MAX   50u
 
 static const char *const reasons[WEIR_MOVE_REASONS] = {
     [WEIR_MOVE_UNOWNED] = "nobody owns it",
@@ -105,14 +115,154 @@ static int put_plan(struct ctl_session *s, struct ctl_plan *plan)
     return ctl_put(s, &text);
 }
 
-int ctl_run_rebalance(struct ctl_session *s)
+/* -- a round now -- */
+
+static json_int_t id_of(const json_t *event)
+{
+    return json_integer_value(json_object_get(event, "id"));
+}
+
+/* The newest event's id; 0: there is none. */
+static int look_newest(struct ctl_session *s, json_int_t *newest)
+{
+    json_t *answer;
+    int code = ctl_get(s, EVENTS_PAGE, &answer);
+    const json_t *events = json_object_get(answer, "events");
+    *newest = code == WEIR_EXIT_DONE ? id_of(json_array_get(events, json_array_size(events) - 1)) : 0;
+    json_decref(answer);
+    return code;
+}
+
+/* The answer that came after that event; NULL: none yet. */
+static int look_answer(struct ctl_session *s, json_int_t behind, json_t **round)
+{
+    json_t *answer;
+    int code = ctl_get(s, EVENTS_PAGE, &answer);
+    const json_t *events = json_object_get(answer, "events");
+    *round = NULL;
+    for (size_t i = 0; i < json_array_size(events) && *round == NULL; i++) {
+        json_t *e = json_array_get(events, i);
+        if (id_of(e) > behind && strcmp(ctl_text(e, "event", ""), WEIR_COORD_REBALANCED) == 0)
+            *round = json_incref(e);
+    }
+    json_decref(answer);
+    return code;
+}
+
+static int wait_for_round(struct ctl_session *s, json_int_t behind, json_t **round)
+{
+    const struct timespec step = {.tv_nsec = POLL_MS * 1000000L};
+    int code = WEIR_EXIT_DONE;
+    *round = NULL;
+    for (unsigned i = 0; i < POLLS_MAX && code == WEIR_EXIT_DONE && *round == NULL; i++) {
+        json_t *told = NULL;
+        if (i % AGAIN_POLLS == 0)
+            code = ctl_post(s, "/api/cluster/rebalance", &told);
+        json_decref(told);
+        nanosleep(&step, NULL);
+        if (code == WEIR_EXIT_DONE)
+            code = look_answer(s, behind, round);
+    }
+    if (code == WEIR_EXIT_DONE && *round == NULL)
+        code = ctl_complain(WEIR_EXIT_FAILED, "weirctl status shows which one leads. Is a weir-coordinator running?",
+                            "no coordinator has answered for %u s", POLLS_MAX * POLL_MS / 1000);
+    return code;
+}
+
+/* How many shards each node has, before and after. */
+static void show_parts(struct weir_textbuf *out, const struct ctl_style *style, const json_t *before,
+                       const json_t *after)
+{
+    static const struct ctl_column columns[] = {
+        {"NODE", false, false}, {"SHARDS BEFORE", true, false}, {"NOW", true, false}};
+    const json_t *was = json_object_get(before, "owners"), *is = json_object_get(after, "owners");
+    struct ctl_table t;
+    ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
+    for (size_t i = 0; i < json_array_size(is); i++) {
+        const json_t *owner = json_array_get(is, i), *old = NULL;
+        for (size_t k = 0; k < json_array_size(was) && old == NULL; k++)
+            if (strcmp(ctl_text(json_array_get(was, k), "node", "-"), ctl_text(owner, "node", "")) == 0)
+                old = json_array_get(was, k);
+        ctl_text_cell(&t, CTL_PLAIN, owner, "node");
+        ctl_number_cell(&t, old, "count");
+        ctl_number_cell(&t, owner, "count");
+    }
+    ctl_table_end(&t, out);
+}
+
+static int put_round(struct ctl_session *s, const json_t *round, const json_t *before, const json_t *after)
+{
+    struct weir_textbuf text;
+    double moves, epoch;
+    ctl_number(round, "moves", &moves);
+    ctl_number(round, "epoch", &epoch);
+    if (ctl_wants_value(s)) {
+        json_t *value = json_pack("{s:i, s:I, s:I, s:s}", "schema", 1, "moves", (json_int_t)moves, "epoch",
+                                  (json_int_t)epoch, "by", ctl_text(round, "by", "-"));
+        int code = ctl_put_value(s, value);
+        json_decref(value);
+        return code;
+    }
+    weir_textbuf_init(&text, CTL_ANSWER_BYTES_MAX);
+    if (moves > 0) {
+        ctl_fact(&text, &s->style, "round", CTL_PLAIN, "%.0f shards moved, by %s; epoch %.0f", moves,
+                 ctl_text(round, "by", "-"), epoch);
+        weir_textbuf_char(&text, '\n');
+        show_parts(&text, &s->style, before, after);
+    } else {
+        ctl_fact(&text, &s->style, "round", CTL_GOOD, "nothing to move, says %s; epoch %.0f",
+                 ctl_text(round, "by", "-"), epoch);
+    }
+    return ctl_put(s, &text);
+}
+
+/* The map as this node has it, once it is the round's or a later one. */
+static int look_at_map(struct ctl_session *s, const json_t *round, json_t **after)
+{
+    const struct timespec step = {.tv_nsec = POLL_MS * 1000000L};
+    double wanted, epoch = 0;
+    int code = WEIR_EXIT_DONE;
+    ctl_number(round, "epoch", &wanted);
+    *after = NULL;
+    for (unsigned i = 0; i < POLLS_MAX && code == WEIR_EXIT_DONE; i++) {
+        json_decref(*after);
+        code = ctl_get(s, ctl_verbs[CTL_SHARDS].page, after);
+        ctl_number(*after, "epoch", &epoch);
+        if (epoch >= wanted)
+            break;
+        nanosleep(&step, NULL);
+    }
+    return code;
+}
+
+static int rebalance_now(struct ctl_session *s)
+{
+    json_t *before = NULL, *after = NULL, *round = NULL;
+    json_int_t newest;
+    if (s->options->redis != NULL)
+        return ctl_complain(WEIR_EXIT_USAGE, "Ask a node: --node URL.", "a round is asked for at a node");
+    int code = ctl_get(s, ctl_verbs[CTL_SHARDS].page, &before);
+    if (code == WEIR_EXIT_DONE)
+        code = look_newest(s, &newest);
+    if (code == WEIR_EXIT_DONE)
+        code = wait_for_round(s, newest, &round);
+    if (code == WEIR_EXIT_DONE)
+        code = look_at_map(s, round, &after);
+    if (code == WEIR_EXIT_DONE)
+        code = put_round(s, round, before, after);
+    json_decref(before);
+    json_decref(after);
+    json_decref(round);
+    return code;
+}
+
+/* -- the plan -- */
+
+static int foresee(struct ctl_session *s)
 {
     json_t *nodes = NULL, *shards = NULL;
     struct ctl_plan plan;
     struct weir_err err = {0};
-    if (!s->options->dry_run)
-        return ctl_complain(WEIR_EXIT_USAGE, "rebalance --dry-run shows what it will do next.",
-                            "the leading coordinator moves shards by itself, as soon as nodes come, go or drain");
     int code = ctl_get(s, ctl_verbs[CTL_NODES].page, &nodes);
     if (code == WEIR_EXIT_DONE)
         code = ctl_get(s, ctl_verbs[CTL_SHARDS].page, &shards);
@@ -128,4 +278,9 @@ int ctl_run_rebalance(struct ctl_session *s)
     json_decref(nodes);
     json_decref(shards);
     return code;
+}
+
+int ctl_run_rebalance(struct ctl_session *s)
+{
+    return s->options->dry_run ? foresee(s) : rebalance_now(s);
 }

@@ -56,11 +56,13 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                     .what = "what has happened in the cluster, and what does",
                     .details = "The oldest first. With --follow `json` prints one event a line.\n",
                     .options = CTL_BIT(COUNT) | CTL_BIT(FOLLOW)},
-    [CTL_REBALANCE] = {.what = "which shards would move, and why",
+    [CTL_REBALANCE] = {.what = "has shards moved now; or says which would move, and why",
                        .details =
-                           "The leading coordinator moves shards by itself; with --dry-run its next plan is shown, "
-                           "as it follows from\nwhat the asked node sees. What it moves as loads go on differing "
-                           "is not foreseen. `wide` lists each move.\n",
+                           "The leading coordinator moves shards by itself, with a pause after each round and as soon "
+                           "as a difference is\nlarge enough; this asks it for a round at once, in which every "
+                           "difference counts, and waits for what comes of it.\nWith --dry-run its next plan is shown "
+                           "instead, as it follows from what the asked node sees. What it moves as\nloads go on "
+                           "differing is not foreseen. `wide` lists each move.\n",
                        .options = CTL_BIT(DRY_RUN)},
     [CTL_DRAIN] = {.what = "empties a node: its shards go to the others, and it serves on",
                    .details =

@@ -37,6 +37,7 @@
     X(BREAKER_OPEN, "/api/breaker/open", false, "POST")                \
     X(BREAKER_CLOSE, "/api/breaker/close", false, "POST")              \
     X(BREAKER_RESET, "/api/breaker/reset", false, "POST")              \
+    X(CLUSTER_REBALANCE, "/api/cluster/rebalance", false, "POST")      \
     X(OVERVIEW, "/api/cluster/overview", false, "GET, HEAD")           \
     X(DASHBOARD, "/dashboard", false, "GET, HEAD")                     \
     X(LATENCY, "/debug/network/latency", false, "GET, HEAD")           \
@@ -57,6 +58,7 @@ enum weir_admin_refusal {
     WEIR_ADMIN_NO_CIRCUIT, /* of that endpoint */
     WEIR_ADMIN_STORE_AWAY, /* another node cannot be told */
     WEIR_ADMIN_ENDS,       /* the node ends already */
+    WEIR_ADMIN_NO_CLUSTER, /* the node is in none */
     WEIR_ADMIN_BAD_CONFIG, /* the file has errors */
 };
 /* "http://host:port" is the longest thing that is named. */

@@ -108,6 +108,19 @@ static void operate_reload(struct weir_control *c, struct weir_admin_call *call)
         refuse(call, WEIR_ADMIN_BAD_CONFIG, "%s", why);
 }
 
+/* Whoever leads the cluster's coordinators hears of it as an event, and answers with one. */
+static void operate_rebalance(struct weir_control *c, struct weir_admin_call *call)
+{
+    char event[WEIR_COORD_EVENT_MAX];
+    int n = snprintf(event, sizeof event, "{\"event\":\"" WEIR_COORD_REBALANCE_ASKED "\",\"by\":\"%s\"}", c->node.name);
+    if (c->cluster == NULL)
+        refuse(call, WEIR_ADMIN_NO_CLUSTER, "The node is in no cluster: it has no shards.");
+    else if (weir_cluster_tell(c->cluster, (struct weir_str){event, (size_t)n}))
+        answer(c, call, 202, "for", c->node.name, "asked");
+    else
+        refuse(call, WEIR_ADMIN_STORE_AWAY, "The store is away: no coordinator can be told.");
+}
+
 /* The same URL may stand under several providers: all of them have the circuit. */
 static void operate_breaker(struct weir_control *c, struct weir_admin_call *call, enum weir_breaker_order order)
 {
@@ -134,6 +147,9 @@ bool weir_operate(struct weir_control *c, struct weir_admin_call *call)
         return true;
     case WEIR_ADMIN_NODE_RELOAD:
         operate_reload(c, call);
+        return true;
+    case WEIR_ADMIN_CLUSTER_REBALANCE:
+        operate_rebalance(c, call);
         return true;
     case WEIR_ADMIN_BREAKER_OPEN:
         operate_breaker(c, call, WEIR_BREAKER_ORDER_OPEN);

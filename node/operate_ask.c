@@ -44,6 +44,9 @@ void weir_operate_refuse(struct weir_request *r, const struct weir_admin_call *c
     case WEIR_ADMIN_STORE_AWAY:
         weir_request_fail(r, 503, "store_away", "%s", call->why);
         break;
+    case WEIR_ADMIN_NO_CLUSTER:
+        weir_request_fail(r, 409, "no_cluster", "%s", call->why);
+        break;
     case WEIR_ADMIN_ENDS:
         weir_request_fail(r, 409, "node_ends", "%s", call->why);
         break;

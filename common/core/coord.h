@@ -372,6 +372,10 @@ enum weir_coord_push_kind {
     WEIR_COORD_PUSH_KINDS
 };
 
+/* Events by which operators' wishes travel, and what comes of one. */
+#define WEIR_COORD_REBALANCE_ASKED "rebalance_asked"
+#define WEIR_COORD_REBALANCED      "rebalanced"
+
 struct weir_coord_push {
     enum weir_coord_push_kind kind;
     uint64_t now_us;

@@ -125,6 +125,7 @@ void weir_coordinator_led(struct weir_coordinator_agent *a, uint64_t now_ms, enu
     weir_members_unsure(&a->members, now_ms);
     a->members.version = 0;
     weir_coordinator_forget_loads(a);
+    a->asked = a->answers = false; /* of another lead */
     weir_coordinator_history_lead(a->history, now_ms, a->lease.token);
     a->map_wanted = true; /* somebody else may have published one meanwhile */
     (void)snprintf(a->leader, sizeof a->leader, "%s", a->id);
@@ -335,6 +336,9 @@ void weir_coordinator_agent_push(struct weir_coordinator_agent *a, uint64_t now_
     if (p->kind == WEIR_COORD_PUSH_MEMBERS && weir_leader_lease_leads(&a->lease, now_ms) &&
         p->members_version != a->members.version)
         a->members_wanted = true;
+    if (p->kind == WEIR_COORD_PUSH_EVENT && weir_leader_lease_leads(&a->lease, now_ms) &&
+        weir_coordinator_is_asked(p->event))
+        a->asked = a->members_wanted = true;
     weir_coordinator_agent_tick(a, now_ms);
 }
 

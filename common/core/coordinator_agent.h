@@ -11,6 +11,9 @@
  * - Members, weights or states that have changed: shards move as core/rebalance's quotas want. While they stay as they
  *   are, and with load_moves, a few shards go from whoever carries more than a tenth above the mean to whoever carries
  *   least: by the requests in flight that beats tell, smoothed; then a minute passes before more do.
+ * - An operator may ask for a round (the event "rebalance_asked"): a leader makes its next one at once, and any
+ * difference of loads counts in it. What came of it is told as an event, too ("rebalanced"), if nothing has moved as
+ * well.
  * - Load and what is ahead: core/coordinator_history.h.
  * - Moving a shard takes no agreement: its new owner serves from the moment it has the map, the old one ends its
  * streams.

@@ -41,6 +41,8 @@ struct weir_coordinator_agent {
     struct weir_coordinator_load loads[WEIR_CLUSTER_NODES_MAX];
     uint64_t loads_ms;    /* when they were told last; 0: not yet */
     uint64_t load_due_ms; /* no shard moves for its load before */
+    bool asked;           /* an operator wants a round now */
+    bool answers;         /* the map that is on its way to the store is that round's */
 
     struct weir_coordinator_history *history;
 };
@@ -65,6 +67,8 @@ void weir_coordinator_publish_reply(struct weir_coordinator_agent *a, uint64_t n
 void weir_coordinator_forget_loads(struct weir_coordinator_agent *a);
 /* The members were told. */
 void weir_coordinator_take_loads(struct weir_coordinator_agent *a, uint64_t now_ms);
+/* The event is an operator's wish for a round. */
+bool weir_coordinator_is_asked(struct weir_str event);
 /* Publishes another map when what is known by now asks for one. */
 void weir_coordinator_decide(struct weir_coordinator_agent *a, uint64_t now_ms);
 

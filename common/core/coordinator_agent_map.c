@@ -30,6 +30,23 @@ static void tell_published(struct weir_coordinator_agent *a, uint64_t now_ms)
     (void)weir_coordinator_send(a, now_ms, &request);
 }
 
+/* What came of a round that was asked for. */
+static void tell_rebalanced(struct weir_coordinator_agent *a, uint64_t now_ms, uint64_t epoch, uint32_t moves)
+{
+    char text[WEIR_COORD_EVENT_MAX];
+    int n = snprintf(text, sizeof text,
+                     "{\"event\":\"" WEIR_COORD_REBALANCED "\",\"epoch\":%llu,\"moves\":%u,\"by\":\"%s\"}",
+                     (unsigned long long)epoch, moves, a->id);
+    struct weir_coord_request request = {.op = WEIR_COORD_EVENT, .event = {text, (size_t)n}};
+    (void)weir_coordinator_send(a, now_ms, &request);
+}
+
+bool weir_coordinator_is_asked(struct weir_str event)
+{
+    static const char name[] = "\"event\":\"" WEIR_COORD_REBALANCE_ASKED "\"";
+    return memmem(event.ptr, event.len, name, sizeof name - 1) != NULL;
+}
+
 void weir_coordinator_map_reply(struct weir_coordinator_agent *a, const struct weir_coord_reply *r)
 {
     struct weir_err err;
@@ -126,6 +143,7 @@ static int make_plan(const struct weir_coordinator_agent *a, enum plan kind, str
     struct weir_rebalance_opts opts = {.epoch = a->highest_epoch + 1,
                                        .leader = weir_str_of(a->id),
                                        .load_aware = kind != PLAN_QUOTAS,
+                                       .load_ratio_percent = a->asked ? 100 : 0,
                                        .moves_max = kind == PLAN_LOADS ? (some > 0 ? some : 1) : 0};
     struct weir_rebalance_member *members = calloc((size_t)a->members.count + 1, sizeof *members);
     uint32_t count = 0;
@@ -185,7 +203,7 @@ static int choose_plan(struct weir_coordinator_agent *a, uint64_t now_ms, struct
         return make_plan(a, PLAN_QUOTAS, plan, err);
     int code = make_plan(a, PLAN_KEEP, plan, err);
     bool settled = code == 0 && weir_shard_map_same(plan->map, a->map);
-    if (code != 0 || (settled && !loads_tell(a, now_ms)))
+    if (code != 0 || (settled && !a->asked && !loads_tell(a, now_ms)))
         return code;
     weir_rebalance_plan_close(plan);
     return make_plan(a, settled ? PLAN_LOADS : PLAN_QUOTAS, plan, err);
@@ -206,8 +224,13 @@ void weir_coordinator_decide(struct weir_coordinator_agent *a, uint64_t now_ms)
         return;
     }
     assert(plan.map != NULL);
+    bool asked = a->asked;
+    a->asked = false;
     if (must_publish(a, plan.map))
         publish(a, now_ms, &plan);
+    else if (asked)
+        tell_rebalanced(a, now_ms, a->map->epoch, 0);
+    a->answers = asked && a->publish_request != 0;
     weir_rebalance_plan_close(&plan);
 }
 
@@ -217,6 +240,8 @@ void weir_coordinator_publish_reply(struct weir_coordinator_agent *a, uint64_t n
         return;
     a->publish_request = 0;
     uint64_t epoch = a->proposed->epoch;
+    bool answers = a->answers;
+    a->answers = false;
     a->highest_epoch = epoch > a->highest_epoch ? epoch : a->highest_epoch;
     if (r->word == WEIR_COORD_OK) {
         weir_shard_map_free(&a->map);
@@ -226,9 +251,12 @@ void weir_coordinator_publish_reply(struct weir_coordinator_agent *a, uint64_t n
         a->load_due_ms = a->proposed_moves > 0 ? now_ms + LOAD_APART_MS : a->load_due_ms;
         weir_coordinator_note(a, WEIR_COORDINATOR_PUBLISHED, "", "", epoch, a->proposed_moves);
         tell_published(a, now_ms);
+        if (answers)
+            tell_rebalanced(a, now_ms, epoch, a->proposed_moves);
         return;
     }
     weir_shard_map_free(&a->proposed);
+    a->asked = answers;   /* again, with the next one */
     a->map_wanted = true; /* whether it is there, or another one, is seen then */
     weir_coordinator_note(a, WEIR_COORDINATOR_PUBLISH_REFUSED, "", r->why != NULL ? r->why : "", epoch, 0);
     if (r->word != WEIR_COORD_STALE)

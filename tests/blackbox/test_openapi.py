@@ -142,10 +142,12 @@ def post_in_a_cluster(post, stage, mock):
     for page in ("/api/node/drain", "/api/node/undrain"):
         post(node, page, 200)
         post(node, f"{page}?node={other.id}", 202)
+    post(node, "/api/cluster/rebalance", 202)
     wire.cut()
     cluster.wait_contact(0, [node])
     for page in ("/api/node/drain", "/api/node/undrain"):
         post(node, f"{page}?node={other.id}", 503)
+    post(node, "/api/cluster/rebalance", 503)
 
 
 def post_to_one_node(post, stage, mock):
@@ -159,6 +161,7 @@ def post_to_one_node(post, stage, mock):
         post(node, f"{page}?node=%zz", 400)
     post(node, "/debug/memory/gc", 200)
     post(node, "/debug/memory/gc?x", 400)
+    post(node, "/api/cluster/rebalance", 409)
     post(node, "/api/node/reload", 200)
     node.config_path.write_text("server: {listen: nowhere}\n")
     post(node, "/api/node/reload", 422)

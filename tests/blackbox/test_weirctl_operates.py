@@ -115,3 +115,43 @@ def test_a_certificate_that_is_not_there(tmp_path):
     file.write_text(f"server: {{tls: {{certificates: [{certificate}]}}}}\nproviders: {{x: {{base_url: 'http://127.0.0.1:9'}}}}\n")
     done = weirctl("config", "check", str(file))
     assert done.returncode == 2 and not done.stdout and "/none.pem" in done.stderr
+
+
+def test_rebalance(stage, mock):
+    """The leader answers, whichever node is asked: nothing to move where all is even. Without a coordinator nobody does."""
+    cluster = Cluster(stage, shard_count=24)
+    a, _ = cluster.nodes(2, {"mock": {"base_url": mock.url}})
+    done = weirctl("rebalance", node=a)
+    assert done.returncode == 1 and "no coordinator has answered" in done.stderr and "weirctl status" in done.stderr
+    coordinator = cluster.coordinator()
+    cluster.wait_map()
+    done = weirctl("rebalance", node=a)
+    assert done.returncode == 0 and normal(done.stdout)[0].startswith(f"round  nothing to move, says {coordinator.name}"), done
+    value = shown("rebalance", node=a)
+    assert value["moves"] == 0 and value["by"] == coordinator.name and value["epoch"] == int(a.metric("weir_cluster_map_epoch"))
+
+
+def test_rebalance_moves_shards_now(stage, mock):
+    """For a load that is too small to be told from chance, and of which the leader by itself takes no notice."""
+    cluster = Cluster(stage, shard_count=24, connection_affinity="sticky")
+    a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}})
+    cluster.coordinator()
+    cluster.wait_map()
+    clients = [a.client() for _ in range(8)]
+    for client in clients:
+        client.ask("GET", "/echo", [("x-session-id", "one"), ("x-mock-gate", "g")])
+    mock.wait_waiting("g", 8)
+    done = wait_for(lambda: (lambda d: d if "shards moved, by" in d.stdout else None)(weirctl("rebalance", node=a)), "a move")
+    lines = normal(done.stdout)
+    assert lines[0].startswith("round  1 shards moved, by c") and lines[2] == "NODE  SHARDS BEFORE  NOW"
+    before, now = (sorted(int(line.split()[at]) for line in lines[3:]) for at in (1, 2))
+    assert (before, now) == ([12, 12], [11, 13]), lines
+    assert weirctl("rebalance", "--dry-run", node=b).returncode == 0
+    mock.steps("g", "all")
+    for client in clients:
+        client.close()
+
+
+def test_rebalance_needs_a_cluster(node):
+    done = weirctl("rebalance", node=node)
+    assert done.returncode == 1 and "in no cluster" in done.stderr

@@ -40,7 +40,6 @@ def test_a_plan(stage, mock):
     a, b = cluster.members
     done = weirctl("rebalance", "--dry-run", node=a)
     assert done.returncode == 0 and normal(done.stdout) == ["plan  nothing to move: 24 shards on 2 nodes"]
-    assert weirctl("rebalance", node=a).returncode == 2
     assert shown("rebalance", "--dry-run", node=a) == {"schema": 1, "shard_count": 24, "moves_left": 0, "moves": []}
 
 

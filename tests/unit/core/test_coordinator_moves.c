@@ -71,4 +71,51 @@ START_TEST(test_loads_that_move_nothing)
 }
 END_TEST
 
-CHECK_MAIN("coordinator_moves", told_setup, told_teardown, test_load_moves, test_loads_that_move_nothing)
+static void ask_for_a_round(const char *event)
+{
+    const struct weir_coord_push push = {.kind = WEIR_COORD_PUSH_EVENT, .event = weir_str_of(event)};
+    weir_coordinator_agent_push(told.k[0].agent, told.now, &push);
+}
+
+/* An operator's word counts at once, for a difference that would not do and before the pause is over, and once. */
+START_TEST(test_a_round_that_is_asked_for)
+{
+    struct weir_err err;
+    told.config.id = "k0";
+    told.config.load_moves = true;
+    ck_assert_int_eq(weir_coordinator_agent_set(told.k[0].agent, &told.config, &err), 0);
+    carry(200, 107, 100, 93);
+    ck_assert_uint_eq(told_look(0).map->epoch, 1);
+    ask_for_a_round("{\"event\":\"drain_asked\",\"by\":\"a\"}"); /* something else */
+    carry(5, 107, 100, 93);
+    ck_assert_uint_eq(told_look(0).map->epoch, 1);
+    uint32_t events = told.k[0].sent[WEIR_COORD_EVENT];
+    ask_for_a_round("{\"event\":\"rebalance_asked\",\"by\":\"a\"}");
+    carry(2, 107, 100, 93);
+    ck_assert_uint_eq(told_look(0).map->epoch, 2);
+    ck_assert_uint_eq(told.k[0].sent[WEIR_COORD_EVENT], events + 2); /* the map, and what came of the wish */
+    carry(5, 107, 100, 93);
+    ck_assert_uint_eq(told_look(0).map->epoch, 2);
+    ask_for_a_round("{\"event\":\"rebalance_asked\",\"by\":\"a\"}"); /* within the minute */
+    carry(2, 107, 100, 93);
+    ck_assert_uint_eq(told_look(0).map->epoch, 3);
+}
+END_TEST
+
+/* All is even: nothing moves, and that is told. */
+START_TEST(test_a_round_that_finds_nothing)
+{
+    told.config.id = "k0";
+    carry(20, 100, 100, 100);
+    uint32_t events = told.k[0].sent[WEIR_COORD_EVENT];
+    ask_for_a_round("{\"event\":\"rebalance_asked\",\"by\":\"a\"}");
+    carry(2, 100, 100, 100);
+    ck_assert_uint_eq(told_look(0).map->epoch, 1);
+    ck_assert_uint_eq(told.k[0].sent[WEIR_COORD_EVENT], events + 1);
+    carry(5, 100, 100, 100);
+    ck_assert_uint_eq(told.k[0].sent[WEIR_COORD_EVENT], events + 1);
+}
+END_TEST
+
+CHECK_MAIN("coordinator_moves", told_setup, told_teardown, test_load_moves, test_loads_that_move_nothing,
+           test_a_round_that_is_asked_for, test_a_round_that_finds_nothing)
