@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import { h, set, text } from "./dom.js";
 
 const HEIGHT = 132;
+const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000]; // no half ones
 const DASHES = [[], [5, 4], [2, 3]];
 const FONT = "11px Inter, ui-sans-serif, system-ui, sans-serif";
 
@@ -18,7 +19,7 @@ function veil(color, alpha) {
 // Seconds between the marks of an axis that shows the time of day.
 const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 
-function axes(root, show, xValues, xSplits) {
+function axes(root, { show, counts }, xValues, xSplits) {
     const common = { font: FONT, stroke: () => colorOf(root.querySelector(".axis-ink")), ticks: { show: false }, gap: 4 };
     const short = (v) => (v === null ? "" : show(v).replace(/\.0(?!\d)/, "")); // marks are mostly whole numbers
     const lines = { width: 1, stroke: () => colorOf(root.querySelector(".grid-ink")) };
@@ -31,7 +32,14 @@ function axes(root, show, xValues, xSplits) {
             values: xValues,
             ...(xSplits ? { splits: xSplits } : { incrs: STEPS }),
         },
-        { ...common, size: 44, space: 28, grid: lines, values: (_, splits) => splits.map(short) },
+        {
+            ...common,
+            size: 50,
+            space: 28,
+            grid: lines,
+            values: (_, splits) => splits.map(short),
+            ...(counts ? { incrs: COUNTS } : {}),
+        },
     ];
 }
 
@@ -45,7 +53,7 @@ export class Chart {
     /**
      * options: { title, series: [{ name, class, fill, width }], data, show(value) -> text, when(time, times) -> text, and for
      * those that do not end now: clock(u, splits) -> texts, bands(colors), height, now() -> the time to mark,
-     * bridged: its lines go on over times at which they have no point }
+     * counts: there are whole numbers only, bridged: its lines go on over times at which they have no point }
      */
     constructor(parent, options) {
         this.options = options;
@@ -67,7 +75,7 @@ export class Chart {
     }
 
     #shape() {
-        const { series, show, clock, bands, bridged = false } = this.options;
+        const { series, clock, bands, bridged = false } = this.options;
         const colors = () => [...this.root.querySelectorAll(".key")].map(colorOf);
         return {
             width: Math.max(120, this.plot.clientWidth),
@@ -80,7 +88,7 @@ export class Chart {
             scales: { x: { time: false }, y: { range: (_, low, high) => [0, !(high > 0) ? 1 : high * 1.12] } },
             axes: axes(
                 this.root,
-                show,
+                this.options,
                 clock ??
                     ((u, splits) =>
                         splits.map((s) =>

@@ -2,7 +2,8 @@
 // they come, by one EventSource.
 
 const POLL_MS = 1000;
-const EARLY_MS = 60; // after an event, which mostly changes what there is to see
+// After an event, which mostly changes what there is to see: a node gives the same answer again for 250 ms.
+const EARLY_MS = 260;
 const WAIT_MS = 5000;
 const AGAIN_MS = 3000;
 // EventSource knows no "all of them".
@@ -60,6 +61,7 @@ export class Feed {
     async #ask() {
         if (this.asking || this.stopped) return;
         this.asking = true;
+        this.early = false;
         const began = performance.now();
         try {
             const answer = await fetch("/api/cluster/overview", { signal: AbortSignal.timeout(WAIT_MS), cache: "no-store" });
@@ -79,7 +81,7 @@ export class Feed {
         this.asking = false;
         // A large cluster on a slow line: it must not be busy with this page alone.
         const took = performance.now() - began;
-        this.#later(Math.max(POLL_MS - took, 3 * took));
+        this.#later(this.early ? EARLY_MS : Math.max(POLL_MS - took, 3 * took));
     }
 
     #listen() {
@@ -91,7 +93,8 @@ export class Feed {
             } catch {
                 return; // what is no JSON is no event
             }
-            this.#later(EARLY_MS);
+            if (!this.early) this.#later(EARLY_MS); // while it asks, the answer to that may be of before
+            this.early = true;
         };
         for (const name of EVENTS) this.source.addEventListener(name, heard);
         // It comes back by itself when the line breaks, but not when it was refused.

@@ -2,7 +2,7 @@
 // what it advises.
 import { Chart } from "./charts.js";
 import { h, list, set, text } from "./dom.js";
-import { clock, int, minute, rate, span } from "./format.js";
+import { clock, count, int, minute, rate, span } from "./format.js";
 
 export class Forecast {
     constructor(element, note) {
@@ -44,7 +44,7 @@ export class Forecast {
             series: [
                 { name: "came", class: "first", width: 2 },
                 { name: "expected", class: "second" },
-                { name: "in nine cases of ten below", class: "second", width: 1 },
+                { name: "9 times of 10 not above", class: "second", width: 1 },
             ],
             bands: (colors) => [{ series: [3, 2], fill: () => colors()[1].replace(/^rgb\((.*)\)$/, "rgba($1,0.18)") }],
         });
@@ -55,23 +55,35 @@ export class Forecast {
     }
 }
 
-const ACTIONS = { scale_up: "Add nodes", scale_down: "Remove nodes", hold: "Leave it as it is" };
+/** What to do, in one sentence. */
+function todo({ action, nodes, desired }) {
+    const change = `${int(nodes)} → ${int(desired)} nodes`;
+    if (action === "hold") return "Nothing: as many nodes as there are will do.";
+    if (action === "scale_up") return `Start ${count(desired - nodes, "node")} (${change}).`;
+    if (action === "scale_down") return `Drain and stop ${count(nodes - desired, "node")} (${change}): weirctl drain NODE.`;
+    return `${action} (${change})`;
+}
+
+function peakOf({ peak, high, inS }) {
+    if (!(high > 0)) return "none to speak of";
+    return `${rate(peak)} requests in flight in ${span(inS)}; 9 times of 10 it is not above ${rate(high)}`;
+}
 
 function adviceOf(hints) {
     const { inFlight, requests } = hints;
-    const change = hints.action === "hold" ? "" : `: ${int(hints.nodes)} → ${int(hints.desired)} nodes`;
     return [
-        ["Advice", `${ACTIONS[hints.action] ?? hints.action}${change}`],
+        ["To do", todo(hints)],
         ["Why", hints.reason],
-        ["Now", `${rate(inFlight.now)} in flight, ${rate(requests.now)} requests a second`],
-        [
-            "At most",
-            `${rate(inFlight.peak)} expected in ${span(inFlight.inS)}, below ${rate(inFlight.high)} in nine cases of ten`,
-        ],
-        ["A node carries", hints.safe > 0 ? `${int(hints.safe)} at once` : "not known yet"],
+        ["Load now", `${rate(inFlight.now)} requests in flight, ${rate(requests.now)} a second`],
+        ["Expected peak", peakOf(inFlight)],
+        ["A node can take", hints.safe > 0 ? `${int(hints.safe)} requests at once` : "not known yet: it shows under load"],
         ...hints.pools
             .filter((p) => p.size > 0)
-            .map((p) => [`Pool ${p.provider}`, `${int(p.size)} connections${p.now === undefined ? "" : ` (${int(p.now)} now)`}`]),
+            .map((p) => [
+                p.provider,
+                `will need ${int(p.size)} connections${p.now === undefined ? "" : `, needs ${int(p.now)} now`}; ` +
+                    "nodes raise their limits by themselves",
+            ]),
     ].filter(([, said]) => said !== "");
 }
 

@@ -13,12 +13,13 @@ function figures(m) {
     const critical = alerts.some((a) => a.state === "firing" && a.severity === "critical");
     const share = totals.requests > 0 ? (100 * totals.errors) / totals.requests : 0;
     const away = totals.nodes - totals.alive;
+    const unheard = m.nodes.filter((n) => n.shown === "silent" || n.shown === "unreachable").length;
     return [
         {
             name: "Nodes",
             value: totals.nodes === totals.alive ? int(totals.alive) : `${totals.alive} of ${totals.nodes}`,
-            note: away > 0 ? `${count(away, "node")} lost` : "all alive",
-            state: away > 0 ? "bad" : null,
+            note: away > 0 ? `${count(away, "node")} lost` : unheard > 0 ? `${int(unheard)} not heard of` : "all alive",
+            state: away > 0 ? "bad" : unheard > 0 ? "warn" : null,
         },
         { name: "Requests a second", value: rate(totals.requests), note: `${rate(totals.errors)} a second fail`, state: null },
         {

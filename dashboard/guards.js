@@ -21,7 +21,7 @@ export class Circuits {
             "The circuit of each endpoint",
             [
                 { head: "Endpoint", cell: (b) => ({ text: host(b.endpoint), title: b.endpoint }) },
-                { head: "Provider", cell: (b) => b.provider },
+                { head: "Provider", cell: (b) => ({ text: b.provider, title: b.provider }) },
                 { head: "State", cell: (b) => ({ text: b.state.replace("_", " "), ...(PHASES[b.state] ?? PHASES.half_open) }) },
                 { head: "Since", class: "n", cell: (b) => span(b.state_seconds) },
                 { head: "Failures", class: "n", title: "In a row", cell: (b) => int(b.failures_in_a_row) },
@@ -59,7 +59,7 @@ export class Limits {
             element,
             "The rate limit of each provider",
             [
-                { head: "Provider", cell: (l) => l.provider },
+                { head: "Provider", cell: (l) => ({ text: l.provider, title: l.provider }) },
                 { head: "State", cell: (l) => MODES[l.mode] ?? { text: l.mode } },
                 {
                     head: "Left",

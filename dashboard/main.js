@@ -3,7 +3,7 @@ import { Chart } from "./charts.js";
 import { byId, h, list, set, text } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Advice, Forecast } from "./forecast.js";
-import { bytes, count, int, ms, rate, span } from "./format.js";
+import { bytes, clock, count, int, ms, rate, span } from "./format.js";
 import { showGlance } from "./glance.js";
 import { Circuits, Limits } from "./guards.js";
 import { Model } from "./model.js";
@@ -16,9 +16,9 @@ import { startTheme } from "./theme.js";
 const model = new Model();
 const ago = (at, times) => `${span(times[times.length - 1] - at)} ago`;
 
-function chart(title, ring, columns, series, show) {
+function chart(title, ring, columns, series, show, counts = false) {
     const data = () => [ring.times, ...columns.map((i) => ring.columns[i])];
-    const drawn = new Chart(byId("charts"), { title, series, show, data: data(), when: ago });
+    const drawn = new Chart(byId("charts"), { title, series, show, counts, data: data(), when: ago });
     return { show: () => drawn.draw(data()), recolor: () => drawn.recolor() };
 }
 
@@ -49,6 +49,7 @@ const charts = [
             { name: "queued", class: "third" },
         ],
         int,
+        true,
     ),
 ];
 const forecast = new Forecast(byId("forecast"), byId("forecast-note"));
@@ -65,8 +66,11 @@ const views = [
     new Alerts(byId("alerts"), byId("alerts-note")),
 ];
 
+let away = null; // why the node does not answer
+
 function noticesOf(state) {
     const all = [];
+    if (away !== null) all.push({ state: "bad", text: `What is shown is of ${clock(model.nowMs)}, and may be true no more: ${away}.` });
     if (state.cluster && !state.contact)
         all.push({
             state: "bad",
@@ -79,10 +83,7 @@ function noticesOf(state) {
     return all;
 }
 
-function showFrame({ overview: { state, pools } }) {
-    text(byId("cluster"), state.cluster ?? "a node by itself");
-    text(byId("asked"), `${state.node} answers, weir ${state.version}`);
-    document.title = `weir ${state.cluster ?? state.node}`;
+function showNotices({ overview: { state } }) {
     list(
         byId("notice"),
         noticesOf(state),
@@ -90,6 +91,12 @@ function showFrame({ overview: { state, pools } }) {
         (n) => h("p", { "data-state": n.state }, n.text),
         () => {},
     );
+}
+
+function showFrame({ overview: { state, pools } }) {
+    text(byId("cluster"), state.cluster ?? "a node by itself");
+    text(byId("asked"), `${state.node} answers, weir ${state.version}`);
+    document.title = `weir ${state.cluster ?? state.node}`;
     const { uptime_s, resident_bytes, workers } = pools.process;
     const process = `up ${span(uptime_s)}, ${bytes(resident_bytes)}, ${count(workers, "worker")}`;
     text(byId("foot"), `${state.node}: ${process}. Store: ${state.store ?? "none"}.`);
@@ -97,6 +104,7 @@ function showFrame({ overview: { state, pools } }) {
 
 function show() {
     showFrame(model);
+    showNotices(model);
     showGlance(byId("glance"), model);
     for (const view of views) view.show(model);
 }
@@ -109,7 +117,11 @@ function take(overview, nowMs) {
 function trouble(why) {
     set(byId("link"), { "data-state": why === null ? "live" : "down" });
     text(byId("link").lastElementChild, why === null ? "live" : why);
-    if (why !== null && model.overview) {
+    const changed = why !== away;
+    away = why;
+    if (!model.overview) return;
+    if (changed) showNotices(model);
+    if (why !== null) {
         model.move(Date.now());
         for (const c of charts) c.show();
     }

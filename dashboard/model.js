@@ -7,6 +7,7 @@ import { Ring } from "./ring.js";
 const HEARD_MS = 15000; // a node whose pools have not been heard of for so long is left out of the sums
 const GONE_MS = 30000; // so long a node that has left the list is still shown
 const SILENT_MS = 2500; // between two beats of a node that is well there is a second
+const byName = new Intl.Collator("en", { numeric: true }).compare; // node-2 before node-10
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** A letter for each node, the same as long as it is there. */
@@ -16,7 +17,7 @@ class Names {
     keep(ids) {
         for (const id of this.#index.keys()) if (!ids.includes(id)) this.#index.delete(id);
         const taken = new Set(this.#index.values());
-        for (const id of [...ids].sort()) {
+        for (const id of [...ids].sort(byName)) {
             if (this.#index.has(id)) continue;
             let i = 0;
             while (taken.has(i)) i++;
@@ -129,7 +130,7 @@ export class Model {
         // The load of a node that is lost is what it said last, and no longer true.
         const all = nodes.map((n) => ({ ...n, shown: stateOf(n), load: n.alive ? n.load : undefined }));
         for (const n of this.gone.values()) all.push({ ...n, shown: "gone", load: undefined, shards: 0, alive: false });
-        return all.sort((a, b) => (a.id < b.id ? -1 : 1));
+        return all.sort((a, b) => byName(a.id, b.id));
     }
 
     #totals() {

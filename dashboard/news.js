@@ -1,6 +1,6 @@
 // What happened and what is wrong: the cluster's events, newest first, and the alerts.
 import { h, list, set, text } from "./dom.js";
-import { clock, host, rate, span } from "./format.js";
+import { clock, host, int, rate, span } from "./format.js";
 
 const EVENTS_MAX = 100;
 const MARKS = { good: "●", warn: "▲", bad: "✕", plain: "·" };
@@ -74,7 +74,7 @@ const ORDER = { firing: 0, pending: 1 };
 
 function valuesOf(alert) {
     return Object.entries(alert.values ?? {})
-        .map(([name, value]) => `${name} = ${value === null ? "unknown" : rate(value)}`)
+        .map(([name, value]) => `${name} = ${value === null ? "unknown" : Number.isInteger(value) ? int(value) : rate(value)}`)
         .join(", ");
 }
 

@@ -29,7 +29,7 @@ export class Nodes {
                     head: "Node",
                     cell: (n) => ({
                         text: n.id,
-                        title: n.advertise,
+                        title: n.advertise ? `${n.id}, ${n.advertise}` : n.id,
                         mark: this.names.of(n.id).letter,
                         owner: this.names.of(n.id).color,
                     }),

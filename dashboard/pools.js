@@ -32,7 +32,7 @@ export class Pools {
             element,
             "Connection pools by provider",
             [
-                { head: "Provider", cell: (p) => ({ text: p.parent ? host(p.id) : p.name }) },
+                { head: "Provider", cell: (p) => ({ text: p.parent ? host(p.id) : p.name, title: p.parent ? p.id : p.name }) },
                 { head: "Health", cell: (p) => ({ text: p.health, ...HEALTH[p.health] }) },
                 { head: "Use", class: "grow", title: "Active connections of the limit; the grey part is idle", cell: use },
                 { head: "Active", class: "n", cell: (p) => int(p.active) },

@@ -18,6 +18,7 @@ import row_away
 import row_cluster_cost
 import row_coordinator
 import row_cpu
+import row_dashboard
 import row_distance
 import row_failover
 import row_floods
@@ -38,7 +39,7 @@ from wire import Wire
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROXIES = ("nginx", "haproxy", "weir")
-CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost", "coordinator", "replay")
+CLUSTER_ROWS = ("trip", "away", "failover", "share", "cluster_cost", "coordinator", "replay", "dashboard")
 ROWS = ("cpu", "latency", "idle", "streams", "stream", "pooling", "delay", "limit", "storm", "secure", "handshakes", "turns",
         "floods", "distance", *CLUSTER_ROWS)
 
@@ -162,6 +163,9 @@ def measure_cluster(args):
     if "replay" in args.only:
         result = row_replay.run(args.build, args.trace, args.quick, os.path.splitext(args.json)[0] + "-replay.png", say)
         yield "replay", result, report_cluster.replay(result)
+    if "dashboard" in args.only:
+        result = row_dashboard.run(args.build, 2 if args.quick else 20, say)
+        yield "dashboard", result, report_cluster.dashboard(result)
 
 
 def machine():

@@ -70,6 +70,13 @@ def replay(result):
     return table(f"Scaled as the hints say: {result['trace']}", ["", ""], rows)
 
 
+def dashboard(result):
+    rows = [[what, t["p50_s"], t["max_s"]] for what, t in result["shown"].items()]
+    kill = result["from_kill"]
+    rows.append([f"... from the kill itself, failover_timeout {result['failover_s']} s", kill["p50_s"], kill["max_s"]])
+    return table(f"Until the page at /dashboard shows it, {result['rounds']} times: s", ["", "p50", "longest"], rows)
+
+
 def _replay_targets(r):
     lead_s = r["judged"]["lead_s"]
     return [("s that the hint is before the highest load, at least", 0.0 if lead_s is None else lead_s, 10, (lead_s or 0) >= 10)]
@@ -131,12 +138,16 @@ def _coordinator_targets(r):
             _at_most(f"coordinator: bytes for {r['growth_max']:.0f} times the nodes, times", r["growth"], r["growth_max"])]
 
 
+def _dashboard_targets(r):
+    return [_at_most(f"page: s until it shows that {what}", t["max_s"], r["limit_s"]) for what, t in r["shown"].items()]
+
+
 def targets(results):
     """[(what, reached, limit, ok)] of what was measured."""
     found = []
     for key, judge in (("trip", _trip_targets), ("away", _away_targets), ("failover", _failover_targets),
                        ("share", _share_targets), ("cluster_cost", _cost_targets),
-                       ("coordinator", _coordinator_targets), ("replay", _replay_targets)):
+                       ("coordinator", _coordinator_targets), ("replay", _replay_targets), ("dashboard", _dashboard_targets)):
         if key in results:
             found += judge(results[key])
     return found

@@ -17,7 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "blackbox"))
 
 import harness  # noqa: E402
+from advice import Advice  # noqa: E402
 from balancer import balance  # noqa: E402
+from browser import Browser  # noqa: E402
 from cluster import Cluster, ask  # noqa: E402
 from firewall import CAN_RUN as CAN_FIREWALL  # noqa: E402
 from firewall import Firewalled  # noqa: E402
@@ -26,8 +28,8 @@ from harness import wait_for  # noqa: E402
 from sentinels import Watched  # noqa: E402
 from stage import Stage  # noqa: E402
 
-__all__ = ["CAN_FIREWALL", "Cluster", "Firewalled", "Program", "SHARDS", "Steady", "Watched", "ask", "balance", "blocks", "failures",
-           "phase", "seconds_until", "town", "wait_for"]
+__all__ = ["CAN_FIREWALL", "Advice", "Browser", "Cluster", "Firewalled", "Program", "SHARDS", "Steady", "Watched", "ask", "balance",
+           "blocks", "failures", "harness", "phase", "seconds_until", "town", "wait_for"]
 
 SHARDS = 24
 POLL_S = 0.01

@@ -42,7 +42,7 @@ def chromium():
 
 class Browser:
     def __init__(self, scratch):
-        self.log = open(scratch / "browser.log", "wb")
+        self.log = open(os.path.join(scratch, "browser.log"), "wb")
         self.process = subprocess.Popen(
             ["node", "browser.mjs", chromium()], cwd=packages(), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,

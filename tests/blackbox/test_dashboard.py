@@ -1,13 +1,14 @@
 """The page at /dashboard in a real browser, in front of a cluster in which things happen."""
 
+import signal
 import threading
 from urllib.parse import urlsplit
 
 import pytest
+from advice import Advice, now_ms
 from browser import Browser
 from cluster import Cluster, ask
 from harness import has_dashboard
-from test_hints import Advice, now_ms
 
 pytestmark = pytest.mark.skipif(not has_dashboard(), reason="this build is without the page")
 SIZE_MAX = 200_000
@@ -89,11 +90,36 @@ def test_a_killed_node_is_gone(browser, cluster):
     assert_clean(browser, node)
 
 
-def test_a_circuit_opens(browser, cluster):
+def test_a_node_drains_and_is_gone(browser, cluster):
+    """It ends while a request is under way, so that it has something to finish."""
+    node, victim = cluster.members[0], cluster.members[2]
+    look(browser, node)
+    browser.wait(f"document.querySelector('[data-node={victim.id}]')?.dataset.shown === 'active'")
+    waiting = threading.Thread(target=ask, args=(victim, "/v1/models"), kwargs={"headers": [("x-mock-gate", "g")]})
+    waiting.start()
+    cluster.mock.wait_waiting("g")
+    victim.tell(signal.SIGTERM)
+    browser.wait(f"document.querySelector('[data-node={victim.id}]')?.dataset.shown === 'draining'")
+    browser.wait("document.querySelector('#events li[data-event=node_drains]')")
+    cluster.mock.steps("g", "all")
+    waiting.join()
+    cluster.members.remove(victim)
+    assert victim.wait() == 0
+    browser.wait(f"document.querySelector('[data-node={victim.id}]')?.dataset.shown === 'gone'")
+    browser.wait("document.querySelector('#events li[data-event=node_left]')")
+    assert "all alive" in text(browser, "#glance")
+    assert_clean(browser, node)
+
+
+@pytest.mark.parametrize("how", ["it answers 500", "nobody listens"])
+def test_a_circuit_opens(browser, cluster, how):
     node, other = cluster.members[:2]
     look(browser, node)
     browser.wait("document.querySelector('#circuits tr[data-circuit=closed]')")
-    cluster.mock.plan(status=500)
+    if how == "nobody listens":
+        cluster.mock.down()
+    else:
+        cluster.mock.plan(status=500)
     for _ in range(3):
         ask(other, "/v1/models")
     browser.wait("document.querySelector('#circuits tr[data-circuit=open]')")
@@ -140,7 +166,7 @@ def test_a_hint_arrives(browser, stage):
     advice = Advice(cluster.redis)
     advice.publish("scale_up", desired=5, pool_size=77, peak=129.0, peak_high=198.0, window_s=3600, series=series(cluster.redis))
     browser.wait("document.querySelector('#advice dl').dataset.action === 'scale_up'")
-    assert "Add nodes: 2 → 5 nodes" in text(browser, "#advice") and "77 connections" in text(browser, "#advice")
+    assert "Start 3 nodes (2 → 5 nodes)." in text(browser, "#advice") and "77 connections" in text(browser, "#advice")
     assert "60\u202fmin ahead" in text(browser, "#forecast-note")
     assert browser.run("document.querySelector('#forecast canvas').width") > 0
     assert "expected 129" in text(browser, "#forecast .legend")
@@ -163,8 +189,10 @@ def test_the_node_ends_and_comes_back(browser, stage, mock):
     config, port = node.config_path.read_text(), node.port
     node.stop()
     browser.wait("document.querySelector('#link').dataset.state === 'down'")
+    browser.wait("/^What is shown is of .*: the node cannot be reached/.test(document.querySelector('#notice').innerText)")
     stage.node_of(config, port, name="again")
     browser.wait("document.querySelector('#link').dataset.state === 'live'")
+    browser.wait("document.querySelector('#notice').innerText === ''")
 
 
 def test_the_token_as_a_password(browser, stage, mock):

@@ -126,8 +126,8 @@ def test_a_forecast_with_its_band(browser, url):
     fill(browser)
     assert browser.run("document.querySelector('#forecast .chart canvas').width") > 0
     assert browser.run("document.querySelector('#forecast .nothing').hidden")
-    assert "Add nodes: 3 → 4 nodes" in browser.run("document.querySelector('#advice').innerText")
-    assert "in nine cases of ten below" in browser.run("document.querySelector('#forecast').innerText")
+    assert "Start 1 node (3 → 4 nodes)." in browser.run("document.querySelector('#advice').innerText")
+    assert "9 times of 10 not above" in browser.run("document.querySelector('#forecast').innerText")
 
 
 def test_a_long_time_open(browser, url):
