@@ -9,10 +9,10 @@ import urllib.parse
 import pytest
 import yaml
 from cluster import Cluster
-from harness import ROOT, Process, free_port, wait_for
+from coordinator import Coordinator
+from harness import ROOT, WAIT_S, Process, free_port, wait_for
 from http1 import Client
 from load import Load
-from test_coordinator import Coordinator
 
 RULES = sorted((ROOT / "deploy/prometheus/rules").glob("*.yml"))
 RULE_TESTS = sorted((ROOT / "tests/prometheus").glob("*.yml"))
@@ -27,6 +27,8 @@ EXEMPT = {
     'error_count non-histogram and non-summary metrics should not have "_count" suffix',
     'total_requests counter metrics should have "_total" suffix',
 }
+# What looks like a metric in the documents and is none: KEDA's name for a trigger.
+NO_METRICS = {"weir_desired_nodes"}
 # Made by Prometheus itself.
 OWN = {"up", "ALERTS"}
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
@@ -45,6 +47,16 @@ def names_read(expr):
     return {m.group(1) for m in re.finditer(r"(?<![\w.])([a-zA-Z_:][a-zA-Z0-9_:]*)\b(?!\s*\()", bare)} - WORDS
 
 
+def labels_read(expr):
+    """The labels that a PromQL expression selects or groups by: (metric, label) of selectors, and labels."""
+    text = re.sub(r'"(?:\\.|[^"\\])*"', '""', expr)
+    selected = {(m.group(1), label) for m in re.finditer(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}", text)
+                for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", m.group(2))}
+    grouped = {label.strip() for m in re.finditer(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)", text)
+               for label in m.group(1).split(",") if label.strip()}
+    return selected, grouped
+
+
 def rules():
     return [r for path in RULES for g in yaml.safe_load(path.read_text())["groups"] for r in g["rules"]]
 
@@ -61,6 +73,11 @@ def questions():
 def test_names_are_read_out_of_expressions():
     expr = 'histogram_quantile(0.9, sum by (le, job) (rate(a_bucket{x="b_total"}[5m]))) / on (job) group_left () c:d > 1e3 and up'
     assert names_read(expr) == {"a_bucket", "c:d", "up"}
+
+
+def test_labels_are_read_out_of_expressions():
+    expr = 'sum by (le, job) (rate(a_bucket{x="y=z",w!~".*"}[5m])) / on (job) group_left () c:d{v="1"}'
+    assert labels_read(expr) == ({("a_bucket", "x"), ("a_bucket", "w"), ("c:d", "v")}, {"le", "job"})
 
 
 def test_promtool_takes_configuration_and_rules():
@@ -124,6 +141,25 @@ def test_the_guides_indicators(title, bound, good):
     assert second["value"] == bound and (first["color"] == "green") == (good == "below")
 
 
+@pytest.mark.parametrize(
+    "name,severity,bound",
+    [
+        ("pool_exhausted", "warning", "> 50"),
+        ("high_error_rate", "critical", "> 0.05"),
+        ("pool_utilization_high", "warning", "> 90"),
+        ("connection_pool_exhausted", "critical", "> 50"),
+        ("high_connection_errors", "warning", "> 0.05"),
+        ("pool_utilization_above_target", "warning", "> 80"),
+        ("connection_error_rate_above_target", "info", "> 5"),
+        ("connection_time_above_target", "info", "> 50"),
+        ("pending_requests_above_target", "info", "> 10"),
+    ],
+)
+def test_the_guides_alerts(name, severity, bound):
+    (rule,) = [r for r in rules() if r.get("alert") == name]
+    assert rule["labels"]["severity"] == severity and rule["expr"].endswith(bound)
+
+
 class Prometheus(Process):
     """With deploy/prometheus' rules, over these targets: (job, address) pairs. It scrapes often, so that rates come soon."""
 
@@ -149,6 +185,10 @@ class Prometheus(Process):
         assert r.status == 200, r
         return r.json()["data"]
 
+    def labels(self, metric):
+        """Of all the metric's series."""
+        return set().union(*self.get("/api/v1/series", **{"match[]": metric}))
+
     def ask(self, expr):
         """The series that answer it now."""
         for name, value in (("$__rate_interval", "1m"), ("$cluster", ".*"), ("$instance", ".*"), ("$provider", ".*")):
@@ -160,26 +200,21 @@ class Prometheus(Process):
 ANALYTICS = {"enabled": True, "sample_interval": 1}
 
 
-class Adviser(Coordinator):
-    def write(self):
-        self.config["analytics"] = ANALYTICS
-        super().write()
-
-
 @pytest.fixture(scope="module")
 def town(module_stage):
     """Two nodes with a rate limit, a coordinator and a Prometheus, under load until the end."""
     cluster = Cluster(module_stage)
     limited = {"base_url": module_stage.mock().url, "rate_limit": {"requests_per_minute": 600000}}
     nodes = cluster.nodes(2, {"openai": limited}, analytics=ANALYTICS)
-    coordinator = Adviser(module_stage, cluster, "one", shard_count=cluster.pool.get("shard_count", 4))
+    coordinator = Coordinator(module_stage, cluster, "one", top={"analytics": ANALYTICS}, shard_count=4)
     coordinator.wait_leads()
     targets = [("weir-node", f"127.0.0.1:{n.port}") for n in nodes]
     targets.append(("weir-coordinator", f"127.0.0.1:{coordinator.port}"))
     load = Load(nodes[0], clients=2)
     load.more(50)
     cluster.wait_map()
-    wait_for(lambda: "weir_hint_pool_size{" in live(nodes[0]), "hints for the provider")
+    # Of a provider they speak after two dozen slots, and with the next publication, which may be 10 s later.
+    wait_for(lambda: "weir_hint_pool_size{" in live(nodes[0]), "hints for the provider", 3 * WAIT_S)
     yield nodes, coordinator, Prometheus(module_stage, targets)
     load.end()
 
@@ -206,6 +241,38 @@ def test_each_metric_that_is_read_is_there(town):
     read |= {name: r.get("alert") or r["record"] for r in rules() for name in names_read(r["expr"])}
     assert len(read) >= 40
     assert {name: where for name, where in read.items() if name not in there} == {}
+
+
+def test_each_metric_that_is_written_about_is_there(town):
+    """In docs/ and deploy/kubernetes: names of metrics, of rules and of alerts; a name that ends with _ stands for many.
+    docs/metrics.md is made of the table that they come from, and has those of things that this cluster lacks."""
+    nodes, coordinator, _ = town
+    text = live(nodes[0]) + live(coordinator)
+    families = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+    known = families | {r.get("alert") or r["record"] for r in rules()} | NO_METRICS
+    known |= {f"{name}_{part}" for name in families for part in ("bucket", "sum", "count")}
+    pages = [*(p for p in (ROOT / "docs").glob("*.md") if p.name != "metrics.md"), *(ROOT / "deploy/kubernetes").rglob("*.yaml"), ROOT / "README.md"]
+    written = {name: page.name for page in pages for name in re.findall(r"\bweir_[a-z0-9_]*[a-z0-9]\b(?![*_])", page.read_text())}
+    assert len(written) >= 40
+    assert {name: page for name, page in written.items() if name not in known} == {}
+
+
+def test_each_label_that_is_read_is_there(town):
+    """In selectors, groupings, and what is said of the result: legends and annotations."""
+    *_, prometheus = town
+    asked = [(t["expr"], set(re.findall(r"\{\{(\w+)\}\}", t["legendFormat"]))) for p in panels() for t in p["targets"]]
+    asked += [(r["expr"], set(re.findall(r"\$labels\.(\w+)", json.dumps(r.get("annotations", {}))))) for r in rules()]
+    assert len(asked) >= 80
+    for expr, said in asked:
+        selected, grouped = labels_read(expr)
+        for metric, label in selected:
+            wait_for(lambda m=metric, w=label: w in prometheus.labels(m), f"label {label} of {metric}: {expr}")
+        wanted = grouped | said
+
+        def there(names=names_read(expr)):
+            return set().union(*(prometheus.labels(name) for name in names))
+
+        wait_for(lambda w=wanted, t=there: w <= t(), f"labels {wanted} of what it reads: {expr}")
 
 
 def test_each_panel_shows_something(town):
