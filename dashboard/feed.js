@@ -97,10 +97,24 @@ export class Feed {
             this.early = true;
         };
         for (const name of EVENTS) this.source.addEventListener(name, heard);
-        // It comes back by itself when the line breaks, but not when it was refused.
+        // It comes back by itself when the line breaks, but not when it was refused: as many follow as may.
         this.source.onerror = () => {
-            if (this.source?.readyState === EventSource.CLOSED)
-                setTimeout(() => !document.hidden && !this.stopped && this.#listen(), AGAIN_MS);
+            if (this.source?.readyState !== EventSource.CLOSED) return;
+            this.#fetchEvents();
+            setTimeout(() => !document.hidden && !this.stopped && this.#listen(), AGAIN_MS);
         };
+    }
+
+    /** In place of the stream: what has happened until now. */
+    async #fetchEvents() {
+        try {
+            const headers = { accept: "application/json" };
+            const answer = await fetch("/api/cluster/events?n=50", { headers, signal: AbortSignal.timeout(WAIT_MS), cache: "no-store" });
+            if (!answer.ok || this.stopped) return;
+            const { events } = await answer.json();
+            for (const event of events) this.on.event({ ...event, key: String(event.id) });
+        } catch {
+            return; // the overview tells that the node cannot be reached
+        }
     }
 }

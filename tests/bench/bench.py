@@ -164,7 +164,7 @@ def measure_cluster(args):
         result = row_replay.run(args.build, args.trace, args.quick, os.path.splitext(args.json)[0] + "-replay.png", say)
         yield "replay", result, report_cluster.replay(result)
     if "dashboard" in args.only:
-        result = row_dashboard.run(args.build, 2 if args.quick else 20, say)
+        result = row_dashboard.run(args.build, 2 if args.quick else 10, say)
         yield "dashboard", result, report_cluster.dashboard(result)
 
 

@@ -79,8 +79,9 @@ def _killed(cluster, browser, mock):
 
 
 def _opened(cluster, browser, mock):
-    """The provider does not take connections any more, and requests come to a node that nobody looks at."""
-    a, b = cluster.members[:2]
+    """The provider does not take connections any more, and requests come to a node that nobody looks at. To that one
+    alone: as long as another node is served well, one node's failures do not open the circuit for all."""
+    b = cluster.members[1]
     before = len(b.events("circuit_opened"))
     mock.down()
     while len(b.events("circuit_opened")) == before:
@@ -88,7 +89,7 @@ def _opened(cluster, browser, mock):
     shown = _shown_s(browser, "document.querySelector('#circuits tr[data-circuit=open]')")
     opened = _stamp_s(b.events("circuit_opened")[before])
     mock.up()
-    wait_for(lambda: ask(a).status == 200 and ask(b).status == 200, "the circuit to close")
+    wait_for(lambda: ask(b).status == 200, "the circuit to close")
     browser.wait("!document.querySelector('#circuits tr[data-circuit=open]')")
     return shown - opened
 

@@ -1,5 +1,6 @@
 """The page at /dashboard in a real browser, in front of a cluster in which things happen."""
 
+import contextlib
 import signal
 import threading
 from urllib.parse import urlsplit
@@ -8,10 +9,14 @@ import pytest
 from advice import Advice, now_ms
 from browser import Browser
 from cluster import Cluster, ask
-from harness import has_dashboard
+from harness import has_dashboard, sanitized
+from http1 import Client
 
 pytestmark = pytest.mark.skipif(not has_dashboard(), reason="this build is without the page")
 SIZE_MAX = 200_000
+PAGES = 100
+FOLLOWERS_MAX = 32
+PAGE_BYTES_MAX = 50_000  # an answer of a small cluster, and a connection
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +180,37 @@ def test_a_hint_arrives(browser, stage):
     browser.wait("document.querySelector('#advice dl').dataset.action === 'hold'")
     browser.wait("!document.querySelector('#forecast .nothing').hidden")
     assert_clean(browser, node)
+
+
+def follow(node):
+    """An open stream of events, and whether it was refused."""
+    client = Client(node.port)
+    client.ask("GET", "/api/cluster/events?n=50", [("accept", "text/event-stream")])
+    return client, client.response_head().status == 503
+
+
+def test_a_hundred_pages(browser, cluster):
+    """More than may follow the events: memory stays small, and whoever is refused asks for the events instead."""
+    node = cluster.members[0]
+    ask(node, "/api/cluster/overview")
+    before = node.resident_bytes()
+    with contextlib.ExitStack() as open_until_the_end:
+        pages = [follow(node) for _ in range(PAGES)]
+        for client, _ in pages:
+            open_until_the_end.callback(client.close)
+        assert sum(not refused for _, refused in pages) == FOLLOWERS_MAX
+        for _ in range(3):
+            readers = [Client(node.port) for _ in range(PAGES)]
+            for c in readers:
+                open_until_the_end.callback(c.close)
+                c.ask("GET", "/api/cluster/overview")
+            assert all(c.response().status == 200 for c in readers)
+        assert sanitized() or node.resident_bytes() - before < PAGES * PAGE_BYTES_MAX
+        look(browser, node)
+        browser.wait("document.querySelectorAll('#events li[data-event=node_joined]').length === 3")
+        cluster.kill(cluster.members[2])
+        browser.wait("document.querySelector('#events li[data-event=node_lost]')")
+    browser.wait("performance.getEntriesByType('resource').filter((r) => /events/.test(r.name)).length > 2")
 
 
 def test_a_node_by_itself(browser, node):
