@@ -26,6 +26,9 @@ CHANGING = [
     (r'("average connection time",\s+"value": )[\d.e+-]+', r"\1NUMBER"),
     # How often the store has been asked what.
     (r'(\b(?:beat|members|map|report|circuits|tokens|checked|events?|append|loads|advice)"?: )\d+', r"\1NUMBER"),
+    # Whether a connect took less than its target.
+    (r"(average connection time +DURATION +< 20 ms +)(met|MISSED)", r"\1VERDICT"),
+    (r'("target": "< 20 ms",\s+"met": )(true|false)', r"\1VERDICT"),
     (r"[▁▂▃▄▅▆▇█]+", "SPARKLINE"),
     (r"(?<=\S)  +", "  "),
     (r" +$", ""),

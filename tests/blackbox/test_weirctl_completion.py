@@ -29,7 +29,9 @@ def script(tmp_path):
 
 
 def said(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, env={**os.environ, "HOME": "/nonexistent"})
+    """In a folder whose files fit nothing that is typed: they are offered, too."""
+    environ = {**os.environ, "HOME": "/nonexistent"}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, env=environ, cwd="/")
     assert done.returncode == 0 and not done.stderr, done
     return {line.split("\t")[0] for line in done.stdout.splitlines()}
 

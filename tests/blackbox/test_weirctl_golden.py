@@ -4,14 +4,17 @@ command and what follows it is what it printed. `--renew-golden` writes these fi
 import json
 
 import pytest
+from advice import Advice
 from cluster import Cluster
 from ctl import weirctl
 from golden import assert_golden, with_placeholders
 from harness import program, wait_for
 from terminal import Terminal
-from test_hints import Advice
 
 FORMS = ("table", "wide", "json", "yaml")
+# On a slow machine nobody is to be lost, and nothing to expire, before all has been asked for.
+FAILOVER_S = 10
+PATIENCE_S = 600
 CONFIG = """\
 server: {listen: "127.0.0.1:8000"}
 providers:
@@ -47,11 +50,15 @@ class Trio:
     def __init__(self, stage, folder):
         mock = stage.mock()
         limit = {"requests_per_minute": 600, "burst": 20}
-        provider = {"base_url": mock.url, "rate_limit": limit, "connection_pool": {"max_connections": 20}}
-        cluster = Cluster(stage, shard_count=24, connection_affinity="round_robin")
-        sections = {"http_client": {"circuit_breaker": {"failure_threshold": 5}}, "analytics": {"enabled": True}}
-        cluster.nodes(3, {"mock": provider}, **sections)
-        cluster.coordinator(coordinator={"id": "c1", "lease": 1.0})
+        pool = {"max_connections": 20, "keepalive_expiry": PATIENCE_S}
+        cluster = Cluster(stage, shard_count=24, connection_affinity="round_robin", failover_timeout=FAILOVER_S)
+        sections = {
+            "http_client": {"circuit_breaker": {"failure_threshold": 5}},
+            "analytics": {"enabled": True},
+            "alerting": {"interval": PATIENCE_S},
+        }
+        cluster.nodes(3, {"mock": {"base_url": mock.url, "rate_limit": limit, "connection_pool": pool}}, **sections)
+        cluster.coordinator(coordinator={"id": "c1", "lease": FAILOVER_S})
         cluster.wait_map()
         self.node = cluster.members[0]
         for _ in range(5):  # each once the connection of the one before is back, so that there is one only

@@ -74,7 +74,7 @@ PAGES = {
     },
     "/health": {"uptime_seconds": 5, "checks": {"memory": {"used_percent": 99, "resident_bytes": 99, "limit_bytes": 100}}},
     "/health/providers": {"providers": {EVIL: POOL}},
-    "/debug/memory/pool": {"objects": {EVIL: {"count": 1}}},
+    "/debug/memory/pool": {"objects": {EVIL: {"count": 1}, "requests": {"count": 3}}},
     "/api/node/reload": {"node": EVIL},
     "/api/breaker/open": {"state": EVIL},
 }
