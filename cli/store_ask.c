@@ -9,9 +9,9 @@
 #include "net/tls_setup.h"
 #include "store/store.h"
 
-/* One step of connecting, or one call, ends after this: what says nothing at all does not speak Redis (or not TLS)
- * there, and to say so is more use than to wait on. */
-#define STEP_MS_MAX 1000u
+/* One step of connecting, or one call, ends after this, or half the question's time: what says nothing at all does not
+ * speak Redis (or not TLS) there, and to say so is more use than to wait on. A store that is far, or busy, answers. */
+#define STEP_MS_MAX 3000u
 #define STEP_S_MIN  0.01 /* of redis_timeout */
 
 struct asking {
@@ -45,7 +45,8 @@ static int make_config(struct asking *a)
 {
     const struct ctl_store_ask *w = a->ask;
     struct weir_config_problems problems = {0};
-    double step_s = (double)(w->timeout_ms < STEP_MS_MAX ? w->timeout_ms : STEP_MS_MAX) / 1000;
+    uint64_t half_ms = w->timeout_ms / 2;
+    double step_s = (double)(half_ms < STEP_MS_MAX ? half_ms : STEP_MS_MAX) / 1000;
     json_t *pool = json_pack("{s:s, s:s, s:f, s:{}}", "redis_url", w->url, "cluster", w->cluster, "redis_timeout",
                              step_s < STEP_S_MIN ? STEP_S_MIN : step_s, "redis_tls");
     if (w->ca_file != NULL)

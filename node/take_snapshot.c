@@ -161,7 +161,7 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     s->unix_ms = weir_clock_unix_ms();
     weir_proc_stats_read(&stats);
     uint64_t wanted = view->config->server.memory_limit_bytes;
-    if (wanted > 0 && wanted < stats.memory_limit_bytes)
+    if (wanted > 0 && (wanted < stats.memory_limit_bytes || stats.memory_limit_bytes == 0))
         stats.memory_limit_bytes = wanted;
     weir_proc_stats_to_gauges(s->gauges, &stats);
     weir_node_counters_sum(&s->counters, &node->control_counters);

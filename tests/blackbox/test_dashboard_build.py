@@ -1,5 +1,6 @@
 """A build that cannot have the page at /dashboard: it says so when it is configured, and to whoever asks for the page."""
 
+import re
 import shutil
 import subprocess
 
@@ -11,6 +12,15 @@ REASONS = {
     "-DWEIR_NPM=": "npm was not there when its build was configured",
     "-DWEIR_NPM=/bin/false": "npm could not install its packages when its build was configured",
 }
+
+
+def test_it_listens_for_each_event_of_the_cluster():
+    """EventSource hears those alone that it is told by name."""
+    documented = re.search(r"^### The cluster\n(.*?)^\| event", (ROOT / "docs" / "events.md").read_text(), re.M | re.S)[1]
+    named = re.findall(r"((?:`\w+`, )*`\w+`) \(", documented[documented.index("\n- ") :])
+    told = set(re.findall(r"\w+", " ".join(named)))
+    heard = re.search(r"^const EVENTS = \[(.*?)\];", (ROOT / "dashboard" / "feed.js").read_text(), re.M | re.S)[1]
+    assert set(re.findall(r"\w+", heard)) == told | {"message"} and len(told) > 15
 
 
 @pytest.mark.parametrize("option", REASONS)
