@@ -178,6 +178,10 @@ class Prometheus(Process):
             ["prometheus", *where, f"--web.listen-address=127.0.0.1:{self.port}"], stage.scratch, "prometheus"
         )
         stage.running.append(self.finish)
+        self.wait_answers()  # before, a signal to end kills it
+
+    def wait_answers(self):
+        wait_for(lambda: self.get("/api/v1/status/runtimeinfo"), "Prometheus to answer")
 
     def get(self, path, **query):
         with Client(self.port) as c:
