@@ -51,7 +51,8 @@ class Trio:
         mock = stage.mock()
         limit = {"requests_per_minute": 600, "burst": 20}
         pool = {"max_connections": 20, "keepalive_expiry": PATIENCE_S}
-        cluster = Cluster(stage, shard_count=24, connection_affinity="round_robin", failover_timeout=FAILOVER_S)
+        patient = {"failover_timeout": FAILOVER_S, "redis_timeout": FAILOVER_S / 2}
+        cluster = Cluster(stage, shard_count=24, connection_affinity="round_robin", **patient)
         sections = {
             "http_client": {"circuit_breaker": {"failure_threshold": 5}},
             "analytics": {"enabled": True},
