@@ -84,8 +84,12 @@ def _opened(cluster, browser, mock):
     b = cluster.members[1]
     before = len(b.events("circuit_opened"))
     mock.down()
-    while len(b.events("circuit_opened")) == before:
+
+    def opens():
         ask(b)
+        return len(b.events("circuit_opened")) > before
+
+    wait_for(opens, "the circuit to open")
     shown = _shown_s(browser, "document.querySelector('#circuits tr[data-circuit=open]')")
     opened = _stamp_s(b.events("circuit_opened")[before])
     mock.up()
@@ -100,29 +104,40 @@ def _hint(advice, browser, count):
     return _shown_s(browser, f"document.querySelector('#advice').innerText.includes('{10 + count} nodes')") - put
 
 
+def _in_a_cluster(stage, browser, rounds):
+    """The seconds until it showed that nodes ended, that they were killed (two numbers each), that circuits opened."""
+    ended, killed, opened = [], [], []
+    mock = stage.mock()
+    cluster = Cluster(stage, connection_affinity="round_robin", shard_count=SHARDS, failover_timeout=FAILOVER_S)
+    a, _ = cluster.nodes(2, mock, **_sections())
+    cluster.coordinator()
+    cluster.wait_map()
+    _look(browser, a)
+    for _ in range(rounds):
+        ended.append(_ended(cluster, browser, mock))
+        killed.append(_killed(cluster, browser, mock))
+        opened.append(_opened(cluster, browser, mock))
+    return ended, killed, opened
+
+
+def _hints(stage, browser, rounds):
+    """In a cluster by itself: a coordinator would put its own hints in the place of these."""
+    cluster = Cluster(stage)
+    node = cluster.node(stage.mock(), analytics={"enabled": True, "sample_interval": 1})
+    cluster.wait_members(1)
+    advice = Advice(cluster.redis)
+    _look(browser, node)
+    return [_hint(advice, browser, count) for count in range(rounds)]
+
+
 def run(build_dir, rounds, say):
     say(f"dashboard: {rounds} times of each, failover_timeout {FAILOVER_S} s")
-    ended, killed, opened, hints = [], [], [], []
-    with town(build_dir) as stage, Browser(stage.scratch) as browser:
+    with town(build_dir) as stage:
         if why := missing():
             raise BenchError(why)
-        mock = stage.mock()
-        cluster = Cluster(stage, connection_affinity="round_robin", shard_count=SHARDS, failover_timeout=FAILOVER_S)
-        a, _ = cluster.nodes(2, mock, **_sections())
-        cluster.coordinator()
-        cluster.wait_map()
-        _look(browser, a)
-        for _ in range(rounds):
-            ended.append(_ended(cluster, browser, mock))
-            killed.append(_killed(cluster, browser, mock))
-            opened.append(_opened(cluster, browser, mock))
-        # By itself: a coordinator would put its own hints in the place of these.
-        alone = Cluster(stage)
-        node = alone.node(mock, analytics={"enabled": True, "sample_interval": 1})
-        alone.wait_members(1)
-        advice = Advice(alone.redis)
-        _look(browser, node)
-        hints = [_hint(advice, browser, count) for count in range(rounds)]
+        with Browser(stage.scratch) as browser:
+            ended, killed, opened = _in_a_cluster(stage, browser, rounds)
+            hints = _hints(stage, browser, rounds)
     shown = {"a node is told to end": ended, "a killed node is lost": [known for _, known in killed], "a circuit opens": opened,
              "a hint is in the store": hints}
     return {"rounds": rounds, "limit_s": LIMIT_S, "failover_s": FAILOVER_S,
