@@ -110,7 +110,8 @@ static bool take(struct weir_call *call, const uint8_t *bytes, size_t n)
     return true;
 }
 
-/* A kept connection that has ended before the request reached it is no failure: it goes out once more, on a new one. */
+/* A kept connection may end as the next request goes out: without a word of an answer that is no failure, and the
+ * request goes out once more, on a new one. Whether the first was read is not known, which a load does not mind. */
 static void repeat(struct client *c)
 {
     struct loading *l = c->load;
