@@ -6,7 +6,7 @@ import json
 import socket
 
 import pytest
-from advice import BASE, Advice, now_ms
+from advice import BASE, Advice
 from cluster import Cluster, ask, told
 from coordinator import Coordinator
 from harness import wait_for

@@ -9,7 +9,7 @@ complete -c weirctl -n __fish_use_subcommand -a limits -d 'the rate limits and w
 complete -c weirctl -n __fish_use_subcommand -a hints -d 'what the coordinator expects and advises'
 complete -c weirctl -n __fish_use_subcommand -a alerts -d 'the asked node’s alerts that fire or are about to'
 complete -c weirctl -n __fish_use_subcommand -a events -d 'what has happened in the cluster, and what does'
-complete -c weirctl -n __fish_use_subcommand -a rebalance -d 'which shards would move, and why'
+complete -c weirctl -n __fish_use_subcommand -a rebalance -d 'has shards moved now; or says which would move, and why'
 complete -c weirctl -n __fish_use_subcommand -a drain -d 'empties a node: its shards go to the others, and it serves on'
 complete -c weirctl -n __fish_use_subcommand -a undrain -d 'has a drained node take part again'
 complete -c weirctl -n __fish_use_subcommand -a breaker -d 'opens or closes circuits in the whole cluster'
