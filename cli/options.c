@@ -137,8 +137,6 @@ static int set_verb(struct ctl_options *o, int count, char *const *words)
         return wrong(-1, "'%s' is not a verb of weirctl", words[0]);
     o->verb = (enum ctl_verb)verb;
     int code = check_options(o);
-    if (code == 0 && o->redis != NULL && ctl_verbs[verb].node_only != NULL)
-        code = wrong((int)o->verb, "%s: --node URL", ctl_verbs[verb].node_only);
     return code == 0 ? set_arguments(o, count - 1, words + 1) : code;
 }
 
@@ -202,6 +200,16 @@ static const char *variable(char *(*env)(const char *name), const char *name)
     return text != NULL && *text != '\0' ? text : NULL;
 }
 
+/* Options win over the environment; where that names a node and a store, each verb asks the one that can answer. */
+static int choose_store(struct ctl_options *o, char *(*env)(const char *name))
+{
+    const char *node_only = ctl_verbs[o->verb].node_only;
+    bool has_node = node_only != NULL && variable(env, "WEIR_NODE") != NULL;
+    if (!(o->given & (CTL_BIT(NODE) | CTL_BIT(REDIS))) && !has_node)
+        o->redis = variable(env, "WEIR_REDIS");
+    return o->redis != NULL && node_only != NULL ? wrong((int)o->verb, "%s: --node URL", node_only) : 0;
+}
+
 int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *(*env)(const char *name))
 {
     *o = (struct ctl_options){.node = variable(env, "WEIR_NODE"),
@@ -212,7 +220,7 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
                               .clients = CTL_CLIENTS_DEFAULT,
                               .over_s = CTL_OVER_S,
                               .interval_s = CTL_INTERVAL_S};
-    const char *redis = variable(env, "WEIR_REDIS"), *cluster = variable(env, "WEIR_CLUSTER");
+    const char *cluster = variable(env, "WEIR_CLUSTER");
     if (o->node == NULL)
         o->node = CTL_NODE_DEFAULT;
     o->cluster = cluster != NULL ? cluster : CTL_CLUSTER_DEFAULT;
@@ -221,8 +229,6 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
         return code;
     if ((o->given & CTL_BIT(NODE)) && (o->given & CTL_BIT(REDIS)))
         return wrong(verb_of(argc, argv), "--node and --redis: one of them is asked");
-    if (!(o->given & (CTL_BIT(NODE) | CTL_BIT(REDIS))))
-        o->redis = redis;
     o->timeout_ms = (uint64_t)(o->timeout_s * 1000);
     if (o->version) {
         puts("weirctl " WEIR_VERSION);
@@ -233,5 +239,7 @@ int ctl_options_parse(struct ctl_options *o, int argc, char *const *argv, char *
         return WEIR_EXIT_DONE;
     }
     code = set_verb(o, argc - optind, argv + optind);
+    if (code == 0)
+        code = choose_store(o, env);
     return code == 0 ? -1 : code;
 }

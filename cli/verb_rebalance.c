@@ -170,6 +170,24 @@ static int wait_for_round(struct ctl_session *s, json_int_t behind, json_t **rou
 }
 
 /* How many shards each node has, before and after. */
+static const json_t *owner_of(const json_t *map, const char *node)
+{
+    const json_t *owners = json_object_get(map, "owners");
+    for (size_t i = 0; i < json_array_size(owners); i++)
+        if (strcmp(ctl_text(json_array_get(owners, i), "node", ""), node) == 0)
+            return json_array_get(owners, i);
+    return NULL;
+}
+
+/* One node's; NULL: it had none, or has none. */
+static void show_part(struct ctl_table *t, const json_t *was, const json_t *is)
+{
+    ctl_text_cell(t, CTL_PLAIN, is != NULL ? is : was, "node");
+    ctl_number_cell(t, was, "count");
+    ctl_number_cell(t, is, "count");
+}
+
+/* Also those that have none any more. */
 static void show_parts(struct weir_textbuf *out, const struct ctl_style *style, const json_t *before,
                        const json_t *after)
 {
@@ -179,13 +197,13 @@ static void show_parts(struct weir_textbuf *out, const struct ctl_style *style, 
     struct ctl_table t;
     ctl_table_begin(&t, columns, sizeof columns / sizeof columns[0], style);
     for (size_t i = 0; i < json_array_size(is); i++) {
-        const json_t *owner = json_array_get(is, i), *old = NULL;
-        for (size_t k = 0; k < json_array_size(was) && old == NULL; k++)
-            if (strcmp(ctl_text(json_array_get(was, k), "node", "-"), ctl_text(owner, "node", "")) == 0)
-                old = json_array_get(was, k);
-        ctl_text_cell(&t, CTL_PLAIN, owner, "node");
-        ctl_number_cell(&t, old, "count");
-        ctl_number_cell(&t, owner, "count");
+        const json_t *now = json_array_get(is, i);
+        show_part(&t, owner_of(before, ctl_text(now, "node", "")), now);
+    }
+    for (size_t i = 0; i < json_array_size(was); i++) {
+        const json_t *old = json_array_get(was, i);
+        if (owner_of(after, ctl_text(old, "node", "")) == NULL)
+            show_part(&t, old, NULL);
     }
     ctl_table_end(&t, out);
 }
@@ -205,8 +223,8 @@ static int put_round(struct ctl_session *s, const json_t *round, const json_t *b
     }
     weir_textbuf_init(&text, CTL_ANSWER_BYTES_MAX);
     if (moves > 0) {
-        ctl_fact(&text, &s->style, "round", CTL_PLAIN, "%.0f shards moved, by %s; epoch %.0f", moves,
-                 ctl_text(round, "by", "-"), epoch);
+        ctl_fact(&text, &s->style, "round", CTL_PLAIN, "%.0f shard%s moved, by %s; epoch %.0f", moves,
+                 moves > 1 ? "s" : "", ctl_text(round, "by", "-"), epoch);
         weir_textbuf_char(&text, '\n');
         show_parts(&text, &s->style, before, after);
     } else {

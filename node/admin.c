@@ -161,7 +161,8 @@ static bool read_question(struct weir_admin_call *call, struct weir_request *r)
     if (call->page == WEIR_ADMIN_CLUSTER_EVENTS && !read_events_question(call, r))
         weir_request_fail(r, 400, "malformed_query", "The query's n is not a number of events.");
     else if (call->post && !weir_operate_read_target(call, r))
-        weir_request_fail(r, 400, "malformed_query", "The query is not ?node=ID, or ?endpoint=URL, percent-encoded.");
+        weir_request_fail(r, 400, "malformed_query",
+                          "The query is not what this page takes: ?node=ID, ?endpoint=URL, percent-encoded, or none.");
     else
         return true;
     return false;

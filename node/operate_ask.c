@@ -22,12 +22,19 @@ bool weir_operate_is_cross_site(const struct weir_request *r)
                                r->head->authority);
 }
 
+/* "": it takes none. */
+static struct weir_str target_field(enum weir_admin_page page)
+{
+    if (page == WEIR_ADMIN_CLUSTER_REBALANCE)
+        return WEIR_STR("");
+    return page >= WEIR_ADMIN_BREAKER_OPEN && page <= WEIR_ADMIN_BREAKER_RESET ? WEIR_STR("endpoint")
+                                                                               : WEIR_STR("node");
+}
+
 /* A field with another name is refused: whoever mistypes "node" means another node than this one. */
 bool weir_operate_read_target(struct weir_admin_call *call, const struct weir_request *r)
 {
-    struct weir_str name = call->page >= WEIR_ADMIN_BREAKER_OPEN && call->page <= WEIR_ADMIN_BREAKER_RESET
-                               ? WEIR_STR("endpoint")
-                               : WEIR_STR("node");
+    struct weir_str name = target_field(call->page);
     return weir_query_has_only(r->head->target, name) &&
            weir_query_find(r->head->target, name, call->target, sizeof call->target) != WEIR_QUERY_WRONG;
 }

@@ -162,6 +162,7 @@ def post_to_one_node(post, stage, mock):
     post(node, "/debug/memory/gc", 200)
     post(node, "/debug/memory/gc?x", 400)
     post(node, "/api/cluster/rebalance", 409)
+    post(node, "/api/cluster/rebalance?node=x", 400)
     post(node, "/api/node/reload", 200)
     node.config_path.write_text("server: {listen: nowhere}\n")
     post(node, "/api/node/reload", 422)

@@ -190,7 +190,7 @@ def test_the_cluster(stage):
 
 def test_a_circuit_opened_by_hand(stage, mock):
     """It is nobody's error: who is asked in its stead says so, and so do the other nodes."""
-    cluster = Cluster(stage, shard_count=24)
+    cluster = Cluster(stage, shard_count=24, redis_timeout=5)
     a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}}, **CIRCUITS)
     wait_for(lambda: all(r["shared"] for r in shown("breakers", node=a)["breakers"]), "the circuit to be shared")
     assert weirctl("breaker", "open", "mock", node=a).returncode == 0
@@ -215,7 +215,7 @@ def test_a_circuit_opened_by_hand_at_a_node_alone(stage, mock):
 
 def test_an_order_is_told_once(stage, mock):
     """By the node that obeys, and of each only its own: the store's word that follows is no news."""
-    cluster = Cluster(stage, shard_count=24)
+    cluster = Cluster(stage, shard_count=24, redis_timeout=5)
     a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}}, **CIRCUITS)
     wait_for(lambda: all(n.get("/api/cluster/breakers").json()["breakers"][0]["shared"] for n in (a, b)), "it to be shared")
     for action, event in (("open", "circuit_opened"), ("reset", "circuit_closed"), ("open", "circuit_opened"), ("close", "circuit_closed")):

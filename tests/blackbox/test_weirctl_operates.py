@@ -141,9 +141,9 @@ def test_rebalance_moves_shards_now(stage, mock):
     for client in clients:
         client.ask("GET", "/echo", [("x-session-id", "one"), ("x-mock-gate", "g")])
     mock.wait_waiting("g", 8)
-    done = wait_for(lambda: (lambda d: d if "shards moved, by" in d.stdout else None)(weirctl("rebalance", node=a)), "a move")
+    done = wait_for(lambda: (lambda d: d if "moved, by" in d.stdout else None)(weirctl("rebalance", node=a)), "a move")
     lines = normal(done.stdout)
-    assert lines[0].startswith("round  1 shards moved, by c") and lines[2] == "NODE  SHARDS BEFORE  NOW"
+    assert lines[0].startswith("round  1 shard moved, by c") and lines[2] == "NODE  SHARDS BEFORE  NOW"
     before, now = (sorted(int(line.split()[at]) for line in lines[3:]) for at in (1, 2))
     assert (before, now) == ([12, 12], [11, 13]), lines
     assert weirctl("rebalance", "--dry-run", node=b).returncode == 0

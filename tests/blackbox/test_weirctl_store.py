@@ -106,6 +106,8 @@ def test_followed_events_are_a_node_s():
 def test_a_node_wins_over_the_environment(node):
     done = weirctl("status", node=node, WEIR_REDIS="redis://127.0.0.1:1")
     assert done.returncode == 0 and "distributed_pool is not enabled" in done.stdout
+    done = weirctl("pools", WEIR_NODE=f"http://127.0.0.1:{node.port}", WEIR_REDIS="redis://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
     assert "--node wins over it" in weirctl("--help").stdout
 
 
