@@ -274,11 +274,13 @@ uint64_t weir_coordinator_agent_deadline_ms(const struct weir_coordinator_agent 
     return first;
 }
 
+/* Of a store that was never there, too: once, until it is. */
 static void lost_contact(struct weir_coordinator_agent *a, const char *why)
 {
-    if (a->contact)
+    if (a->contact || !a->contact_told)
         weir_coordinator_note(a, WEIR_COORDINATOR_CONTACT_LOST, "", why, 0, 0);
     a->contact = false;
+    a->contact_told = true;
 }
 
 static void judge_contact(struct weir_coordinator_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)
@@ -293,9 +295,9 @@ static void judge_contact(struct weir_coordinator_agent *a, uint64_t now_ms, con
         return;
     a->contact = true;
     weir_members_unsure(&a->members, now_ms);
-    if (a->ever)
+    if (a->contact_told)
         weir_coordinator_note(a, WEIR_COORDINATOR_CONTACT_BACK, "", "", 0, 0);
-    a->ever = true;
+    a->contact_told = true;
 }
 
 void weir_coordinator_agent_reply(struct weir_coordinator_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)

@@ -19,7 +19,8 @@ struct weir_coordinator_agent {
     uint32_t shard_count;
     uint64_t request_last;
 
-    bool link, contact, ever;
+    bool link, contact;
+    bool contact_told; /* somebody knows which, so that changes of it are told */
     uint32_t away_run;
 
     struct weir_leader_lease lease;

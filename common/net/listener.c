@@ -43,7 +43,8 @@ static int listen_error(struct weir_err *err, const struct weir_addr *addr)
         code = WEIR_EBUSY;
     else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         code = WEIR_ELIMIT;
-    return weir_err_set(err, code, "listen on %s: %s", weir_addr_text(addr, text), strerrordesc_np(errno));
+    return weir_err_set(err, code, "listen on %s: %s%s", weir_addr_text(addr, text), strerrordesc_np(errno),
+                        code == WEIR_EBUSY ? " (ss -ltnp shows by whom)" : "");
 }
 
 int weir_listen_open(int *fds, unsigned count, struct weir_addr *addr, struct weir_err *err)

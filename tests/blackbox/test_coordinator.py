@@ -78,8 +78,10 @@ def test_it_starts_before_the_store(stage, cluster):
     one = Coordinator(stage, cluster, "one", url=f"redis://127.0.0.1:{port}")
     wait_for(lambda: one.get("/health/live").status == 200, "it to live")
     assert one.get("/health/ready").status == 503
+    wait_for(lambda: one.events("store_lost"), "it to say what it waits for")
     cluster.start_redis(port)
     one.wait_leads()
+    assert len(one.events("store_lost")) == len(one.events("store_back"))
 
 
 def test_reload(stage, cluster):

@@ -146,7 +146,8 @@ START_TEST(test_a_second_process_is_refused_by_name)
     ck_assert_int_eq(weir_listen_open(f.fds, 2, &f.addr, &err), WEIR_OK);
     struct weir_addr same = f.addr;
     ck_assert_int_eq(weir_listen_open(second, 2, &same, &err), WEIR_EBUSY);
-    snprintf(expected, sizeof expected, "listen on %s: Address already in use", weir_addr_text(&f.addr, text));
+    snprintf(expected, sizeof expected, "listen on %s: Address already in use (ss -ltnp shows by whom)",
+             weir_addr_text(&f.addr, text));
     ck_assert_str_eq(err.msg, expected);
     struct weir_addr any;
     ck_assert(weir_addr_literal(&any, WEIR_STR("::"), weir_addr_port(&f.addr)));
