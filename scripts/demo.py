@@ -15,14 +15,21 @@ from demo_try import describe
 
 PORT = 8000
 NODES = ("node-1", "node-2", "node-3")
+MOCKS = ("mock-one", "mock-two")
+# What each prints once it serves; a node and HAProxy are asked.
+READY_LINES = {"redis": "(Ready to accept connections)", "coordinator": "event=(coordinator_leads)",
+               **dict.fromkeys(MOCKS, r"control on (\S+:\d+)")}
 # One token each 60 ms: slow enough to see a stream arrive.
-MOCK_OPTIONS = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--tokens", "24", "--token-interval-ms", "60"]
-# A node that was killed is started again after this: long enough to see the others take its shards.
+MOCK_OPTIONS = ["--tokens", "24", "--token-interval-ms", "60"]
+# What was killed is started again after this: long enough to see the others take a node's shards. A check need not see that.
 AGAIN_SECONDS = 20
+AGAIN_SECONDS_CHECKING = 1
+LOOK_SECONDS = 0.2
 
 INTRODUCTION = """
 A weir cluster is on {url}: HAProxy, in front of {nodes}, which share a Redis at {store},
 in front of two fake providers ({mocks}). Configuration: {config}. Logs: {folder}/*.log.
+Kill any of these processes: it is started again {again} s later.
 Things to try, from another terminal, in {root}:
 """
 
@@ -39,55 +46,58 @@ def status_of(port, path):
         connection.close()
 
 
+def ending(code):
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
 class Demo:
-    def __init__(self, root, folder, port):
-        self.root, self.folder, self.port = root, folder, port
+    def __init__(self, root, folder, port, again_seconds):
+        self.root, self.folder, self.port, self.again_seconds = root, folder, port, again_seconds
         self.binaries = os.path.join(root, "build/bin")
-        self.processes, self.mocks, self.controls = {}, [], []
+        self.processes = {}
+        self.due, self.returning = {}, set()  # what has ended, and when it is started again; what is not ready yet
         self.node_ports = {name: free_port() for name in NODES}
         self.redis_port = free_port()
-
-    def launch(self, name, argv, env=None):
-        process = Process(name, argv, os.path.join(self.folder, name + ".log"), env)
-        self.processes[name] = process
-        return process
+        self.mocks, self.controls = ([f"127.0.0.1:{free_port()}" for _ in MOCKS] for _ in range(2))
 
     def start(self):
-        redis = shutil.which("redis-server") or "/usr/bin/redis-server"
-        self.launch("redis", [redis, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
-                              "--appendonly", "no", "--dir", self.folder]).wait_for(r"(Ready to accept connections)")
-        for name in ("one", "two"):
-            mock = self.launch("mock-" + name, [f"{self.binaries}/weir-mock-provider", "--name", name, *MOCK_OPTIONS])
-            self.mocks.append(mock.wait_for(r"listening on (\S+:\d+)"))
-            self.controls.append(mock.wait_for(r"control on (\S+:\d+)"))
-        self.config = self.write_config()
-        self.launch("coordinator", [f"{self.binaries}/weir-coordinator", "-c", self.config],
-                    {"WEIR_LISTEN": "127.0.0.1:1", "WEIR_NODE_ID": "none"}).wait_for(r"event=(coordinator_leads)")
-        for name in NODES:
-            self.start_node(name)
-        haproxy = shutil.which("haproxy") or "/usr/sbin/haproxy"
-        front = self.launch("haproxy", [haproxy, "-db", "-f", self.write_front()])
-
-        def ready():
-            front.check_alive()
-            return status_of(self.port, "/health/ready") == 200
-
-        wait_until(ready, "HAProxy to find a node ready")
+        self.config, self.front = self.write_config(), self.write_front()
+        for name in ("redis", *MOCKS, "coordinator", *NODES, "haproxy"):
+            self.launch(name)
+            wait_until(lambda name=name: self.is_ready(name), f"{name} to be ready")
         wait_until(lambda: all(self.find_map(name) for name in NODES), "the coordinator's map to be everywhere")
+
+    def launch(self, name):
+        argv, env = self.command_of(name)
+        self.processes[name] = Process(name, argv, os.path.join(self.folder, name + ".log"), env)
+
+    def command_of(self, name):
+        """(argv, what its environment has besides the demo's own)"""
+        if name == "redis":
+            redis = shutil.which("redis-server") or "/usr/bin/redis-server"
+            return [redis, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                    "--dir", self.folder], {}
+        if name in MOCKS:
+            at = MOCKS.index(name)
+            return [f"{self.binaries}/weir-mock-provider", "--name", name.removeprefix("mock-"), "--listen", self.mocks[at],
+                    "--control", self.controls[at], *MOCK_OPTIONS], {}
+        if name == "coordinator":
+            return [f"{self.binaries}/weir-coordinator", "-c", self.config], {"WEIR_LISTEN": "127.0.0.1:1", "WEIR_NODE_ID": "none"}
+        if name == "haproxy":
+            return [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", self.front], {}
+        return [f"{self.binaries}/weir-node", "-c", self.config], {
+            "WEIR_LISTEN": f"127.0.0.1:{self.node_ports[name]}", "WEIR_NODE_ID": name}
+
+    def is_ready(self, name):
+        """Raises Failed if it has ended instead."""
+        process = self.processes[name]
+        if name in READY_LINES:
+            return process.find(READY_LINES[name])
+        process.check_alive()
+        return status_of(self.node_ports.get(name, self.port), "/health/ready") == 200
 
     def find_map(self, name):
         return self.processes[name].find(r"event=map_taken .*(epoch=\d+)")
-
-    def start_node(self, name):
-        port = self.node_ports[name]
-        node = self.launch(name, [f"{self.binaries}/weir-node", "-c", self.config],
-                           {"WEIR_LISTEN": f"127.0.0.1:{port}", "WEIR_NODE_ID": name})
-
-        def ready():
-            node.check_alive()
-            return status_of(port, "/health/ready") == 200
-
-        wait_until(ready, f"{name} to be ready")
 
     def write(self, name, source, wanted):
         """A file of deploy/ with the addresses that are in use here."""
@@ -120,34 +130,39 @@ class Demo:
     def describe(self):
         nodes = ", ".join(f"{name} on {port}" for name, port in self.node_ports.items())
         print(INTRODUCTION.format(nodes=nodes, store=f"127.0.0.1:{self.redis_port}", mocks=", ".join(self.mocks),
-                                  config=self.config, folder=self.folder, **self.names()))
+                                  config=self.config, folder=self.folder, again=self.again_seconds, **self.names()))
         print(describe(self.names()) + "\n\nCtrl-C stops it all.\n", flush=True)
 
-    def revive(self, name):
-        """Starts a node again that has ended."""
-        self.processes[name].stop()
-        self.start_node(name)
+    def tend(self):
+        """Notices what has ended, starts it again when that is due, and says once that it is back."""
+        now = time.monotonic()
+        for name, process in self.processes.items():
+            if name not in self.due and process.child.poll() is not None:
+                self.due[name] = now + self.again_seconds
+                print(f"demo: {name} has ended ({ending(process.child.returncode)}). It is started again in "
+                      f"{self.again_seconds} s", flush=True)
+        for name in [name for name, when in self.due.items() if when <= now]:
+            self.processes[name].stop()
+            self.launch(name)
+            del self.due[name]
+            self.returning.add(name)
+        for name in sorted(self.returning - set(self.due)):
+            if self.processes[name].child.poll() is None and self.is_ready(name):
+                self.returning.remove(name)
+                print(f"demo: {name} is back: process {self.processes[name].child.pid}", flush=True)
 
     def wait(self):
-        """Until a signal comes. A node that ends is started again; anything else that ends by itself ends the demo."""
+        """Until a signal comes."""
         while True:
-            names = {process.child.pid: process.name for process in self.processes.values()}
-            info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            name = names.get(info.si_pid)
-            if name in NODES:
-                print(f"demo: {name} has ended. It is started again in {AGAIN_SECONDS} s", flush=True)
-                time.sleep(AGAIN_SECONDS)
-                self.revive(name)
-                print(f"demo: {name} is back: process {self.processes[name].child.pid}", flush=True)
-            elif name:
-                self.processes[name].check_alive()
+            self.tend()
+            time.sleep(LOOK_SECONDS)
 
     def stop(self):
-        """Stops everything, front first, the store last; the exit status of each by name, but for nodes that somebody
-        has killed as the demo proposes."""
+        """Stops everything, front first, the store last; the exit status of each by name, but for those that
+        somebody has killed as the demo proposes."""
         if "redis" in self.processes:
             self.processes["redis"].go_on()
-        killed = {name for name in NODES if name in self.processes and self.processes[name].child.poll() == -signal.SIGKILL}
+        killed = {name for name, process in self.processes.items() if process.child.poll() == -signal.SIGKILL}
         ended = {name: process.stop() for name, process in reversed(self.processes.items())}
         return {name: status for name, status in ended.items() if name not in killed}
 
@@ -192,7 +207,7 @@ def main():
         print(f"demo: port {port} is taken by {holder}. Stop that, or choose another port: scripts/demo --port N", file=sys.stderr)
         return 1
     on_signals(interrupt)
-    demo = Demo(root, folder, port)
+    demo = Demo(root, folder, port, AGAIN_SECONDS_CHECKING if options.check else AGAIN_SECONDS)
     status = passed = 0
     try:
         passed = run(demo, options.check)

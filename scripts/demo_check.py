@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import re
+import signal
 import subprocess
 
 from demo_processes import Failed, wait_until
@@ -188,8 +190,32 @@ class Checks:
             for line, pattern in lines_of(step, self.demo.names()):
                 wait_until(lambda line=line, pattern=pattern: self.line_shows(line, pattern), f"{line}\nto show {pattern}")
             if "{victim}" in str(step):
-                self.demo.revive("node-3")
-                wait_until(lambda: self.line_shows(self.demo.names()["weirctl"] + " status", "3 of 3 alive"), "node-3 to be back")
+                self.await_all()
+
+    def await_all(self):
+        """What was killed is started again, and the cluster is whole."""
+        status = self.demo.names()["weirctl"] + " status"
+
+        def whole():
+            self.demo.tend()
+            self.chat()
+            return not self.demo.due and not self.demo.returning and self.line_shows(status, r"in contact(.|\n)*3 of 3 alive")
+
+        wait_until(whole, "what was killed to be back")
+
+    def killed(self):
+        """A provider and the store at once: chats go on, both come back, and nothing else goes with them."""
+        victims = ("mock-one", "redis")
+        before = {name: process.child.pid for name, process in self.demo.processes.items()}
+        for name in victims:
+            os.kill(before[name], signal.SIGKILL)
+            self.demo.processes[name].child.wait()
+        for session in range(8):
+            fetch(self.node, "POST", "/v1/chat/completions", CHAT, {**FAST, "x-session-id": str(session)})
+        self.await_all()
+        fetch(self.demo.controls[0], "GET", "/stats")
+        changed = [name for name, process in self.demo.processes.items() if process.child.pid != before[name]]
+        require(sorted(changed) == sorted(victims), f"started again: {changed}")
 
     def line_shows(self, line, pattern):
         done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60,
@@ -215,7 +241,7 @@ def check(demo):
     checks = Checks(demo)
     done = 0
     for name in ("health", "chat", "message", "stream", "abort", "reuse", "errors", "sick", "metrics", "guide", "commands",
-                 "things_to_try"):
+                 "things_to_try", "killed"):
         getattr(checks, name)()
         print(f"demo: ok: {name}", flush=True)
         done += 1
