@@ -11,6 +11,7 @@
 
 #define CRYPTO_THREADS 2u
 #define SESSION_MAX    32u
+#define ADDRESSES_MAX  8u /* of a name that are tried */
 
 struct loading;
 
@@ -21,6 +22,7 @@ struct client {
     struct weir_deadline clock;
     uint64_t begun_us, first_us; /* first: 0: nothing has come */
     unsigned session;
+    unsigned address; /* the one it dials */
     bool busy;
     bool reused; /* its connection has carried a request before */
 };
@@ -33,7 +35,9 @@ struct loading {
     struct weir_tls_config *tls;
     struct weir_crypto_pool *crypto;
     struct weir_config_http_url url;
-    struct weir_addr addr;
+    struct weir_addr addresses[ADDRESSES_MAX];
+    unsigned address_count;
+    unsigned address; /* of the last answer: the next connection is tried there first */
     char host[WEIR_DNS_NAME_MAX + 1];
     struct weir_deadline next; /* begins what is to begin: never from inside a call's end */
     struct client *clients;
@@ -122,6 +126,8 @@ static void repeat(struct client *c)
     weir_reactor_deadline(&l->reactor, &l->next, l->reactor.now_ms);
 }
 
+static void dial(struct client *c, const struct weir_err *last);
+
 static void called(struct weir_call *call, unsigned status, const struct weir_err *err)
 {
     struct client *c = WEIR_CONTAINER(call, struct client, call);
@@ -131,9 +137,17 @@ static void called(struct weir_call *call, unsigned status, const struct weir_er
         repeat(c);
         return;
     }
+    if (err != NULL && call->opening != NULL) {
+        struct weir_err why = *err;
+        weir_call_end(call);
+        c->address++;
+        dial(c, &why);
+        return;
+    }
     if (err != NULL) {
         fail(c->load, err);
     } else {
+        c->load->address = c->address;
         out->statuses[status / 100 < 6 ? status / 100 : 0]++;
         ctl_histogram_add(&out->whole, now_us - c->begun_us);
         ctl_histogram_add(&out->first, (c->first_us != 0 ? c->first_us : now_us) - c->begun_us);
@@ -153,15 +167,28 @@ static void too_late(struct weir_deadline *d, uint64_t now_ms)
     end_one(c);
 }
 
-static void begin_one(struct client *c)
+/* A new connection, to the first address from the client's on that can be dialled; `last`: why there is none left. */
+static void dial(struct client *c, const struct weir_err *last)
 {
     static const struct weir_tcp_opts tcp = {.keepalive = true};
     struct loading *l = c->load;
-    struct weir_call_opts opts = {
-        .addr = &l->addr, .tcp = &tcp, .keep = l->want->keepalive, .fill = fill, .take = take, .done = called};
-    struct weir_err err;
+    struct weir_call_opts opts = {.tcp = &tcp, .keep = l->want->keepalive, .fill = fill, .take = take, .done = called};
+    struct weir_err err = *last;
     if (l->url.tls)
         opts.tls = (struct weir_tls_opts){.config = l->tls, .pool = l->crypto, .host = l->host};
+    for (; c->address < l->address_count; c->address++) {
+        opts.addr = &l->addresses[c->address];
+        if (weir_call_begin(&c->call, &l->reactor, &opts, &err) == 0)
+            return;
+    }
+    c->call = (struct weir_call){0};
+    fail(l, &err);
+    end_one(c);
+}
+
+static void begin_one(struct client *c)
+{
+    struct loading *l = c->load;
     c->session = l->want->sessions > 0 ? l->begun % l->want->sessions : 0;
     l->begun++;
     c->busy = true;
@@ -174,11 +201,8 @@ static void begin_one(struct client *c)
     weir_call_end(&c->call);
     c->reused = false;
     l->out->connections++;
-    if (weir_call_begin(&c->call, &l->reactor, &opts, &err) == 0)
-        return;
-    c->call = (struct weir_call){0};
-    fail(l, &err);
-    end_one(c);
+    c->address = l->address;
+    dial(c, &(struct weir_err){.code = WEIR_ENOTFOUND, .msg = "the name has no address"});
 }
 
 static void begin_next(struct weir_deadline *d, uint64_t now_ms)
@@ -199,7 +223,10 @@ static void resolved(void *owner, const struct weir_dns_answer *answer)
         weir_reactor_stop(&l->reactor);
         return;
     }
-    l->addr = answer->addrs[0];
+    while (l->address_count < ADDRESSES_MAX && l->address_count < answer->count) {
+        l->addresses[l->address_count] = answer->addrs[l->address_count];
+        l->address_count++;
+    }
     weir_reactor_deadline(&l->reactor, &l->next, l->reactor.now_ms);
 }
 
