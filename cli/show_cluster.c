@@ -5,6 +5,8 @@
 
 /* Ranges of a node's shards in a narrow table; `wide` shows all. */
 #define RANGES_SHOWN 3u
+/* Between two beats of a node that is well there is a second (as in dashboard/model.js). */
+#define SILENT_MS 2500
 
 static void show_store(struct weir_textbuf *out, const struct ctl_style *style, const json_t *s)
 {
@@ -59,20 +61,29 @@ void ctl_show_status(struct weir_textbuf *out, const struct ctl_style *style, co
 
 /* -- nodes -- */
 
-static void add_node(struct ctl_table *t, const json_t *n)
+/* What it is, in a word: as stateOf() of dashboard/model.js has it. */
+static void add_state(struct ctl_table *t, const json_t *n, bool silent)
 {
-    const json_t *load = json_object_get(n, "load");
     const char *state = ctl_text(n, "state", "-");
-    bool self = json_is_true(json_object_get(n, "self")), alive = json_is_true(json_object_get(n, "alive"));
-    double age_ms, utilization, lag_us;
-    char age[CTL_DURATION_MAX];
-    ctl_table_cell(t, CTL_PLAIN, "%s%s", ctl_text(n, "id", "-"), self ? " *" : "");
-    if (!alive)
+    if (!json_is_true(json_object_get(n, "alive")))
         ctl_table_cell(t, CTL_BAD, "lost");
     else if (json_is_true(json_object_get(n, "suspect")))
         ctl_table_cell(t, CTL_WARN, "unreachable");
+    else if (silent)
+        ctl_table_cell(t, CTL_WARN, "silent");
     else
         ctl_table_cell(t, strcmp(state, "active") == 0 ? CTL_GOOD : CTL_WARN, "%s", state);
+}
+
+static void add_node(struct ctl_table *t, const json_t *n)
+{
+    bool self = json_is_true(json_object_get(n, "self")), alive = json_is_true(json_object_get(n, "alive"));
+    const json_t *load = alive ? json_object_get(n, "load") : NULL; /* what the lost said last is no news */
+    double age_ms, utilization, lag_us;
+    char age[CTL_DURATION_MAX];
+    bool silent = ctl_number(n, "age_ms", &age_ms) && (age_ms > SILENT_MS || !alive);
+    ctl_table_cell(t, CTL_PLAIN, "%s%s", ctl_text(n, "id", "-"), self ? " *" : "");
+    add_state(t, n, silent);
     ctl_text_cell(t, CTL_PLAIN, n, "advertise");
     ctl_text_cell(t, CTL_PLAIN, n, "version");
     ctl_number_cell(t, n, "weight");
@@ -87,7 +98,7 @@ static void add_node(struct ctl_table *t, const json_t *n)
         ctl_table_cell(t, CTL_PLAIN, "%.1f ms", lag_us / 1000);
     else
         ctl_table_cell(t, CTL_PLAIN, "-");
-    if (!alive && ctl_number(n, "age_ms", &age_ms)) /* of the living it is no news */
+    if (silent) /* of who is heard it is no news */
         ctl_table_cell(t, CTL_PLAIN, "%s", ctl_duration(age, age_ms / 1000));
     else
         ctl_table_cell(t, CTL_PLAIN, "%s", "");
