@@ -163,6 +163,17 @@ static void add_alert(struct ctl_table *t, const json_t *a)
     ctl_text_cell(t, CTL_PLAIN, a, "message");
 }
 
+/* Rules are counted, as on the dashboard, not what they are held against: one has a line for each provider. */
+static size_t count_rules(const json_t *alerts)
+{
+    json_t *names = json_object();
+    for (size_t i = 0; i < json_array_size(alerts); i++)
+        json_object_set_new(names, ctl_text(json_array_get(alerts, i), "name", "-"), json_true());
+    size_t count = json_object_size(names);
+    json_decref(names);
+    return count;
+}
+
 void ctl_show_alerts(struct weir_textbuf *out, const struct ctl_style *style, const json_t *alerts)
 {
     static const struct ctl_column columns[] = {
@@ -184,5 +195,9 @@ void ctl_show_alerts(struct weir_textbuf *out, const struct ctl_style *style, co
         return;
     }
     ctl_table_drop(&t);
-    weir_textbuf_printf(out, "none of %zu alerts fires\n", json_array_size(alerts));
+    size_t rules = count_rules(alerts);
+    if (rules == 0)
+        weir_textbuf_str(out, "no rule is configured\n");
+    else
+        weir_textbuf_printf(out, "none of %zu %s fires\n", rules, rules == 1 ? "rule" : "rules");
 }

@@ -131,7 +131,12 @@ START_TEST(test_alone)
          "no shards: the node is alone\n"},
         {CTL_LIMITS, "{\"schema\":1,\"cluster\":null,\"limits\":[]}", "no provider has a rate limit\n"},
         {CTL_POOLS, "{\"providers\":{}}", "no providers are configured\n"},
-        {CTL_ALERTS, "{\"alerts\":[{\"state\":\"inactive\"}]}", "none of 1 alerts fires\n"},
+        {CTL_ALERTS, "{\"alerts\":[]}", "no rule is configured\n"},
+        {CTL_ALERTS,
+         "{\"alerts\":[{\"name\":\"full\",\"state\":\"inactive\"},"
+         "{\"name\":\"full\",\"provider\":\"p\",\"state\":\"inactive\"},"
+         "{\"name\":\"errors\",\"state\":\"inactive\"}]}",
+         "none of 2 rules fires\n"},
         {CTL_HINTS, "{\"schema\":1,\"valid\":false,\"reason\":\"no coordinator\"}",
          "hints       none: no coordinator\n"},
         {CTL_HINTS, /* and no forecast yet: 0 is not what is expected */
