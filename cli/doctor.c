@@ -391,8 +391,10 @@ static void check_nodes(json_t *findings, const struct ctl_exam *x)
         double used = number(json_object_get(node, "load"), "utilization_percent");
         bool alive = json_is_true(json_object_get(node, "alive"));
         if (!alive) {
-            if (lost == NULL)
+            if (lost == NULL) {
                 lost = add_finding(findings, x, "lost nodes", NULL);
+                set_text(lost, "advice", "Look at its log, or start it again; its shards are at the others meanwhile.");
+            }
             sentence(lost, "node %s has not been heard of for %.0f s", id, number(node, "age_ms") / 1000);
         } else if (!json_is_true(json_object_get(node, "self")) && used >= CTL_POOL_FULL_PERCENT) {
             json_t *f = add_finding(findings, x, "pool exhaustion", NULL);

@@ -164,7 +164,8 @@ static int wait_for_round(struct ctl_session *s, json_int_t behind, json_t **rou
             code = look_answer(s, behind, round);
     }
     if (code == WEIR_EXIT_DONE && *round == NULL)
-        code = ctl_complain(WEIR_EXIT_FAILED, "weirctl status shows which one leads. Is a weir-coordinator running?",
+        code = ctl_complain(WEIR_EXIT_FAILED,
+                            "Start weir-coordinator, or look whether one runs: its log, its /health/ready.",
                             "no coordinator has answered for %u s", POLLS_MAX * POLL_MS / 1000);
     return code;
 }
