@@ -211,6 +211,16 @@ static bool fits(const struct page *page, const json_t *answer, const json_t *me
     return page->member == NULL || (member != NULL && json_typeof(member) == page->type);
 }
 
+/* Whose figures follow: another node has its own. */
+static void name_node(struct weir_textbuf *out, const struct ctl_style *style, const json_t *answer)
+{
+    const char *node = ctl_text(answer, "node_id", NULL);
+    if (node == NULL)
+        return;
+    ctl_fact(out, style, "node", CTL_PLAIN, "%s", node);
+    weir_textbuf_char(out, '\n');
+}
+
 static void show_table(struct weir_textbuf *out, enum ctl_verb verb, const struct ctl_style *style,
                        const json_t *answer, const json_t *member)
 {
@@ -225,6 +235,7 @@ static void show_table(struct weir_textbuf *out, enum ctl_verb verb, const struc
         ctl_show_shards(out, style, answer);
         break;
     case CTL_POOLS:
+        name_node(out, style, answer);
         ctl_show_pools(out, style, answer);
         break;
     case CTL_BREAKERS:
@@ -237,6 +248,7 @@ static void show_table(struct weir_textbuf *out, enum ctl_verb verb, const struc
         ctl_show_hints(out, style, answer);
         break;
     case CTL_ALERTS:
+        name_node(out, style, answer);
         ctl_show_alerts(out, style, member);
         break;
     default:

@@ -16,7 +16,8 @@ def test_pools(stage, mock):
     node = stage.node({"mock": {"base_url": mock.url, "connection_pool": {"max_connections": 20}}})
     assert node.get("/v1/models").status == 200
     wait_for(lambda: shown("pools", node=node)["connections_idle"] == 1, "the connection to be idle")
-    title, row = normal(weirctl("pools", node=node).stdout)
+    whose, blank, title, row = normal(weirctl("pools", node=node).stdout)
+    assert whose.startswith("node  ") and blank == ""
     assert title == "PROVIDER  ACTIVE  IDLE  WAITING  LIMIT  USED  REUSED  ANSWER  TRIES  FAILED"
     assert row.split()[:7] == ["mock", "0", "1", "0", "20", "0%", "0.0%"] and row.endswith("1  0.0%")
 
@@ -27,8 +28,9 @@ def test_alerts(stage, mock):
     fires = lambda: shown("alerts", node=node)["firing"] > 0
     wait_for(fires, "the alert")
     shown_lines = normal(weirctl("alerts", node=node).stdout)
-    assert shown_lines[0] == "ALERT  PROVIDER  STATE  SEVERITY  VALUES  SINCE  MESSAGE"
-    assert shown_lines[1] == "any  (all)  firing  info  total_requests=0  TIME  there is a node"
+    assert shown_lines[0].startswith("node  ") and shown_lines[1] == ""
+    assert shown_lines[2] == "ALERT  PROVIDER  STATE  SEVERITY  VALUES  SINCE  MESSAGE"
+    assert shown_lines[3] == "any  (all)  firing  info  total_requests=0  TIME  there is a node"
     assert any("pool_exhausted" in line and "inactive" in line for line in normal(weirctl("alerts", "-o", "wide", node=node).stdout))
 
 
