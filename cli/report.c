@@ -68,13 +68,14 @@ static const struct figure {
     const char *name, *unit, *target;
     double (*of)(const json_t *p, bool *known);
     double bound;
-    bool above; /* the target is to be above the bound */
+    bool above;           /* the target is to be above the bound */
+    const char *requests; /* the field with how many it is made of; NULL: it is of a moment */
 } figures[] = {
-    {"pool utilisation, now", " %", "< 80 %", utilization, 80, false},
-    {"connection error rate", " %", "< 2 %", error_rate, 2, false},
-    {"average connection time", " ms", "< 20 ms", connect_time, 20, false},
-    {"pending requests, now", "", "< 5", pending, 5, false},
-    {"connection reuse rate", " %", "> 90 %", reuse, 90, true},
+    {"pool utilisation, now", " %", "< 80 %", utilization, 80, false, NULL},
+    {"connection error rate", " %", "< 2 %", error_rate, 2, false, "total_requests"},
+    {"average connection time", " ms", "< 20 ms", connect_time, 20, false, "total_requests"},
+    {"pending requests, now", "", "< 5", pending, 5, false, NULL},
+    {"connection reuse rate", " %", "> 90 %", reuse, 90, true, "total_requests"},
 };
 
 static void add_figure(json_t *list, const char *provider, const struct figure *f, const json_t *p)
@@ -84,8 +85,10 @@ static void add_figure(json_t *list, const char *provider, const struct figure *
     json_t *row = json_pack("{s:s, s:s, s:n, s:s, s:s, s:n}", "provider", provider, "figure", f->name, "value", "unit",
                             f->unit, "target", f->target, "met");
     if (known) {
+        bool met = f->above ? value > f->bound : value < f->bound;
         json_object_set_new(row, "value", json_real(value));
-        json_object_set_new(row, "met", json_boolean(f->above ? value > f->bound : value < f->bound));
+        if (met || f->requests == NULL || field(p, f->requests, &known) >= CTL_REPORT_REQUESTS_MIN)
+            json_object_set_new(row, "met", json_boolean(met));
     }
     json_array_append_new(list, row);
 }
@@ -191,13 +194,13 @@ static double history_utilization(const json_t *history, bool *known)
 }
 
 static const struct figure history_figures[] = {
-    {"failed tries, of requests", " %", "< 2 %", history_failed, 2, false},
-    {"refused by weir, of requests", " %", "< 2 %", history_refused, 2, false},
-    {"average connection time", " ms", "< 20 ms", history_connect_time, 20, false},
-    {"connection reuse rate", " %", "> 90 %", history_reuse, 90, true},
+    {"failed tries, of requests", " %", "< 2 %", history_failed, 2, false, "requests"},
+    {"refused by weir, of requests", " %", "< 2 %", history_refused, 2, false, "requests"},
+    {"average connection time", " ms", "< 20 ms", history_connect_time, 20, false, "requests"},
+    {"connection reuse rate", " %", "> 90 %", history_reuse, 90, true, "requests"},
 };
-static const struct figure history_total = {"pool utilisation, highest", " %", "< 80 %",
-                                            history_utilization,         80,   false};
+static const struct figure history_total = {
+    "pool utilisation, highest", " %", "< 80 %", history_utilization, 80, false, NULL};
 
 json_t *ctl_report_of_history(const json_t *history, const json_t *events, double since_s, double now_unix_ms)
 {

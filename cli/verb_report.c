@@ -28,10 +28,15 @@ static void show_figures(struct weir_textbuf *out, const struct ctl_style *style
         else
             ctl_table_cell(&t, CTL_DIM, "no data");
         ctl_text_cell(&t, CTL_DIM, f, "target");
-        ctl_table_cell(&t, json_is_true(met) ? CTL_GOOD : CTL_BAD, "%s",
-                       json_is_true(met)    ? "met"
-                       : json_is_false(met) ? "MISSED"
-                                            : "");
+        ctl_table_cell(&t,
+                       json_is_true(met)    ? CTL_GOOD
+                       : json_is_false(met) ? CTL_BAD
+                                            : CTL_DIM,
+                       "%s",
+                       json_is_true(met)                           ? "met"
+                       : json_is_false(met)                        ? "MISSED"
+                       : json_is_real(json_object_get(f, "value")) ? "too few requests to judge"
+                                                                   : "");
     }
     ctl_table_end(&t, out);
 }

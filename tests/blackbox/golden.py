@@ -27,8 +27,8 @@ CHANGING = [
     # How often the store has been asked what.
     (r'(\b(?:beat|members|map|report|circuits|tokens|checked|events?|append|loads|advice)"?: )\d+', r"\1NUMBER"),
     # Whether a connect took less than its target.
-    (r"(average connection time +DURATION +< 20 ms +)(met|MISSED)", r"\1VERDICT"),
-    (r'("target": "< 20 ms",\s+"met": )(true|false)', r"\1VERDICT"),
+    (r"(average connection time +DURATION +< 20 ms +)(met|MISSED|too few requests to judge)", r"\1VERDICT"),
+    (r'("target": "< 20 ms",\s+"met": )(true|false|null)', r"\1VERDICT"),
     (r"[▁▂▃▄▅▆▇█]+", "SPARKLINE"),
     (r"(?<=\S)  +", "  "),
     (r" +$", ""),

@@ -31,7 +31,7 @@ START_TEST(test_figures_hours_and_events)
 {
     json_t *pools =
         read("{\"node_id\":\"n\",\"providers\":{\"x\":{\"pool_utilization_percent\":81,\"pending_requests\":4,"
-             "\"connections_created_total\":100,\"connection_errors_total\":3,\"total_requests\":0}}}");
+             "\"connections_created_total\":100,\"connection_errors_total\":3,\"total_requests\":100}}}");
     json_t *analytics = read("{\"patterns\":[{\"provider\":\"x\",\"reuse_percent\":96,\"by_hour\":["
                              "{\"hour\":3,\"requests_per_s\":1},{\"hour\":9,\"requests_per_s\":7}]}]}");
     json_t *events =
@@ -54,6 +54,25 @@ START_TEST(test_figures_hours_and_events)
     json_decref(pools);
     json_decref(analytics);
     json_decref(events);
+}
+END_TEST
+
+/* The first connection of a few requests is no bad rate; what is of a moment is judged, however few there were. */
+START_TEST(test_too_few_requests)
+{
+    json_t *pools = read(
+        "{\"providers\":{\"x\":{\"pool_utilization_percent\":81,\"pending_requests\":4,\"connections_created_total\":9,"
+        "\"connection_errors_total\":1,\"total_requests\":99,\"avg_connection_time_ms\":5,"
+        "\"connection_reuse_rate_percent\":80}}}");
+    json_t *report = ctl_report_make(pools, NULL, NULL, NULL, 5, 10000);
+    static const int met[] = {0, -1, 1, 1, -1}; /* -1: not judged */
+    for (size_t i = 0; i < 5; i++) {
+        const json_t *f = json_array_get(json_object_get(report, "figures"), i), *value = json_object_get(f, "met");
+        ck_assert(json_is_real(json_object_get(f, "value")));
+        ck_assert_int_eq(json_is_null(value) ? -1 : json_is_true(value), met[i]);
+    }
+    json_decref(report);
+    json_decref(pools);
 }
 END_TEST
 
@@ -92,5 +111,5 @@ START_TEST(test_out_of_the_store)
 }
 END_TEST
 
-CHECK_MAIN("report", NULL, NULL, test_out_of_the_store, test_since, test_figures_hours_and_events,
-           test_nothing_is_known)
+CHECK_MAIN("report", NULL, NULL, test_out_of_the_store, test_since, test_too_few_requests,
+           test_figures_hours_and_events, test_nothing_is_known)
