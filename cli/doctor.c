@@ -140,19 +140,22 @@ static const char *key_of(const struct patient *p, char text[KEY_BYTES_MAX])
     return text;
 }
 
-/* How each endpoint failed last. */
-static void tell_failures(json_t *finding, const struct patient *p)
+/* How each endpoint failed last; returned: one at which nobody listens, or NULL. */
+static const char *tell_failures(json_t *finding, const struct patient *p)
 {
     const json_t *health = json_object_get(json_object_get(p->x->providers, "providers"), p->name);
     json_t *endpoints = json_object_get(health, "endpoints"), *e;
-    const char *id;
+    const char *id, *deserted = NULL;
     json_object_foreach(endpoints, id, e)
     {
         const json_t *last = json_object_get(e, "last_failure");
         const char *error = ctl_text(last, "error", NULL);
         if (error != NULL)
             sentence(finding, "%s failed last with: %s (%s)", id, error, ctl_text(last, "at", "-"));
+        if (error != NULL && strcasestr(error, "connection refused") != NULL)
+            deserted = id;
     }
+    return deserted;
 }
 
 /* The limit to be configured for one in force: with pool_sharding a node has a part of it. */
@@ -306,13 +309,16 @@ static void check_errors(json_t *findings, const struct patient *p)
     if (!tell_circuits(findings, &f, p) && f == NULL)
         return;
     char key[KEY_BYTES_MAX];
-    tell_failures(f, p);
+    const char *deserted = tell_failures(f, p);
     set_text(f, "change",
              "providers:\n  %s:\n    circuit_breaker:\n      enabled: true\n      failure_threshold: 3\n"
              "      recovery_timeout: 30\n    retry:\n      retry_status_codes: [408, 429, 500, 502, 503, 504]\n"
              "      backoff_factor: 1.0\n",
              key_of(p, key));
-    set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
+    if (deserted != NULL)
+        set_text(f, "advice", "Nobody listens at %s: is it running?", deserted);
+    else
+        set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
 }
 
 /* -- memory -- */

@@ -87,6 +87,29 @@ START_TEST(test_alerts_and_circuits_count)
 }
 END_TEST
 
+START_TEST(test_nobody_listens)
+{
+    json_t *pools = read(POOL(""));
+    json_t *breakers = read("{\"breakers\":[{\"provider\":\"p\",\"endpoint\":\"e\",\"state\":\"open\"}]}");
+    for (int refused = 0; refused < 2; refused++) {
+        json_t *providers = read(refused ? "{\"providers\":{\"p\":{\"endpoints\":{\"e\":{\"last_failure\":{\"error\":"
+                                           "\"connect to e: Connection refused\"}}}}}}"
+                                         : "{\"providers\":{\"p\":{\"endpoints\":{\"e\":{\"last_failure\":{\"error\":"
+                                           "\"status 500\"}}}}}}");
+        x = (struct ctl_exam){
+            .before = pools, .after = pools, .breakers = breakers, .providers = providers, .seconds = 5};
+        json_t *findings = ctl_diagnose(&x);
+        const char *advice = json_string_value(json_object_get(json_array_get(findings, 0), "advice"));
+        ck_assert_ptr_nonnull(advice);
+        ck_assert_int_eq(strcmp(advice, "Nobody listens at e: is it running?") == 0, refused);
+        json_decref(findings);
+        json_decref(providers);
+    }
+    json_decref(breakers);
+    json_decref(pools);
+}
+END_TEST
+
 /* What somebody has ordered is no error, wherever it was ordered; what was ordered before the last opening is past. */
 START_TEST(test_circuits_opened_by_hand)
 {
@@ -183,5 +206,5 @@ static void setup(void)
 }
 
 CHECK_MAIN("doctor", setup, NULL, test_what_is_long_past_is_no_finding, test_each_trouble, test_memory,
-           test_alerts_and_circuits_count, test_circuits_opened_by_hand, test_a_cluster_of_one, test_the_cluster,
-           test_a_part_of_a_limit, test_names_in_lines_to_paste)
+           test_alerts_and_circuits_count, test_nobody_listens, test_circuits_opened_by_hand, test_a_cluster_of_one,
+           test_the_cluster, test_a_part_of_a_limit, test_names_in_lines_to_paste)
