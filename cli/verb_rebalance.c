@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/plan.h"
+#include "cli/progress.h"
 #include "cli/show.h"
 #include "cli/verb.h"
 
@@ -152,10 +153,14 @@ static int look_answer(struct ctl_session *s, json_int_t behind, json_t **round)
 static int wait_for_round(struct ctl_session *s, json_int_t behind, json_t **round)
 {
     const struct timespec step = {.tv_nsec = POLL_MS * 1000000L};
+    struct ctl_progress progress;
     int code = WEIR_EXIT_DONE;
     *round = NULL;
+    ctl_progress_begin(&progress);
     for (unsigned i = 0; i < POLLS_MAX && code == WEIR_EXIT_DONE && *round == NULL; i++) {
         json_t *told = NULL;
+        ctl_progress_set(&progress, (double)i / POLLS_MAX, "waits for a coordinator, up to %u s",
+                         POLLS_MAX * POLL_MS / 1000);
         if (i % AGAIN_POLLS == 0)
             code = ctl_post(s, "/api/cluster/rebalance", &told);
         json_decref(told);
@@ -163,6 +168,7 @@ static int wait_for_round(struct ctl_session *s, json_int_t behind, json_t **rou
         if (code == WEIR_EXIT_DONE)
             code = look_answer(s, behind, round);
     }
+    ctl_progress_end(&progress);
     if (code == WEIR_EXIT_DONE && *round == NULL)
         code = ctl_complain(WEIR_EXIT_FAILED,
                             "Start weir-coordinator, or look whether one runs: its log, its /health/ready.",
