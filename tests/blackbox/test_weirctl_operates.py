@@ -122,7 +122,7 @@ def test_rebalance(stage, mock):
     cluster = Cluster(stage, shard_count=24)
     a, _ = cluster.nodes(2, {"mock": {"base_url": mock.url}})
     done = weirctl("rebalance", node=a)
-    assert done.returncode == 1 and "no coordinator has answered" in done.stderr and "weirctl status" in done.stderr
+    assert done.returncode == 1 and "no coordinator has answered" in done.stderr and "Start weir-coordinator" in done.stderr
     coordinator = cluster.coordinator()
     cluster.wait_map()
     done = weirctl("rebalance", node=a)
