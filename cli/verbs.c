@@ -18,7 +18,7 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
     [CTL_NODES] = {.page = "/api/cluster/nodes",
                    .what = "the nodes: whether they live, their load, their shards",
                    .details =
-                       "As the asked node sees them; it is marked with a star. `wide` adds addresses and loads.\n"},
+                       "As the asked node sees them; it is marked with a star (*). `wide` adds addresses and loads.\n"},
     [CTL_SHARDS] = {.page = "/api/cluster/shards",
                     .what = "the shard map: which node owns which shards",
                     .details =
