@@ -10,7 +10,9 @@ struct weir_str weir_route_path(struct weir_str target)
 
 struct weir_str weir_route_host(struct weir_str authority)
 {
-    if (authority.len > 0 && authority.ptr[0] == '[') {
+    if (authority.len == 0) /* of HTTP/1.0: its ptr may be NULL, in which nothing may be looked for */
+        return authority;
+    if (authority.ptr[0] == '[') {
         const char *end = memchr(authority.ptr, ']', authority.len);
         if (end != NULL)
             return (struct weir_str){authority.ptr + 1, (size_t)(end - authority.ptr) - 1};

@@ -52,6 +52,8 @@ START_TEST(test_host_with_port_case_brackets_and_wildcard)
     ck_assert_int_eq(find(routes, 3, "/", "example.org"), -1);
     ck_assert_int_eq(find(routes, 3, "/", ".example.org"), -1);
     ck_assert_int_eq(find(routes, 3, "/", "[::1]:8000"), 2);
+    struct weir_str none = weir_route_host((struct weir_str){NULL, 0});
+    ck_assert_uint_eq(none.len, 0);
 }
 END_TEST
 
