@@ -224,7 +224,7 @@ def test_clients_see_no_admin_page(pods):
     """Their port has none, and the policy opens the other one to named namespaces alone."""
     node = next(p for p in pods if p.container["name"] == "weir-node")
     wait_for(lambda: node.get("admin", "/health/ready").status == 200, "the node")
-    for page in ("/metrics", "/dashboard", "/api/cluster/nodes"):
+    for page in ("/metrics", "/api/alerts", "/api/cluster/nodes"):
         assert node.get("admin", page).status == 200 and node.get("http", page).status != 200  # from loopback, both
     rules = named("NetworkPolicy", "weir-node")["spec"]["ingress"]
     (admin,) = [rule for rule in rules if {"protocol": "TCP", "port": 8001} in rule["ports"]]
