@@ -5,6 +5,9 @@
 
 #include "cli/session.h"
 
+/* The page with all events of the cluster that are kept (WEIR_COORD_EVENTS_KEPT). */
+#define CTL_EVENTS_ALL "/api/cluster/events?n=1000"
+
 int ctl_run_events(struct ctl_session *s);
 int ctl_run_rebalance(struct ctl_session *s);
 int ctl_run_drain(struct ctl_session *s);

@@ -100,7 +100,7 @@ static int examine(struct ctl_session *s, json_t *pages[PAGES], json_t **before,
                                              "/api/cluster/state",
                                              "/api/cluster/nodes",
                                              "/api/cluster/breakers",
-                                             "/api/cluster/events?n=1000",
+                                             CTL_EVENTS_ALL,
                                              "/health"};
     const char *pools = ctl_verbs[CTL_POOLS].page;
     unsigned status;

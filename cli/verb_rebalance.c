@@ -9,8 +9,7 @@
 #include "cli/show.h"
 #include "cli/verb.h"
 
-#define EVENTS_PAGE "/api/cluster/events?n=1000"
-#define POLL_MS     200u
+#define POLL_MS 200u
 /* A coordinator that leads answers within a beat. A wish travels by a push, which may be lost: it is said again. */
 #define AGAIN_POLLS 10u
 #define POLLS_MAX   50u
@@ -127,7 +126,7 @@ static json_int_t id_of(const json_t *event)
 static int look_newest(struct ctl_session *s, json_int_t *newest)
 {
     json_t *answer;
-    int code = ctl_get(s, EVENTS_PAGE, &answer);
+    int code = ctl_get(s, CTL_EVENTS_ALL, &answer);
     const json_t *events = json_object_get(answer, "events");
     *newest = code == WEIR_EXIT_DONE ? id_of(json_array_get(events, json_array_size(events) - 1)) : 0;
     json_decref(answer);
@@ -138,7 +137,7 @@ static int look_newest(struct ctl_session *s, json_int_t *newest)
 static int look_answer(struct ctl_session *s, json_int_t behind, json_t **round)
 {
     json_t *answer;
-    int code = ctl_get(s, EVENTS_PAGE, &answer);
+    int code = ctl_get(s, CTL_EVENTS_ALL, &answer);
     const json_t *events = json_object_get(answer, "events");
     *round = NULL;
     for (size_t i = 0; i < json_array_size(events) && *round == NULL; i++) {

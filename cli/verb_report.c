@@ -139,7 +139,7 @@ static int report_of_store(struct ctl_session *s, double since_s, double now_uni
 
 static int report_of_node(struct ctl_session *s, double since_s, double now_unix_ms)
 {
-    static const char *const names[] = {"/health", "/api/cluster/analytics", "/api/cluster/events?n=1000"};
+    static const char *const names[] = {"/health", "/api/cluster/analytics", CTL_EVENTS_ALL};
     json_t *pools, *pages[3] = {NULL};
     unsigned status;
     int code = ctl_get(s, ctl_verbs[CTL_POOLS].page, &pools);

@@ -66,12 +66,6 @@ static void note_reason(struct weir_circuit *c, const struct weir_breaker_reply 
             c->reason = r->events[i].reason;
 }
 
-static void note_failure(struct weir_circuit *c, const char *why)
-{
-    snprintf(c->why, sizeof c->why, "%s", why);
-    c->failed_unix_ms = weir_clock_unix_ms();
-}
-
 /* The end of all that changes the view: publishes it, lets the lock go, and rings if a report cannot wait. */
 static void leave(struct weir_circuit *c, uint64_t now_ms)
 {
@@ -209,19 +203,23 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
 {
     struct weir_circuit *c = &e->circuit;
     struct weir_breaker_reply reply;
-    bool probe = t->permit != 0 || t->own_permit != 0;
-    if (verdict == WEIR_BREAKER_FAILURE && why != NULL) {
-        uv_mutex_lock(&c->lock);
-        note_failure(c, why);
-        uv_mutex_unlock(&c->lock);
-    }
-    if (!enabled(c) || (verdict == WEIR_BREAKER_NEITHER && !probe && cooldown_ms == 0))
+    bool probe = t->permit != 0 || t->own_permit != 0, failed = verdict == WEIR_BREAKER_FAILURE && why != NULL,
+         counts = enabled(c) && (verdict != WEIR_BREAKER_NEITHER || probe || cooldown_ms > 0);
+    if (!failed && !counts)
         return;
     if (verdict == WEIR_BREAKER_SUCCESS && !probe && mode_of(c) == WEIR_CIRCUIT_CALM) {
         weir_cell_add(&e->local[by->worker].calm_successes, 1);
         return;
     }
     uv_mutex_lock(&c->lock);
+    if (failed) {
+        snprintf(c->why, sizeof c->why, "%s", why);
+        c->failed_unix_ms = weir_clock_unix_ms();
+    }
+    if (!counts) {
+        uv_mutex_unlock(&c->lock);
+        return;
+    }
     fold_successes(e, by->now_ms);
     weir_breaker_view_done(&c->view, &c->policy, by->now_ms, t, verdict, cooldown_ms, &reply);
     note_reason(c, &reply);

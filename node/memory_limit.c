@@ -29,19 +29,12 @@ static uint64_t limit_at(const char *root, const struct hierarchy *h, const char
     return text[0] >= '0' && text[0] <= '9' ? strtoull(text, NULL, 10) : 0;
 }
 
-static uint64_t lesser(uint64_t a, uint64_t b)
-{
-    if (a == 0 || b == 0)
-        return a > b ? a : b;
-    return a < b ? a : b;
-}
-
 /* The group, and each above it up to the root of what is mounted: in a container that is the container's own. */
 static uint64_t least_upwards(const char *root, const struct hierarchy *h, const char *group)
 {
     uint64_t least = limit_at(root, h, "", 0);
     for (size_t len = strlen(group); len > 1;) {
-        least = lesser(least, limit_at(root, h, group, len));
+        least = weir_memory_lesser(least, limit_at(root, h, group, len));
         while (len > 0 && group[--len] != '/')
             ;
     }
@@ -78,6 +71,6 @@ uint64_t weir_memory_limit(const char *root, uint64_t machine_bytes)
     if (n < 0 || (size_t)n >= sizeof path || !weir_proc_text(path, groups, sizeof groups))
         return least;
     for (char *line = strtok_r(groups, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-        least = lesser(least, limit_of_line(root, line));
+        least = weir_memory_lesser(least, limit_of_line(root, line));
     return least;
 }

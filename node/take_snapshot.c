@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "node/certificates.h"
+#include "node/memory_limit.h"
 #include "node/proc_stats.h"
 
 /* Counter sets are aligned to cache lines, which an arena does not promise. */
@@ -160,9 +161,7 @@ int weir_take_snapshot(struct weir_snapshot *s, struct weir_arena *a, struct wei
     s->version = WEIR_VERSION;
     s->unix_ms = weir_clock_unix_ms();
     weir_proc_stats_read(&stats);
-    uint64_t wanted = view->config->server.memory_limit_bytes;
-    if (wanted > 0 && (wanted < stats.memory_limit_bytes || stats.memory_limit_bytes == 0))
-        stats.memory_limit_bytes = wanted;
+    stats.memory_limit_bytes = weir_memory_lesser(stats.memory_limit_bytes, view->config->server.memory_limit_bytes);
     weir_proc_stats_to_gauges(s->gauges, &stats);
     weir_node_counters_sum(&s->counters, &node->control_counters);
     for (unsigned w = 0; w < node->worker_count; w++) {

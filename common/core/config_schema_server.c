@@ -42,8 +42,8 @@ static const struct weir_config_field admin_fields[] = {
     PART(NETS, SERVER, admin, allow, "allow", "127.0.0.0/8 ::1/128", "Networks that need no token."),
     PART(TEXTS, SERVER, admin, hosts, "hosts", "",
          "Names with a dot under which clients without the token may ask for the admin paths; `*.example.org`: any "
-         "below "
-         "it. The others (an address, `localhost`, a name without a dot, the host of `advertise`) need not be named.",
+         "below it. The others (an address, `localhost`, a name without a dot, the host of `advertise`) need not be "
+         "named.",
          .check = weir_config_check_host_glob),
 };
 static const struct weir_config_section admin_section =

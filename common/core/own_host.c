@@ -8,13 +8,6 @@ static bool is_advertised(const struct weir_config *c, struct weir_str host)
     return advertise != NULL && weir_str_eq_nocase(weir_route_host(weir_str_of(advertise)), host);
 }
 
-static bool is_localhost(struct weir_str host)
-{
-    const struct weir_str below = WEIR_STR(".localhost");
-    return host.len > below.len &&
-           weir_str_eq_nocase((struct weir_str){host.ptr + host.len - below.len, below.len}, below);
-}
-
 bool weir_own_host(const struct weir_config *c, struct weir_str authority)
 {
     struct weir_str host = weir_route_host(authority);
@@ -25,7 +18,7 @@ bool weir_own_host(const struct weir_config *c, struct weir_str authority)
         return false; /* no name stands in brackets */
     if (host.len > 0 && memchr(host.ptr, '.', host.len) == NULL)
         return true; /* localhost, too */
-    if (is_localhost(host) || is_advertised(c, host))
+    if (weir_route_host_matches("*.localhost", authority) || is_advertised(c, host))
         return true;
     for (size_t i = 0; i < c->server.admin.hosts.count; i++)
         if (weir_route_host_matches(c->server.admin.hosts.at[i], authority))

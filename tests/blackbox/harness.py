@@ -181,6 +181,11 @@ class Process:
             self.stopped = True
             raise
 
+    def tells_in_turn(self, *names):
+        """Of these events the log has whole rounds, each told once: a busy machine makes further ones, as answers come late."""
+        told = [e["event"] for e in self.log_lines() if e.get("event") in names]
+        return told and told == [*names] * (len(told) // len(names))
+
     def finish(self):
         """At the end of a test: whatever still runs must end orderly."""
         if self.stopped:

@@ -7,12 +7,6 @@ from harness import wait_for
 from load import Load
 
 
-def told_in_turn(node):
-    """Each loss of the store is told once, and so is each return: a busy machine makes further ones, whose answers come late."""
-    told = [e["event"] for e in node.log_lines() if e["event"] in ("store_lost", "store_back")]
-    return told and told == ["store_lost", "store_back"] * (len(told) // 2)
-
-
 class Trial:
     """Three nodes under load while something happens to their store."""
 
@@ -43,7 +37,7 @@ class Trial:
             load.more(50)
             load.end()
         for n in self.nodes:
-            wait_for(lambda n=n: told_in_turn(n), "each loss and each return to be told once")
+            wait_for(lambda n=n: n.tells_in_turn("store_lost", "store_back"), "each loss and each return to be told once")
             assert not n.events("node_lost")
 
 

@@ -65,12 +65,7 @@ def test_the_store_goes_and_comes_back(stage, cluster):
     assert one.get("/health/live").status == 200 and one.metric("weir_coordinator_store_contact") == 0
     cluster.redis.thaw()
     wait_for(lambda: one.get("/health/ready").status == 200 and one.ready()["leads"], "it to lead again")
-
-    def told():
-        return [line["event"] for line in one.log_lines() if line.get("event") in ("store_lost", "store_back")]
-
-    # One line for each change, however many a busy machine makes of them.
-    wait_for(lambda: told() and told() == ["store_lost", "store_back"] * (len(told()) // 2), "a line for each change")
+    wait_for(lambda: one.tells_in_turn("store_lost", "store_back"), "a line for each change")
 
 
 def test_it_starts_before_the_store(stage, cluster):

@@ -18,12 +18,17 @@ static uint32_t owned(const char *id)
     return map->nodes[weir_shard_map_find(map, weir_str_of(id))].shard_count;
 }
 
-START_TEST(test_load_moves)
+static void let_loads_move(void)
 {
     struct weir_err err;
     told.config.id = "k0";
     told.config.load_moves = true;
     ck_assert_int_eq(weir_coordinator_agent_set(told.k[0].agent, &told.config, &err), 0);
+}
+
+START_TEST(test_load_moves)
+{
+    let_loads_move();
     carry(20, 100, 100, 100);
     uint32_t a = owned("a"), epoch = (uint32_t)told_look(0).map->epoch;
     ck_assert_uint_eq(epoch, 1);
@@ -80,10 +85,7 @@ static void ask_for_a_round(const char *event)
 /* An operator's word counts at once, for a difference that would not do and before the pause is over, and once. */
 START_TEST(test_a_round_that_is_asked_for)
 {
-    struct weir_err err;
-    told.config.id = "k0";
-    told.config.load_moves = true;
-    ck_assert_int_eq(weir_coordinator_agent_set(told.k[0].agent, &told.config, &err), 0);
+    let_loads_move();
     carry(200, 107, 100, 93);
     ck_assert_uint_eq(told_look(0).map->epoch, 1);
     ask_for_a_round("{\"event\":\"drain_asked\",\"by\":\"a\"}"); /* something else */
