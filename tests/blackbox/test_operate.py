@@ -78,6 +78,7 @@ def test_circuits_obey_in_the_whole_cluster(stage, mock):
     assert post(a, f"/api/breaker/open?endpoint={mock.url}").status == 200
     wait_for(lambda: breaker(a)["state"] == "open" and breaker(b)["state"] == "open", "both to have it open")
     assert ask(a).status == 503 and ask(b).status == 503
+    wait_for(lambda: told(b, "circuit_opened"), "the cluster's event")
     assert [e["reason"] for e in told(b, "circuit_opened")] == ["operator"]
     assert post(b, f"/api/breaker/close?endpoint={mock.url}").status == 200
     wait_for(lambda: breaker(a)["state"] == "closed" and breaker(b)["state"] == "closed", "both to have it closed")
