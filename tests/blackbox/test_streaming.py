@@ -188,9 +188,8 @@ def test_client_goes_while_connecting(stage, leave):
     try:
         node = stage.node(f"http://127.0.0.1:{port}", http_client=LONG)
         with node.client() as c:
-            before = node.descriptors()
             c.ask("GET", "/")
-            wait_for(lambda: node.descriptors() > before, "the connect to begin")
+            wait_for(lambda: node.pool("mock")["connections_opening"] == 1, "the connect to begin")
             leave(c)
             wait_for(lambda: node.metric("weir_client_aborts_total", phase="connect") == 1, "the abort")
     finally:
