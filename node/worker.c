@@ -246,7 +246,12 @@ static void close_idle(struct weir_deadline *d, uint64_t now_ms)
     (void)now_ms;
     struct weir_worker *w = WEIR_CONTAINER(d, struct weir_worker, drain_grace);
     WEIR_LIST_EACH_SAFE(at, &w->clients)
-    weir_client_drain(WEIR_CONTAINER(at, struct weir_client, link));
+    {
+        struct weir_client *c = WEIR_CONTAINER(at, struct weir_client, link);
+        /* The admin ports stay open till the end, and what one has just accepted may not have said its request yet. */
+        if (c->serves_proxy)
+            weir_client_drain(c);
+    }
 }
 
 static void cut_off(struct weir_deadline *d, uint64_t now_ms)

@@ -306,6 +306,23 @@ def test_admin_port_outlives_the_clients_in_a_drain(stage, mock):
     kept.close()
 
 
+def test_a_drain_that_closes_idle_clients_leaves_the_admin_ports(stage, mock):
+    admin = free_port()
+    server = {"admin": {"listen": f"127.0.0.1:{admin}"}, "workers": 1, "drain_timeout": 600}
+    node = stage.node(mock, ready=False, server=server)
+    wait_for(lambda: not refused(admin), "the admin port")
+    with node.client() as busy, node.client() as idle, Client(admin) as scraper:
+        busy.ask("GET", "/echo", [("x-mock-gate", "g")])
+        mock.wait_waiting("g")
+        assert idle.get("/echo").status == 200
+        node.tell(signal.SIGTERM)
+        assert idle.at_end(), "the grace is over"
+        assert scraper.get("/health/ready").json()["status"] == "draining"
+        mock.steps("g")
+        assert busy.response().status == 200
+    assert node.wait() == 0
+
+
 V1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 5555 80\r\n"
 V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
