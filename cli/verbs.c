@@ -83,7 +83,8 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
         {.what = "opens or closes circuits in the whole cluster",
          .details = "PROVIDER: all its endpoints; URL: one of them; weirctl breakers lists both. open: not asked for\n"
                     "recovery_timeout, then probes decide; close: asked again at once; reset: closed, and its failures "
-                    "are\nforgotten.\n",
+                    "are\nforgotten. An endpoint that stands under several providers has one circuit for all of them: "
+                    "the others are\nnamed (as the asked node's configuration has them).\n",
          .arguments = "open|close|reset PROVIDER|URL",
          .arguments_min = 2,
          .arguments_max = 2,

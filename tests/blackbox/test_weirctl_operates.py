@@ -67,12 +67,26 @@ def test_circuits(pair, mock):
     assert done.returncode == 0 and normal(done.stdout) == ["open  http://127.0.0.1:PORT"]
     wait_for(lambda: states(a) == states(b) == {"open"}, "both to have it open")
     done = weirctl("breaker", "close", "mock", "-o", "json", node=b)  # by the provider's name
-    assert json.loads(done.stdout) == {"schema": 1, "circuits": [{"endpoint": mock.url, "state": "closed"}]}
+    assert json.loads(done.stdout) == {"schema": 1, "circuits": [{"endpoint": mock.url, "state": "closed", "providers": ["mock"]}]}
     wait_for(lambda: states(a) == states(b) == {"closed"}, "both to have it closed")
     assert weirctl("breaker", "reset", "mock", node=a).returncode == 0
     for what in ("nobody", "http://127.0.0.1:1"):
         done = weirctl("breaker", "open", what, node=a)
         assert done.returncode == 1 and not done.stdout and what in done.stderr
+
+
+def test_a_circuit_of_several_providers(stage, mock):
+    """Who has one opened hears whose it is besides."""
+    other = stage.mock()
+    both, alone = {"endpoints": [{"url": mock.url}, {"url": other.url}]}, {"base_url": mock.url}
+    node = stage.node({"both": both, "twin": alone, "third": alone}, http_client={"circuit_breaker": {"failure_threshold": 5}})
+    done = weirctl("breaker", "open", "both", node=node)
+    assert done.returncode == 0, done.stderr
+    assert sorted(normal(done.stdout)) == ["open  http://127.0.0.1:PORT", "open  http://127.0.0.1:PORT (also of twin, third)"]
+    assert all(r["state"] == "open" for r in shown("breakers", node=node)["breakers"])
+    assert normal(weirctl("breaker", "close", mock.url, node=node).stdout) == ["closed  http://127.0.0.1:PORT (of both, twin, third)"]
+    value = shown("breaker", "reset", "twin", node=node)
+    assert value["circuits"] == [{"endpoint": mock.url, "state": "closed", "providers": ["both", "twin", "third"]}]
 
 
 def test_reload(stage, mock):
