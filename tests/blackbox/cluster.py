@@ -41,6 +41,14 @@ class Redis(Process):
             s.sendall(" ".join(words).encode() + b"\r\n")
             return s.makefile().readline().rstrip("\r\n")
 
+    def field(self, key, name):
+        """A field of a hash, a text; empty where there is none."""
+        with socket.create_connection((self.host, self.port), timeout=5) as s:
+            s.sendall(f"HGET {key} {name}\r\n".encode())
+            lines = s.makefile("rb")
+            length = int(lines.readline()[1:])
+            return lines.read(length).decode() if length > 0 else ""
+
     def section(self, name):
         """The lines of a section of INFO, as a dictionary of texts."""
         with socket.create_connection((self.host, self.port), timeout=5) as s:
