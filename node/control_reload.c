@@ -275,6 +275,23 @@ static void explain(const struct weir_config_problems *problems, char *why, size
         snprintf(why, len, "the file cannot be read");
 }
 
+/* A file that is read while it is written is empty, or ends before its providers. */
+static int refuse_half_a_file(struct weir_control *c, const struct weir_config *config, char *why, size_t len)
+{
+    if (config->provider_count > 0 || c->view->config->provider_count == 0)
+        return 0;
+    static const char none[] =
+        "the file names no provider, and providers are in use: if it was being written, reload again";
+    struct weir_log_line l;
+    weir_log_begin(&l, c->log, WEIR_LOG_ERROR, "config_error", none);
+    weir_log_text(&l, "file", c->config_path);
+    weir_log_text(&l, "key", "providers");
+    weir_log_end(&l);
+    if (why != NULL)
+        snprintf(why, len, "%s", none);
+    return WEIR_EINVAL;
+}
+
 static int load(struct weir_control *c, struct weir_config **config, char *why, size_t len)
 {
     struct weir_config_problems problems = {0};
@@ -283,6 +300,8 @@ static int load(struct weir_control *c, struct weir_config **config, char *why, 
     if (rv != 0)
         explain(&problems, why, len);
     weir_config_problems_reset(&problems);
+    if (rv == 0 && (rv = refuse_half_a_file(c, *config, why, len)) != 0)
+        weir_config_free(config);
     return rv;
 }
 
