@@ -74,9 +74,12 @@ class Trio:
         self.settle()
 
     def settle(self):
-        """Until what the five requests have left behind has gone round."""
+        """Until what the five requests have left behind has gone round: a beat's rate is of the time since the one before."""
+        beats = lambda: self.node.metric("weir_cluster_store_requests_total", op="beat")  # noqa: E731
+        before = beats()
 
         def still():
+            assert beats() >= before + 3
             rows = json.loads(weirctl("nodes", "-o", "json", node=self.node).stdout)["nodes"]
             breakers = json.loads(weirctl("breakers", "-o", "json", node=self.node).stdout)["breakers"]
             assert [row["load"]["requests_per_second"] for row in rows] == [0, 0, 0]
