@@ -35,6 +35,31 @@ static void show_map(struct weir_textbuf *out, const struct ctl_style *style, co
         ctl_fact(out, style, "map", CTL_WARN, "the members' own: no coordinator has published one");
 }
 
+/* Who leads now; the map may be another one's. */
+static void show_lead(struct weir_textbuf *out, const struct ctl_style *style, const json_t *s)
+{
+    const json_t *lead = json_object_get(s, "lead");
+    const char *coordinator = ctl_text(lead, "coordinator", NULL);
+    char left[CTL_DURATION_MAX];
+    double seconds, terms, epoch;
+    ctl_number(lead, "lease_seconds", &seconds);
+    ctl_number(lead, "terms", &terms);
+    ctl_number(s, "epoch", &epoch);
+    if (lead == NULL) /* a node of before it was told */
+        return;
+    if (!json_is_object(lead))
+        ctl_fact(out, style, "coordinator", CTL_WARN, "not known without contact to the store");
+    else if (coordinator == NULL && (terms > 0 || epoch > 0))
+        ctl_fact(out, style, "coordinator", CTL_BAD, "no coordinator leads: the map stays as it is");
+    else if (coordinator == NULL)
+        ctl_fact(out, style, "coordinator", CTL_PLAIN, "none has led yet");
+    else if (seconds > 0)
+        ctl_fact(out, style, "coordinator", CTL_PLAIN, "%s leads; its lease runs for %s unless renewed", coordinator,
+                 ctl_duration(left, seconds));
+    else
+        ctl_fact(out, style, "coordinator", CTL_PLAIN, "%s leads", coordinator);
+}
+
 void ctl_show_status(struct weir_textbuf *out, const struct ctl_style *style, const json_t *s)
 {
     const json_t *nodes = json_object_get(s, "nodes");
@@ -54,6 +79,7 @@ void ctl_show_status(struct weir_textbuf *out, const struct ctl_style *style, co
     ctl_number(nodes, "total", &total);
     ctl_fact(out, style, "nodes", alive < total ? CTL_WARN : CTL_GOOD, "%.0f of %.0f alive", alive, total);
     show_map(out, style, s);
+    show_lead(out, style, s);
     if (of_node)
         ctl_fact(out, style, "affinity", CTL_PLAIN, "%s, pool sharding %s", ctl_text(s, "mode", "-"),
                  json_is_true(json_object_get(s, "pool_sharding")) ? "on" : "off");

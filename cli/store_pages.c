@@ -73,6 +73,13 @@ static int take_map(json_t **out, const struct weir_coord_map_reply *r, struct w
     return rv;
 }
 
+static json_t *take_led(const struct weir_coord_led *l)
+{
+    const char *leader = l->leader != NULL && l->leader[0] != '\0' ? l->leader : NULL;
+    return json_pack("{s:s?, s:f, s:I}", "coordinator", leader, "lease_seconds", (double)l->left_ms / 1000, "terms",
+                     (json_int_t)l->token);
+}
+
 static double seconds_until(uint64_t at_ms, uint64_t now_ms)
 {
     return at_ms > now_ms ? (double)(at_ms - now_ms) / 1000 : 0;
@@ -144,6 +151,8 @@ int ctl_store_pages_take(struct ctl_store_pages *p, const struct weir_coord_repl
         return keep(&p->members, take_members(&r->members, silent_ms), err);
     case WEIR_COORD_MAP:
         rv = take_map(&map, &r->map, err);
+        if (rv == 0)
+            rv = keep(&p->lead, take_led(&r->map.led), err);
         return rv == 0 ? keep(&p->map, map, err) : (json_decref(map), rv);
     case WEIR_COORD_CIRCUITS:
         return keep(&p->circuits, take_circuits(&r->circuits, now_ms), err);
@@ -163,6 +172,7 @@ void ctl_store_pages_close(struct ctl_store_pages *p)
 {
     json_decref(p->members);
     json_decref(p->map);
+    json_decref(p->lead);
     json_decref(p->circuits);
     json_decref(p->hints);
     json_decref(p->events);
@@ -209,6 +219,7 @@ static void make_state(const struct ctl_store_pages *p, json_t *answer)
     json_object_set_new(answer, "contact", json_true());
     json_object_set(answer, "epoch", json_object_get(p->map, "epoch"));
     json_object_set(answer, "leader", json_object_get(p->map, "leader"));
+    json_object_set(answer, "lead", p->lead);
     json_object_set(answer, "shard_count", json_object_get(p->map, "shard_count"));
     json_object_set_new(answer, "nodes",
                         json_pack("{s:I, s:I}", "alive", (json_int_t)alive, "total", (json_int_t)total));

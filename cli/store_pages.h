@@ -19,6 +19,7 @@
 struct ctl_store_pages {
     json_t *members;                  /* [{...}], ascending by id */
     json_t *map;                      /* {epoch, leader, shard_count, owners}; all of it empty: none is published */
+    json_t *lead;                     /* {coordinator, lease_seconds, terms}, as a node's page has it */
     json_t *circuits;                 /* [{...}] */
     json_t *hints;                    /* the object, or one that says that there are none */
     json_t *events;                   /* [{...}] */

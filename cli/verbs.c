@@ -14,7 +14,10 @@ const struct ctl_option_row ctl_options_table[CTL_OPTIONS] = {
 const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
     [CTL_STATUS] = {.page = "/api/cluster/state",
                     .what = "the cluster and this node's place in it",
-                    .details = "The exit code is 3 when the node has no contact to the cluster's store.\n"},
+                    .details =
+                        "Says which coordinator leads now, and for how long if its lease is not renewed; the map "
+                        "may be by an earlier one.\nThe exit code is 3 when the node has no contact to the "
+                        "cluster's store.\n"},
     [CTL_NODES] = {.page = "/api/cluster/nodes",
                    .what = "the nodes: whether they live, their load, their shards",
                    .details =

@@ -131,6 +131,7 @@ int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct we
                                           .contact_since_unix_ms = c->contact_since_unix_ms,
                                           .now_ms = c->reactor->now_ms,
                                           .sight = weir_cluster_agent_sight(c->agent),
+                                          .lead = weir_cluster_agent_lead(c->agent),
                                           .counts = *weir_cluster_agent_counts(c->agent)};
     out->state = out->sight->peers[out->sight->self].state;
     if (out->store == NULL || show_circuits(c, out, a) != 0 || show_limits(c, out, a) != 0)

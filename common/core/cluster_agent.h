@@ -207,5 +207,13 @@ struct weir_cluster_agent_counts {
     uint64_t maps_refused;
 };
 const struct weir_cluster_agent_counts *weir_cluster_agent_counts(const struct weir_cluster_agent *a);
+/* Which coordinator leads, as the last beat's answer had it; nothing is decided by it. */
+struct weir_cluster_lead {
+    bool known;                        /* false: without contact to the store, or before it has answered */
+    uint64_t terms;                    /* how often the lead has changed hands; 0: nobody has led yet */
+    char leader[WEIR_NODE_ID_MAX + 1]; /* "": nobody leads */
+    uint64_t until_ms;                 /* its lease, unless renewed meanwhile; on the clock of the agent's `now_ms` */
+};
+struct weir_cluster_lead weir_cluster_agent_lead(const struct weir_cluster_agent *a);
 
 #endif

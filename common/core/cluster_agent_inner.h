@@ -88,6 +88,8 @@ struct weir_cluster_agent {
     uint64_t incarnation;
     uint64_t beat_due_ms, beat_request; /* request: 0: none under way */
 
+    struct weir_cluster_lead lead; /* .known: heard once; what is shown depends on contact, too */
+
     /* The others. */
     struct weir_members members;
     bool members_wanted;

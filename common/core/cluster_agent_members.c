@@ -193,6 +193,17 @@ static void take_secret(struct weir_cluster_agent *a, const char *secret)
     a->sight_stale = true;
 }
 
+static void take_lead(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_led *led)
+{
+    a->lead = (struct weir_cluster_lead){.known = true, .terms = led->token, .until_ms = now_ms + led->left_ms};
+    (void)snprintf(a->lead.leader, sizeof a->lead.leader, "%s", led->leader);
+}
+
+struct weir_cluster_lead weir_cluster_agent_lead(const struct weir_cluster_agent *a)
+{
+    return a->contact ? a->lead : (struct weir_cluster_lead){.known = false};
+}
+
 static void take_clock(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r)
 {
     (void)weir_members_clock(&a->members, r->sent_ms, now_ms, r->now_us);
@@ -216,6 +227,7 @@ void agent_beat_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struc
     a->refused = WEIR_COORD_OK;
     take_clock(a, now_ms, r);
     take_secret(a, beat->secret);
+    take_lead(a, now_ms, &beat->led);
     /* After a failover it may be an older state of the same contents: what is shared is no more what was known. */
     bool back = a->contact && !agent_circuits_seen(a, beat->circuits_version, r->now_us);
     bool other = back || (a->incarnation != 0 && a->incarnation != beat->incarnation);

@@ -53,6 +53,7 @@ struct weir_cluster_snapshot {
     uint64_t contact_since_unix_ms; /* that has been so since */
     uint64_t now_ms;                /* on the clock of the sight's times */
     const struct weir_cluster_sight *sight;
+    struct weir_cluster_lead lead;
     struct weir_cluster_agent_counts counts;
     const struct weir_cluster_circuit_snapshot *circuits; /* one for each endpoint that has a circuit */
     size_t circuit_count;

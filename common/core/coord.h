@@ -106,7 +106,7 @@ struct weir_coord_member {
     X(BEAT, "beat")         /* a node lives: its record, and what has changed since */         \
     X(LEAVE, "leave")       /* it ends, orderly */                                             \
     X(MEMBERS, "members")   /* all members with their ages */                                  \
-    X(MAP, "map")           /* the published shard map */                                      \
+    X(MAP, "map")           /* the published shard map, and who leads */                       \
     X(LEAD, "lead")         /* a coordinator takes or renews the lead */                       \
     X(RESIGN, "resign")     /* ... or gives it up */                                           \
     X(PUBLISH, "publish")   /* a new shard map, under the fencing token */                     \
@@ -246,6 +246,13 @@ enum weir_coord_word {
 };
 const char *weir_coord_word_text(enum weir_coord_word w);
 
+/* Who leads the coordinators, for those who look. */
+struct weir_coord_led {
+    uint64_t token;     /* moves with each change of the leader; 0: nobody has led yet */
+    const char *leader; /* its id; "": nobody leads now */
+    uint64_t left_ms;   /* of its lease */
+};
+
 struct weir_coord_beat_reply {
     uint64_t incarnation;      /* of the store's contents: another one means that all of it was lost. Below 2^53 */
     uint64_t members_version;  /* moves when a member comes, leaves, or says something else but its load */
@@ -255,6 +262,7 @@ struct weir_coord_beat_reply {
     const char *map_leader;    /* who published it; "" */
     uint64_t advice_version;   /* moves with each ADVISE; 0: there is none */
     const char *secret;        /* "" */
+    struct weir_coord_led led;
 };
 
 struct weir_coord_members_reply {
@@ -267,6 +275,7 @@ struct weir_coord_map_reply {
     uint64_t epoch;      /* 0: there is none */
     const char *leader;  /* "" */
     struct weir_str map; /* empty */
+    struct weir_coord_led led;
 };
 
 struct weir_coord_lead_reply {

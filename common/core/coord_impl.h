@@ -117,6 +117,7 @@ uint64_t weir_coord_epoch_seen(const struct weir_coord_state *s); /* the highest
 void weir_coord_lead(const struct weir_coord_turn *t, const struct weir_coord_lead *l);
 void weir_coord_resign(const struct weir_coord_turn *t, const struct weir_coord_lead *l);
 bool weir_coord_leads(const struct weir_coord_turn *t, const char *id, uint64_t token); /* now, under this token */
+struct weir_coord_led weir_coord_led_now(const struct weir_coord_turn *t);
 void weir_coord_publish(const struct weir_coord_turn *t, const struct weir_coord_publish *p);
 void weir_coord_map(const struct weir_coord_turn *t);
 

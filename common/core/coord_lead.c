@@ -18,15 +18,23 @@ bool weir_coord_leads(const struct weir_coord_turn *t, const char *id, uint64_t 
     return holds(t->s, id, token) && is_led(t);
 }
 
+struct weir_coord_led weir_coord_led_now(const struct weir_coord_turn *t)
+{
+    const struct weir_coord_state *s = t->s;
+    bool led = is_led(t);
+    return (struct weir_coord_led){
+        .token = s->lead.token, .leader = led ? s->lead.id : "", .left_ms = led ? s->lead.until_ms - t->now_ms : 0};
+}
+
 /* What LEAD and PUBLISH tell, whatever their word. */
 static void tell(const struct weir_coord_turn *t)
 {
     const struct weir_coord_state *s = t->s;
-    bool led = is_led(t);
+    struct weir_coord_led led = weir_coord_led_now(t);
     t->reply->lead = (struct weir_coord_lead_reply){
-        .token = s->lead.token,
-        .leader = led ? s->lead.id : "",
-        .left_ms = led ? s->lead.until_ms - t->now_ms : 0,
+        .token = led.token,
+        .leader = led.leader,
+        .left_ms = led.left_ms,
         .map_epoch = s->map.epoch,
         .epoch_seen = weir_coord_epoch_seen(s),
     };
@@ -95,6 +103,6 @@ void weir_coord_publish(const struct weir_coord_turn *t, const struct weir_coord
 void weir_coord_map(const struct weir_coord_turn *t)
 {
     const struct weir_coord_state *s = t->s;
-    t->reply->map =
-        (struct weir_coord_map_reply){.epoch = s->map.epoch, .leader = s->map.leader, .map = {s->map.text, s->map.len}};
+    t->reply->map = (struct weir_coord_map_reply){
+        .epoch = s->map.epoch, .leader = s->map.leader, .map = {s->map.text, s->map.len}, .led = weir_coord_led_now(t)};
 }

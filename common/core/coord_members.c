@@ -154,6 +154,7 @@ void weir_coord_beat(const struct weir_coord_turn *t, const struct weir_coord_be
         .advice_version = s->advice.version,
         .map_leader = s->map.leader,
         .secret = s->secret,
+        .led = weir_coord_led_now(t),
     };
     for (uint32_t i = 0; i < s->member_count; i++)
         out->silent += age_ms(t, &s->members[i]) >= b->lease_ms;

@@ -36,6 +36,20 @@ static void set_requests(struct weir_tree *t, const struct weir_cluster_agent_co
     weir_tree_u64(t, t->root, "requests_failed", counts->away + counts->refused);
 }
 
+/* null: not known. */
+static void set_lead(struct weir_tree *t, const struct weir_cluster_lead *lead, uint64_t now_ms)
+{
+    if (!lead->known) {
+        weir_tree_set(t, t->root, "lead", json_null());
+        return;
+    }
+    json_t *o = weir_tree_child(t, t->root, "lead");
+    uint64_t left_ms = lead->until_ms > now_ms ? lead->until_ms - now_ms : 0;
+    set_text(t, o, "coordinator", lead->leader);
+    weir_tree_real(t, o, "lease_seconds", lead->leader[0] != '\0' ? (double)left_ms / 1000 : 0);
+    weir_tree_u64(t, o, "terms", lead->terms);
+}
+
 static void set_membership(struct weir_tree *t, const struct weir_cluster_snapshot *c)
 {
     const struct weir_cluster_sight *sight = c->sight;
@@ -46,6 +60,7 @@ static void set_membership(struct weir_tree *t, const struct weir_cluster_snapsh
     weir_tree_text(t, t->root, "store", c->store);
     weir_tree_u64(t, t->root, "epoch", sight->epoch);
     set_text(t, t->root, "leader", sight->leader);
+    set_lead(t, &c->lead, c->now_ms);
     weir_tree_text(t, t->root, "mode", c->affinity);
     weir_tree_bool(t, t->root, "pool_sharding", c->pool_sharding);
     weir_tree_u64(t, t->root, "shard_count", sight->shard_count);
@@ -58,7 +73,7 @@ static void set_membership(struct weir_tree *t, const struct weir_cluster_snapsh
 
 static void set_alone(struct weir_tree *t)
 {
-    static const char *const none[] = {"refused", "contact", "since", "store", "leader", "mode"};
+    static const char *const none[] = {"refused", "contact", "since", "store", "leader", "lead", "mode"};
     static const char *const zero[] = {"epoch", "shard_count", "owned"};
     weir_tree_bool(t, t->root, "member", false);
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)

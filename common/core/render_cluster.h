@@ -17,7 +17,9 @@
 /* Errors: WEIR_ENOMEM (also: over out->max); the text in `out` is then of no use. */
 
 /* state: .state ("joining", "active", "draining"), .member, .refused (why the store does not let it in), .contact,
- * .since (contact, or none), .store, .epoch and .leader (map), .shard_count, .owned, .mode, .pool_sharding,
+ * .since (contact, or none), .store, .epoch and .leader (map: who published it), .lead (who leads now: .coordinator,
+ * null when nobody does, .lease_seconds until its lease runs out unless it is renewed, and .terms, how often the lead
+ * has changed hands; null: not known, for want of contact), .shard_count, .owned, .mode, .pool_sharding,
  * .nodes.{alive,total}, .requests (to the store, by kind) and .requests_failed. */
 WEIR_MUST_USE int weir_render_cluster_state(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* nodes: .nodes[]: id, advertise, state, alive, suspect, self, weight, version, epoch_seen, shards, age_ms, load. */

@@ -13,6 +13,13 @@
 
 /* -- members -- */
 
+static void take_led(struct weir_taker *t, struct weir_coord_led *l)
+{
+    l->token = weir_take_u64(t);
+    l->leader = weir_take_id(t);
+    l->left_ms = weir_take_u64(t);
+}
+
 static void take_beat(struct weir_taker *t, struct weir_coord_beat_reply *b)
 {
     b->incarnation = weir_take_u64(t);
@@ -24,6 +31,7 @@ static void take_beat(struct weir_taker *t, struct weir_coord_beat_reply *b)
     b->circuits_version = weir_take_u64(t);
     b->secret = weir_take_keep(t, weir_take_str(t, WEIR_PEER_SECRET_MAX));
     b->advice_version = weir_take_u64(t);
+    take_led(t, &b->led);
 }
 
 static bool read_state(struct weir_str record, enum weir_coord_node_state *out)
@@ -95,6 +103,7 @@ static void take_map(struct weir_taker *t, struct weir_coord_map_reply *m)
     }
     m->map = weir_arena_dup(t->arena, text->str);
     t->no_memory = t->no_memory || m->map.ptr == NULL;
+    take_led(t, &m->led);
 }
 
 static void take_lead(struct weir_taker *t, struct weir_coord_lead_reply *l)

@@ -253,10 +253,10 @@ static const struct {
     const struct weir_redis_script *script;
     const char *keys;
 } scripts[WEIR_COORD_OPS] = {
-    [WEIR_COORD_BEAT] = {&weir_lua_beat, "members\0load\0seen\0map\0advice\0"},
+    [WEIR_COORD_BEAT] = {&weir_lua_beat, "members\0load\0seen\0map\0advice\0lead\0"},
     [WEIR_COORD_LEAVE] = {&weir_lua_leave, "members\0load\0seen\0"},
     [WEIR_COORD_MEMBERS] = {&weir_lua_members, "members\0load\0seen\0"},
-    [WEIR_COORD_MAP] = {&weir_lua_map, "map\0"},
+    [WEIR_COORD_MAP] = {&weir_lua_map, "map\0lead\0"},
     [WEIR_COORD_LEAD] = {&weir_lua_lead, "lead\0map\0load\0"},
     [WEIR_COORD_RESIGN] = {&weir_lua_resign, "lead\0"},
     [WEIR_COORD_PUBLISH] = {&weir_lua_publish, "lead\0map\0load\0"},

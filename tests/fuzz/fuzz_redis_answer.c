@@ -106,6 +106,13 @@ static void check_lists(const struct weir_coord_reply *r, uint32_t asked)
     }
 }
 
+static void check_led(const struct weir_coord_led *l)
+{
+    check_id(l->leader);
+    check_number(l->token);
+    check_number(l->left_ms);
+}
+
 static void check_rest(const struct weir_coord_reply *r)
 {
     if (r->op == WEIR_COORD_BEAT) {
@@ -113,9 +120,11 @@ static void check_rest(const struct weir_coord_reply *r)
         assert(strlen(r->beat.secret) <= WEIR_PEER_SECRET_MAX);
         check_number(r->beat.incarnation);
         check_number(r->beat.advice_version);
+        check_led(&r->beat.led);
     } else if (r->op == WEIR_COORD_MAP) {
         check_id(r->map.leader);
         check_text(r->map.map, WEIR_COORD_MAP_MAX);
+        check_led(&r->map.led);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
         check_id(r->lead.leader);
         check_number(r->lead.token);

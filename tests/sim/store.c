@@ -206,6 +206,7 @@ static struct carried_reply *carry_reply(struct sim_world *w, const struct weir_
     if (r->word == WEIR_COORD_OK && r->op == WEIR_COORD_BEAT) {
         out->r.beat.map_leader = sim_intern(w, r->beat.map_leader);
         out->r.beat.secret = sim_intern(w, r->beat.secret);
+        out->r.beat.led.leader = sim_intern(w, r->beat.led.leader);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
         out->r.lead.leader = sim_intern(w, r->lead.leader != NULL ? r->lead.leader : "");
     } else if (more > 0 && r->op == WEIR_COORD_MEMBERS) {
@@ -225,8 +226,10 @@ static struct carried_reply *carry_reply(struct sim_world *w, const struct weir_
     } else if (more > 0) {
         memcpy(out->text, r->map.map.ptr, more);
     }
-    if (r->word == WEIR_COORD_OK && r->op == WEIR_COORD_MAP)
+    if (r->word == WEIR_COORD_OK && r->op == WEIR_COORD_MAP) {
         out->r.map.leader = sim_intern(w, r->map.leader);
+        out->r.map.led.leader = sim_intern(w, r->map.led.leader);
+    }
     if (r->word == WEIR_COORD_OK && r->op == WEIR_COORD_ADVICE)
         out->r.advice.leader = sim_intern(w, r->advice.leader);
     return out;

@@ -1,9 +1,9 @@
 -- A node lives: its record, and what has changed since. The twin of weir_coord_beat (core/coord_members.c).
--- KEYS: meta, members, load, seen, map, advice
+-- KEYS: meta, members, load, seen, map, advice, lead
 -- ARGV: schema, now in us or '', channel, id, instance, record, load, lease ms, forget ms, members at most, secret or ''
 -- Answer: word, now in us, why; OK: incarnation, members' version, members, silent, map's epoch and leader,
---   circuits' version, secret, version of the advice
-local members, load, seen, map, advice = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+--   circuits' version, secret, version of the advice, then of the lead token, leader and ms left
+local members, load, seen, map, advice, lead = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local channel, id, record = ARGV[3], ARGV[4], ARGV[6]
 local lease, forget, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local two52 = 4503599627370496
@@ -75,6 +75,7 @@ if ARGV[11] ~= '' and secret == '' then
 end
 
 local published = redis.call('HMGET', map, 'epoch', 'leader')
+local token, leader, left = led_in(lead)
 return {word, now_us, why, incarnation, version, redis.call('ZCARD', seen),
     redis.call('ZCOUNT', seen, '-inf', int(now - lease)), tonumber(published[1]) or 0, published[2] or '',
-    tonumber(m[4]) or 0, secret, tonumber(redis.call('HGET', advice, 'version')) or 0}
+    tonumber(m[4]) or 0, secret, tonumber(redis.call('HGET', advice, 'version')) or 0, token, leader, left}

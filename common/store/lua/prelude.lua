@@ -25,6 +25,14 @@ local function lead_in(lead)
     return l[1] or '', tonumber(l[2]) or 0, tonumber(l[3]) or 0
 end
 
+-- Who leads now, as it is shown: token (0: nobody has led yet), id or '', ms left of the lease. The twin of
+-- weir_coord_led_now (core/coord_lead.c).
+local function led_in(lead)
+    local holder, last, ends = lead_in(lead)
+    local led = holder ~= '' and now < ends
+    return last, led and holder or '', led and ends - now or 0
+end
+
 -- The fence: whether this one leads, under this token.
 local function leads(lead, id, token)
     local holder, last, ends = lead_in(lead)

@@ -166,6 +166,39 @@ START_TEST(test_alone)
 }
 END_TEST
 
+/* Who leads is told apart from who published the map; that nobody does is no news before anybody has. */
+START_TEST(test_who_leads)
+{
+    static const struct {
+        const char *fields, *shown;
+    } cases[] = {
+        {"\"epoch\":3,\"leader\":\"a\",\"lead\":{\"coordinator\":\"b\",\"lease_seconds\":2.5,\"terms\":2}",
+         "map         epoch 3, by coordinator a\ncoordinator b leads; its lease runs for 2.5 s unless renewed\n"},
+        {"\"epoch\":3,\"lead\":{\"coordinator\":\"b\",\"lease_seconds\":0,\"terms\":2}", "\ncoordinator b leads\n"},
+        {"\"epoch\":0,\"lead\":{\"coordinator\":null,\"lease_seconds\":0,\"terms\":1}",
+         "\ncoordinator no coordinator leads: the map stays as it is\n"},
+        {"\"epoch\":1,\"lead\":{\"coordinator\":null,\"lease_seconds\":0,\"terms\":0}",
+         "\ncoordinator no coordinator leads: the map stays as it is\n"},
+        {"\"epoch\":0,\"lead\":{\"coordinator\":null,\"lease_seconds\":0,\"terms\":0}",
+         "\ncoordinator none has led yet\n"},
+        {"\"epoch\":1,\"lead\":null", "\ncoordinator not known without contact to the store\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct ctl_options o = {.verb = CTL_STATUS};
+        const struct ctl_style style = {0};
+        struct weir_textbuf out;
+        char text[512];
+        snprintf(text, sizeof text, "{\"schema\":1,\"cluster\":\"c\",\"nodes\":{},%s}", cases[i].fields);
+        json_t *answer = json_loads(text, 0, NULL);
+        weir_textbuf_init(&out, TEXT_MAX);
+        ck_assert(ctl_show(&out, &o, &style, answer));
+        weir_textbuf_char(&out, '\0');
+        ck_assert_msg(strstr(out.ptr, cases[i].shown) != NULL, "%s", out.ptr);
+        weir_textbuf_close(&out);
+        json_decref(answer);
+    }
+}
+END_TEST
+
 START_TEST(test_not_an_answer)
 {
     static const char *const texts[] = {"null",
@@ -313,5 +346,5 @@ START_TEST(test_event_forms)
 }
 END_TEST
 
-CHECK_MAIN("show", NULL, NULL, test_tables, test_wide, test_colours, test_json_and_yaml, test_alone, test_not_an_answer,
-           test_hostile_fields, test_store_is_away, test_durations, test_event_forms)
+CHECK_MAIN("show", NULL, NULL, test_tables, test_wide, test_colours, test_json_and_yaml, test_alone, test_who_leads,
+           test_not_an_answer, test_hostile_fields, test_store_is_away, test_durations, test_event_forms)

@@ -54,6 +54,19 @@ START_TEST(test_nodes_and_state)
 }
 END_TEST
 
+START_TEST(test_who_leads)
+{
+    struct weir_coord_reply r = {.op = WEIR_COORD_MAP, .map = {.leader = "", .led = {.leader = ""}}};
+    const struct weir_coord_reply nobody = {.op = WEIR_COORD_MEMBERS};
+    ck_assert_int_eq(take(&nobody), 0);
+    ck_assert_int_eq(take(&r), 0);
+    is("/api/cluster/state", "\"lead\":{\"coordinator\":null,\"lease_seconds\":0.0,\"terms\":0}");
+    r.map.led = (struct weir_coord_led){.token = 4, .leader = "k", .left_ms = 1500};
+    ck_assert_int_eq(take(&r), 0);
+    is("/api/cluster/state", "\"lead\":{\"coordinator\":\"k\",\"lease_seconds\":1.5,\"terms\":4}");
+}
+END_TEST
+
 START_TEST(test_shards)
 {
     ck_assert_int_eq(take_map("weir-shard-map 1\nepoch 3\nleader c\nshards 5\nnodes 2\nnode a 1 0,2-3\nnode b 1 1,4\n"),
@@ -140,5 +153,5 @@ START_TEST(test_pages_that_there_are)
 }
 END_TEST
 
-CHECK_MAIN("store_pages", setup, teardown, test_nodes_and_state, test_shards, test_a_cluster_that_is_not_there,
-           test_circuits, test_hints, test_events, test_pages_that_there_are)
+CHECK_MAIN("store_pages", setup, teardown, test_nodes_and_state, test_who_leads, test_shards,
+           test_a_cluster_that_is_not_there, test_circuits, test_hints, test_events, test_pages_that_there_are)

@@ -126,7 +126,8 @@ void agent_setup_with(uint64_t load_slot_ms, bool follow_hints)
     memset(&f, 0, sizeof f);
     log_read = false;
     f.now_ms = START;
-    f.store = (struct weir_coord_beat_reply){.incarnation = 7, .members_version = 1, .map_leader = "", .secret = ""};
+    f.store = (struct weir_coord_beat_reply){
+        .incarnation = 7, .members_version = 1, .map_leader = "", .secret = "", .led.leader = ""};
     f.map = (struct weir_coord_map_reply){.leader = ""};
     f.config = (struct weir_cluster_agent_config){.id = "b",
                                                   .advertise = "10.0.0.2:9000",

@@ -48,6 +48,29 @@ START_TEST(test_joins)
 }
 END_TEST
 
+START_TEST(test_who_leads)
+{
+    ck_assert(!weir_cluster_agent_lead(f.agent).known);
+    three();
+    agent_join();
+    struct weir_cluster_lead lead = weir_cluster_agent_lead(f.agent);
+    ck_assert(lead.known);
+    ck_assert_str_eq(lead.leader, "");
+    ck_assert_uint_eq(lead.terms, 0);
+    (void)agent_log();
+    f.store.led = (struct weir_coord_led){.token = 3, .leader = "co-2", .left_ms = 900};
+    agent_run(BEAT);
+    agent_answer(WEIR_COORD_BEAT);
+    lead = weir_cluster_agent_lead(f.agent);
+    ck_assert_str_eq(lead.leader, "co-2");
+    ck_assert_uint_eq(lead.terms, 3);
+    ck_assert_uint_eq(lead.until_ms, f.now_ms + 900);
+    ck_assert_str_eq(agent_log(), ""); /* nothing is decided by it */
+    weir_cluster_agent_contact(f.agent, f.now_ms, false, "gone");
+    ck_assert(!weir_cluster_agent_lead(f.agent).known);
+}
+END_TEST
+
 START_TEST(test_a_map_is_known_before_it_joins)
 {
     three();
@@ -435,10 +458,10 @@ START_TEST(test_nobody_waits_while_the_store_is_away)
 END_TEST
 
 CHECK_MAIN("cluster_agent_members", agent_setup, agent_teardown, test_alone_before_anybody_answers, test_joins,
-           test_a_map_is_known_before_it_joins, test_an_idle_node_asks_for_nothing_but_beats, test_refused,
-           test_lost_and_back, test_the_first_of_the_living_tells_all, test_suspect, test_contact_lost_and_back,
-           test_a_frozen_store, test_contents_lost, test_the_stores_clock_jumps, test_pushes_do_not_flood,
-           test_drain_and_leave, test_drain_and_stay, test_drained_when_the_map_says_so,
+           test_who_leads, test_a_map_is_known_before_it_joins, test_an_idle_node_asks_for_nothing_but_beats,
+           test_refused, test_lost_and_back, test_the_first_of_the_living_tells_all, test_suspect,
+           test_contact_lost_and_back, test_a_frozen_store, test_contents_lost, test_the_stores_clock_jumps,
+           test_pushes_do_not_flood, test_drain_and_leave, test_drain_and_stay, test_drained_when_the_map_says_so,
            test_a_drain_ends_without_a_coordinator, test_leaving_while_the_store_is_away, test_reload,
            test_a_copy_of_the_sight, test_loads_are_as_new_as_the_look, test_whoever_looks_often_asks_once_a_second,
            test_several_wait_for_one_answer, test_nobody_waits_while_the_store_is_away)

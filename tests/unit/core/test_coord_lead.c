@@ -125,6 +125,32 @@ START_TEST(test_maps_are_ordered_by_epoch_then_leader)
 }
 END_TEST
 
+START_TEST(test_who_leads_is_told_to_those_who_look)
+{
+    struct weir_coord_member m = coord_member("n", 1);
+    struct weir_coord_request q = coord_beat(&m);
+    coord_do(&f, &q);
+    ck_assert_str_eq(f.reply.beat.led.leader, "");
+    ck_assert_uint_eq(f.reply.beat.led.token, 0);
+    lead("a", 0);
+    publish("a", 1, 1, "map");
+    pass_ms(1);
+    coord_do(&f, &q);
+    ck_assert_str_eq(f.reply.beat.led.leader, "a");
+    ck_assert_uint_eq(f.reply.beat.led.left_ms, LEASE_MS - 1);
+    pass_ms(LEASE_MS);
+    coord_ask(&f, WEIR_COORD_MAP);
+    ck_assert_str_eq(f.reply.map.leader, "a"); /* its map holds on */
+    ck_assert_str_eq(f.reply.map.led.leader, "");
+    ck_assert_uint_eq(f.reply.map.led.left_ms, 0);
+    ck_assert_uint_eq(f.reply.map.led.token, 1);
+    lead("b", 0);
+    coord_ask(&f, WEIR_COORD_MAP);
+    ck_assert_str_eq(f.reply.map.led.leader, "b");
+    ck_assert_uint_eq(f.reply.map.led.token, 2);
+}
+END_TEST
+
 START_TEST(test_the_highest_epoch_seen_is_told)
 {
     struct weir_coord_member m = coord_member("n", 1);
@@ -188,4 +214,5 @@ CHECK_MAIN("coord_lead", setup, teardown, test_one_leads_until_its_lease_is_over
            test_a_restarted_leader_waits_for_its_own_lease, test_resigning_frees_the_lead_and_spends_the_token,
            test_a_clock_set_back_makes_no_lease_longer, test_only_the_leader_publishes,
            test_maps_are_ordered_by_epoch_then_leader, test_the_highest_epoch_seen_is_told,
-           test_events_are_numbered_and_the_last_are_kept, test_results_of_checks_are_pushed)
+           test_who_leads_is_told_to_those_who_look, test_events_are_numbered_and_the_last_are_kept,
+           test_results_of_checks_are_pushed)

@@ -143,16 +143,40 @@ static void is(json_t *answer, const char *wanted)
 #define HEAD  "{\"schema\":1,\"node\":\"c\",\"version\":\"1.2.3\",\"cluster\":\"demo\","
 #define ALONE "{\"schema\":1,\"node\":\"node-1\",\"version\":\"1.2.3\",\"cluster\":null,"
 
+START_TEST(test_who_leads)
+{
+    static const struct {
+        struct weir_cluster_lead lead;
+        const char *shown;
+    } cases[] = {{{.known = true, .terms = 3, .leader = "co-2", .until_ms = 12500},
+                  "{\"coordinator\": \"co-2\", \"lease_seconds\": 2.5, \"terms\": 3}"},
+                 {{.known = true, .terms = 3, .leader = "co-2", .until_ms = 9000},
+                  "{\"coordinator\": \"co-2\", \"lease_seconds\": 0.0, \"terms\": 3}"},
+                 {{.known = true, .terms = 3}, "{\"coordinator\": null, \"lease_seconds\": 0.0, \"terms\": 3}"},
+                 {{.known = false, .terms = 3, .leader = "co-2"}, "null"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cluster.lead = cases[i].lead;
+        json_t *state = answer_of(weir_render_cluster_state);
+        char *text = json_dumps(json_object_get(state, "lead"), JSON_ENCODE_ANY);
+        ck_assert_str_eq(text, cases[i].shown);
+        ck_assert_str_eq(json_string_value(json_object_get(state, "leader")), "co-1"); /* the map's */
+        free(text);
+        json_decref(state);
+    }
+}
+END_TEST
+
 START_TEST(test_state)
 {
     json_t *answer = answer_of(weir_render_cluster_state);
     ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(answer, "requests"), "beat")), 11);
     ck_assert_uint_eq(json_object_size(json_object_get(answer, "requests")), WEIR_COORD_OPS);
     json_object_del(answer, "requests");
-    is(answer, HEAD "\"state\":\"draining\",\"member\":true,\"refused\":null,\"contact\":true,"
-                    "\"since\":\"2026-11-18T11:06:40.000Z\",\"store\":\"redis://10.0.0.9:6379\",\"epoch\":7,"
-                    "\"leader\":\"co-1\",\"mode\":\"sticky\",\"pool_sharding\":false,\"shard_count\":8,\"owned\":4,"
-                    "\"nodes\":{\"alive\":2,\"total\":3},\"requests_failed\":3}");
+    is(answer, HEAD
+       "\"state\":\"draining\",\"member\":true,\"refused\":null,\"contact\":true,"
+       "\"since\":\"2026-11-18T11:06:40.000Z\",\"store\":\"redis://10.0.0.9:6379\",\"epoch\":7,"
+       "\"leader\":\"co-1\",\"lead\":null,\"mode\":\"sticky\",\"pool_sharding\":false,\"shard_count\":8,\"owned\":4,"
+       "\"nodes\":{\"alive\":2,\"total\":3},\"requests_failed\":3}");
 }
 END_TEST
 
@@ -237,10 +261,10 @@ START_TEST(test_alone)
     h.openai[1].circuit = (struct weir_circuit_snapshot){
         .enabled = true, .phase = WEIR_BREAKER_HALF_OPEN, .reason = WEIR_BREAKER_BY_WAITED, .failures = 5};
     h.s.gauges[WEIR_NG_DRAINING] = 0;
-    is(answer_of(weir_render_cluster_state),
-       ALONE "\"state\":\"active\",\"member\":false,\"refused\":null,\"contact\":null,\"since\":null,\"store\":null,"
-             "\"epoch\":0,\"leader\":null,\"mode\":null,\"pool_sharding\":false,\"shard_count\":0,\"owned\":0,"
-             "\"nodes\":{\"alive\":1,\"total\":1}}");
+    is(answer_of(weir_render_cluster_state), ALONE
+       "\"state\":\"active\",\"member\":false,\"refused\":null,\"contact\":null,\"since\":null,\"store\":null,"
+       "\"epoch\":0,\"leader\":null,\"lead\":null,\"mode\":null,\"pool_sharding\":false,\"shard_count\":0,\"owned\":0,"
+       "\"nodes\":{\"alive\":1,\"total\":1}}");
     h.s.gauges[WEIR_NG_DRAINING] = 1;
     is(answer_of(weir_render_cluster_nodes),
        ALONE "\"nodes\":[{\"id\":\"node-1\",\"state\":\"draining\",\"alive\":true,\"suspect\":false,\"self\":true,"
@@ -353,6 +377,6 @@ START_TEST(test_operated_is_json_whatever_is_named)
 }
 END_TEST
 
-CHECK_MAIN("render_cluster", setup, teardown, test_state, test_nodes, test_shards, test_breakers, test_limits,
-           test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown,
+CHECK_MAIN("render_cluster", setup, teardown, test_who_leads, test_state, test_nodes, test_shards, test_breakers,
+           test_limits, test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown,
            test_operated_is_json_whatever_is_named, test_out_of_memory)

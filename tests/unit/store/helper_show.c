@@ -47,6 +47,11 @@ static void show_report(struct weir_textbuf *o, const struct weir_coord_report_r
     }
 }
 
+static void show_led(struct weir_textbuf *o, const struct weir_coord_led *l)
+{
+    weir_textbuf_printf(o, "led by '%s' token %" PRIu64 " left %" PRIu64 "\n", l->leader, l->token, l->left_ms);
+}
+
 static void show_rest(struct weir_textbuf *o, const struct weir_coord_reply *r)
 {
     switch (r->op) {
@@ -56,6 +61,7 @@ static void show_rest(struct weir_textbuf *o, const struct weir_coord_reply *r)
         weir_textbuf_printf(o, "map %" PRIu64 " '%s' circuits %" PRIu64 " secret '%s' advice %" PRIu64 "\n",
                             r->beat.map_epoch, r->beat.map_leader, r->beat.circuits_version, r->beat.secret,
                             r->beat.advice_version);
+        show_led(o, &r->beat.led);
         break;
     case WEIR_COORD_MEMBERS:
         weir_textbuf_printf(o, "version %" PRIu64 "\n", r->members.version);
@@ -64,6 +70,7 @@ static void show_rest(struct weir_textbuf *o, const struct weir_coord_reply *r)
         break;
     case WEIR_COORD_MAP:
         weir_textbuf_printf(o, "map %" PRIu64 " '%s' '%.*s'\n", r->map.epoch, r->map.leader, WEIR_FMT(r->map.map));
+        show_led(o, &r->map.led);
         break;
     case WEIR_COORD_LEAD:
     case WEIR_COORD_PUBLISH:

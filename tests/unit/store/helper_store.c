@@ -62,9 +62,11 @@ static void keep_reply(struct store_fixture *f, const struct weir_coord_reply *r
     if (r->op == WEIR_COORD_BEAT) {
         r->beat.map_leader = keep(f, r->beat.map_leader);
         r->beat.secret = keep(f, r->beat.secret);
+        r->beat.led.leader = keep(f, r->beat.led.leader);
     } else if (r->op == WEIR_COORD_MAP) {
         r->map.leader = keep(f, r->map.leader);
         r->map.map = weir_arena_dup(&f->arena, r->map.map);
+        r->map.led.leader = keep(f, r->map.led.leader);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
         r->lead.leader = keep(f, r->lead.leader);
     } else if (r->op == WEIR_COORD_ADVICE) {

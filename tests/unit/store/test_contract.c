@@ -90,6 +90,8 @@ START_TEST(test_the_lead_and_the_map)
     {
         ck_assert_int_eq(store_ask_op(&f, WEIR_COORD_MAP), WEIR_COORD_OK);
         ck_assert_uint_eq(f.reply.map.epoch, 0);
+        ck_assert_str_eq(f.reply.map.led.leader, "");
+        ck_assert_uint_eq(f.reply.map.led.token, 0);
         struct weir_coord_request q = coord_lead("c1", 0, 60000);
         ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
         uint64_t token = f.reply.lead.token;
@@ -116,6 +118,8 @@ START_TEST(test_the_lead_and_the_map)
         ck_assert_int_eq(beat("n", 1, 10000), WEIR_COORD_OK);
         ck_assert_uint_eq(f.reply.beat.map_epoch, 3);
         ck_assert_str_eq(f.reply.beat.map_leader, "c1");
+        ck_assert_str_eq(f.reply.beat.led.leader, "c1");
+        ck_assert_uint_eq(f.reply.beat.led.token, token);
 
         struct weir_coord_request resign = coord_lead("c1", token, 0);
         resign.op = WEIR_COORD_RESIGN;

@@ -73,10 +73,10 @@ static const struct {
     uint32_t count;
     const char *text;
 } answers[] = {
-    {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'c' 4 'secret' 5]"},
+    {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'c' 4 'secret' 5 2 'd' 900]"},
     {WEIR_COORD_LEAVE, 0, "['OK' 10 '']"},
     {WEIR_COORD_MEMBERS, 0, "['OK' 10 '' 2 'b' 10 '" RECORD "' '" LOAD "' 'a' 0 '" RECORD "' '" LOAD "']"},
-    {WEIR_COORD_MAP, 0, "['OK' 10 '' 3 'c' 'text']"},
+    {WEIR_COORD_MAP, 0, "['OK' 10 '' 3 'c' 'text' 2 'd' 900]"},
     {WEIR_COORD_LEAD, 0, "['OK' 10 '' 1 'c' 3000 2 2]"},
     {WEIR_COORD_PUBLISH, 0, "['STALE' 10 'somebody else leads' 1 'c' 3000 2 2]"},
     {WEIR_COORD_REPORT, 2,
@@ -147,8 +147,11 @@ START_TEST(test_other_answers_are_refused)
         {WEIR_COORD_LEAVE, 0, "['OKAY' 10 '']"},
         {WEIR_COORD_LEAVE, 0, "['OK' -10 '']"},
         {WEIR_COORD_LEAVE, 0, "['OK' 9007199254740992 '']"},
-        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'a b' 4 'secret' 5]"},
-        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 4294967296 1 7 'a' 4 'secret' 5]"},
+        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'a b' 4 'secret' 5 2 'd' 900]"},
+        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 4294967296 1 7 'a' 4 'secret' 5 2 'd' 900]"},
+        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'a' 4 'secret' 5 2 'd d' 900]"},
+        {WEIR_COORD_BEAT, 0, "['OK' 10 '' 11 2 3 1 7 'a' 4 'secret' 5]"},
+        {WEIR_COORD_MAP, 0, "['OK' 10 '' 3 'c' 'text' 2 'd d' 900]"},
         {WEIR_COORD_REPORT, 2, "['OK' 10 '' ['closed' 1 0 0 0 [] []]]"},
         {WEIR_COORD_REPORT, 1, "['OK' 10 '' ['ajar' 1 0 0 0 [] []]]"},
         {WEIR_COORD_REPORT, 1, "['OK' 10 '' ['closed' 1 0 0 0 [1] []]]"},

@@ -1,0 +1,67 @@
+"""weirctl status says which coordinator leads now, which need not be the one whose map is in force."""
+
+import json
+import signal
+
+from cluster import Cluster
+from coordinator import Coordinator
+from ctl import normal, shown, weirctl
+from harness import wait_for
+
+
+def by_store(cluster, *words):
+    done = weirctl("status", *words, "--redis", cluster.url)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def leads(cluster, node):
+    """By the node's page, and by the store."""
+    return [a["lead"]["coordinator"] for a in (shown("status", node=node), json.loads(by_store(cluster, "-o", "json")))]
+
+
+def lines_of_lead(cluster, node):
+    texts = (weirctl("status", node=node).stdout, by_store(cluster, "-o", "wide"))
+    return [line for text in texts for line in normal(text) if line.startswith("coordinator")]
+
+
+def kill(coordinator):
+    coordinator.tell(signal.SIGKILL)
+    coordinator.popen.wait()
+    coordinator.stopped = True
+
+
+def test_who_leads_now(stage, mock):
+    cluster = Cluster(stage, shard_count=24)
+    node = cluster.node({"mock": {"base_url": mock.url}})
+    assert lines_of_lead(cluster, node) == ["coordinator none has led yet"] * 2
+    one = Coordinator(stage, cluster, "one")
+    one.wait_leads()
+    cluster.wait_map()
+    two = Coordinator(stage, cluster, "two")
+    wait_for(lambda: two.ready()["leader"] == "one", "the second one to stand by")
+    wait_for(lambda: leads(cluster, node) == ["one", "one"], "the first one to be named")
+    assert all(line.startswith("coordinator one leads") for line in lines_of_lead(cluster, node))
+    state = json.loads(by_store(cluster, "-o", "json"))
+    assert 0 < state["lead"]["lease_seconds"] <= 60 and state["lead"]["terms"] == 1
+    kill(one)
+    two.wait_leads()
+    wait_for(lambda: leads(cluster, node) == ["two", "two"], "the second one to be named")
+    assert shown("status", node=node)["leader"] == "one", "the map is the first one's still"
+    assert "coordinator: two" in weirctl("status", "-o", "yaml", node=node).stdout
+    kill(two)
+    wait_for(lambda: leads(cluster, node) == [None, None], "the lease to run out")
+    assert lines_of_lead(cluster, node) == ["coordinator no coordinator leads: the map stays as it is"] * 2
+    assert shown("status", node=node)["lead"]["terms"] == 2
+
+
+def test_who_leads_is_not_known_without_the_store(stage, mock):
+    cluster = Cluster(stage, shard_count=24)
+    node = cluster.node({"mock": {"base_url": mock.url}})
+    Coordinator(stage, cluster, "one").wait_leads()
+    wait_for(lambda: shown("status", node=node)["lead"]["coordinator"] == "one", "it to be named")
+    cluster.redis.kill()
+    cluster.wait_contact(False)
+    done = weirctl("status", "-o", "json", node=node)
+    assert done.returncode == 3 and json.loads(done.stdout)["lead"] is None
+    assert "coordinator not known without contact to the store" in normal(weirctl("status", node=node).stdout)
