@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/doctor_change.h"
 #include "cli/show.h"
-#include "cli/yaml.h"
 #include "core/tuning.h"
 
 /* What solves pool exhaustion by rule of thumb where nothing better is known, and what the other remedies say. */
@@ -15,9 +15,15 @@
 #define TIMEOUT_GROWTH     1.5
 #define TOTAL_GROWTH       2.0
 #define SHRINK             0.5
+#define CONNECT_LONG_S     30.0 /* more does not help a connect that hangs */
+#define ATTEMPTS           5.0
+#define RETRY_DELAY_S      30.0
+#define FAILURES           3.0
+#define RECOVERY_S         30.0
+#define BACKOFF_S          1.0
+#define REPLAY_KB          16.0
+#define CLEANUP_S          300.0
 #define SENTENCE_BYTES_MAX 512
-/* Of a name as a key of YAML: longer than names are. */
-#define KEY_BYTES_MAX 160
 /* Fewer connections than these are not what fills a memory. */
 #define CONNECTIONS_TELLING 100.0
 /* As events and circuits have it (weir_breaker_reason_label). */
@@ -28,8 +34,8 @@
 static json_t *add_finding(json_t *findings, const struct ctl_exam *x, const char *kind, const char *provider)
 {
     json_t *f =
-        json_pack("{s:s, s:s?, s:s?, s:[], s:s, s:n}", "kind", kind, "node", ctl_text(x->after, "node_id", NULL),
-                  "provider", provider, "evidence", "change", "", "advice");
+        json_pack("{s:s, s:s?, s:s?, s:[], s:s, s:[], s:n}", "kind", kind, "node", ctl_text(x->after, "node_id", NULL),
+                  "provider", provider, "evidence", "change", "", "held", "advice");
     json_array_append_new(findings, f);
     return f;
 }
@@ -128,16 +134,10 @@ static void tell_alert(json_t *finding, const json_t *alert)
                  ctl_text(alert, "since", "-"), ctl_text(alert, "condition", "-"));
 }
 
-/* Its name as a key of YAML, in lines to be pasted: somebody else's text. One that is too long for a name is left
- * for the reader to fill in. */
-static const char *key_of(const struct patient *p, char text[KEY_BYTES_MAX])
+/* Lines for the provider, compared with what its node is configured with. */
+static void begin_change(struct ctl_change *c, const struct patient *p)
 {
-    struct weir_textbuf key;
-    weir_textbuf_init(&key, KEY_BYTES_MAX - 1);
-    ctl_yaml_string(&key, p->name, strlen(p->name));
-    snprintf(text, KEY_BYTES_MAX, "%.*s", key.failed ? 8 : (int)key.len, key.failed ? "PROVIDER" : key.ptr);
-    weir_textbuf_close(&key);
-    return text;
+    ctl_change_begin(c, p->name, json_object_get(p->after, "settings"));
 }
 
 /* How each endpoint failed last; returned: one at which nobody listens, or NULL. */
@@ -192,14 +192,41 @@ static void check_pool(json_t *findings, const struct patient *p)
         wanted = ceil(whole * GROWTH);
     double kept_wanted = whole > 0 ? ceil(whole_of(p, kept) * wanted / whole) : kept;
     double connect = configured_timeout(p, "connect");
-    char key[KEY_BYTES_MAX];
-    set_text(f, "change",
-             "providers:\n  %s:\n    connection_pool:\n      max_connections: %.0f # about %.0f now\n"
-             "      max_keepalive_connections: %.0f\n",
-             key_of(p, key), wanted, whole, kept_wanted);
-    if (connect > CONNECT_SHORT_S)
+    struct ctl_change c;
+    begin_change(&c, p);
+    ctl_change_section(&c, "connection_pool");
+    ctl_change_number(&c, "max_connections", CTL_AT_LEAST, wanted, whole);
+    ctl_change_number(&c, "max_keepalive_connections", CTL_AT_LEAST, kept_wanted, -1);
+    if (!ctl_change_end(&c, f))
+        set_text(f, "advice",
+                 "That many are configured, and about %.0f are in force: auto_tune and pool_limits.load_scaling hold "
+                 "the limit down, and can be turned off.",
+                 whole);
+    else if (connect > CONNECT_SHORT_S)
         set_text(f, "advice", "Connects that hang hold places in the pool: timeout.connect is %g s, %g would do.",
                  connect, CONNECT_SHORT_S);
+}
+
+/* Only the clocks that ran out: a longer one of another kind mends nothing. */
+static void change_timeouts(json_t *finding, const struct patient *p, bool connects, bool reads)
+{
+    double connect = configured_timeout(p, "connect"), read = configured_timeout(p, "read"),
+           total = configured_timeout(p, "total");
+    double longer = connect * TIMEOUT_GROWTH;
+    struct ctl_change c;
+    begin_change(&c, p);
+    ctl_change_section(&c, "timeout");
+    if (connects && connect < CONNECT_LONG_S)
+        ctl_change_number(&c, "connect", CTL_AT_LEAST, longer < CONNECT_LONG_S ? longer : CONNECT_LONG_S, connect);
+    if (reads) {
+        ctl_change_number(&c, "read", CTL_AT_LEAST, read * TIMEOUT_GROWTH, read);
+        ctl_change_number(&c, "total", CTL_AT_LEAST, total * TOTAL_GROWTH, total);
+    }
+    ctl_change_section(&c, "retry");
+    ctl_change_on(&c, "enabled");
+    ctl_change_number(&c, "attempts", CTL_AT_LEAST, ATTEMPTS, -1);
+    ctl_change_number(&c, "backoff_max_delay", CTL_AT_MOST, RETRY_DELAY_S, -1);
+    (void)ctl_change_end(&c, finding);
 }
 
 static void check_timeouts(json_t *findings, const struct patient *p)
@@ -212,7 +239,6 @@ static void check_timeouts(json_t *findings, const struct patient *p)
     if (connects + reads == 0)
         return;
     json_t *f = add_finding(findings, p->x, "connection timeouts", p->name);
-    char key[KEY_BYTES_MAX];
     if (connects > 0)
         sentence(f, "in %.0f s %.0f connects did not come about within %g s", p->x->seconds, connects, connect);
     if (reads > 0)
@@ -222,13 +248,16 @@ static void check_timeouts(json_t *findings, const struct patient *p)
         sentence(f, "a connection takes %.1f ms on average, an answer %.1f ms",
                  number(p->after, "avg_connection_time_ms"), number(p->after, "avg_response_time_ms"));
     tell_failures(f, p);
-    set_text(f, "change",
-             "providers:\n  %s:\n    timeout:\n      connect: %g # %g now\n      read: %g # %g now\n"
-             "      total: %g # %g now\n    retry:\n      attempts: 5\n      backoff_max_delay: 30.0\n",
-             key_of(p, key), connects > 0 ? connect * TIMEOUT_GROWTH : connect, connect,
-             reads > 0 ? read * TIMEOUT_GROWTH : read, read, total * TOTAL_GROWTH, total);
-    set_text(f, "advice",
-             "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.", p->name);
+    change_timeouts(f, p, connects > 0, reads > 0);
+    if (connects > 0 && connect >= CONNECT_LONG_S)
+        set_text(f, "advice",
+                 "More than %g s does not mend a connect that hangs: is %s to be reached at all from here? weirctl "
+                 "breakers, and /health/providers, say.",
+                 connect, p->name);
+    else
+        set_text(f, "advice",
+                 "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.",
+                 p->name);
 }
 
 /* The last word that the cluster's events have of an endpoint's opening; NULL: they have none. */
@@ -285,6 +314,23 @@ static bool tell_circuits(json_t *findings, json_t **finding, const struct patie
     return any;
 }
 
+/* What keeps failures from spreading; true: not all of it is set. */
+static bool change_errors(json_t *finding, const struct patient *p)
+{
+    static const int codes[] = {408, 429, 500, 502, 503, 504};
+    struct ctl_change c;
+    begin_change(&c, p);
+    ctl_change_section(&c, "circuit_breaker");
+    ctl_change_on(&c, "enabled");
+    ctl_change_number(&c, "failure_threshold", CTL_AT_MOST, FAILURES, -1);
+    ctl_change_number(&c, "recovery_timeout", CTL_AT_MOST, RECOVERY_S, -1);
+    ctl_change_section(&c, "retry");
+    ctl_change_on(&c, "enabled");
+    ctl_change_codes(&c, "retry_status_codes", codes, sizeof codes / sizeof codes[0]);
+    ctl_change_number(&c, "backoff_factor", CTL_AT_LEAST, BACKOFF_S, -1);
+    return ctl_change_end(&c, finding);
+}
+
 static void check_errors(json_t *findings, const struct patient *p)
 {
     double opened = more(p, "connections_created_total"), lost = more(p, "connection_errors_total");
@@ -308,17 +354,15 @@ static void check_errors(json_t *findings, const struct patient *p)
         tell_alert(f, alert);
     if (!tell_circuits(findings, &f, p) && f == NULL)
         return;
-    char key[KEY_BYTES_MAX];
     const char *deserted = tell_failures(f, p);
-    set_text(f, "change",
-             "providers:\n  %s:\n    circuit_breaker:\n      enabled: true\n      failure_threshold: 3\n"
-             "      recovery_timeout: 30\n    retry:\n      retry_status_codes: [408, 429, 500, 502, 503, 504]\n"
-             "      backoff_factor: 1.0\n",
-             key_of(p, key));
+    bool left = change_errors(f, p), alone = json_object_size(json_object_get(p->after, "endpoints")) == 1;
     if (deserted != NULL)
         set_text(f, "advice", "Nobody listens at %s: is it running?", deserted);
-    else
+    else if (left)
         set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
+    else
+        set_text(f, "advice", "What contains the damage is set; its cause is at %s, or on the way there.%s", p->name,
+                 alone ? " A second one among its endpoints would give requests somewhere to go meanwhile." : "");
 }
 
 /* -- memory -- */
@@ -340,22 +384,27 @@ static struct patient largest(const struct ctl_exam *x)
 /* What may be kept smaller: connections, of which half of those that are open would have to do, and bodies. */
 static void change_memory(json_t *finding, const struct patient *p, double requests)
 {
-    char pool[SENTENCE_BYTES_MAX] = "", bodies[SENTENCE_BYTES_MAX] = "", key[KEY_BYTES_MAX];
     double limit = number(p->after, "max_connections"), open = number(p->after, "connections_total"),
            kept = number(p->after, "max_keepalive_connections");
     double wanted = ceil((open < limit ? open : limit) * SHRINK);
-    if (open >= CONNECTIONS_TELLING)
-        snprintf(pool, sizeof pool,
-                 "    connection_pool:\n      max_connections: %.0f # about %.0f now\n"
-                 "      max_keepalive_connections: %.0f\n",
-                 whole_of(p, wanted), whole_of(p, limit), whole_of(p, ceil((kept < wanted ? kept : wanted) * SHRINK)));
-    if (requests > 0)
-        snprintf(bodies, sizeof bodies,
-                 "    retry:\n      replay_buffer: 16KB # of each request's body, to send it again\n");
-    if (pool[0] != '\0' || bodies[0] != '\0')
-        set_text(finding, "change",
-                 "providers:\n  %s:\n%s%shttp_client:\n  health:\n    cleanup_interval: 300\n    force_cleanup: true\n",
-                 key_of(p, key), pool, bodies);
+    struct ctl_change c;
+    begin_change(&c, p);
+    if (open >= CONNECTIONS_TELLING) {
+        ctl_change_section(&c, "connection_pool");
+        ctl_change_number(&c, "max_connections", CTL_AT_MOST, whole_of(p, wanted), whole_of(p, limit));
+        ctl_change_number(&c, "max_keepalive_connections", CTL_AT_MOST,
+                          whole_of(p, ceil((kept < wanted ? kept : wanted) * SHRINK)), -1);
+    }
+    if (requests > 0) { /* of each one's body, to send it again */
+        ctl_change_section(&c, "retry");
+        ctl_change_kilobytes(&c, "replay_buffer", CTL_AT_MOST, REPLAY_KB);
+    }
+    if (open >= CONNECTIONS_TELLING || requests > 0) {
+        ctl_change_section(&c, "health");
+        ctl_change_number(&c, "cleanup_interval", CTL_AT_MOST, CLEANUP_S, -1);
+        ctl_change_on(&c, "force_cleanup");
+    }
+    (void)ctl_change_end(&c, finding);
 }
 
 static void check_memory(json_t *findings, const struct ctl_exam *x)

@@ -34,7 +34,8 @@ struct ctl_exam {
 #define CTL_SHARDS_PER_NODE 8.0
 
 /* A new array of findings, the worst kinds first: {kind, node, provider (null: none), evidence: [sentences], change:
- * lines of YAML ("": none), advice (a sentence, or null)}. NULL: out of memory. */
+ * lines of YAML ("": none), held: [what would help and is set already, as "retry.attempts: 5"], advice (a sentence, or
+ * null)}. NULL: out of memory. */
 json_t *ctl_diagnose(const struct ctl_exam *exam);
 
 #endif

@@ -36,6 +36,17 @@ static void show_lines(struct weir_textbuf *out, const struct ctl_style *style, 
     }
 }
 
+/* What would be proposed if it were not so already. */
+static void show_held(struct weir_textbuf *out, const struct ctl_style *style, const json_t *held)
+{
+    for (size_t i = 0; i < json_array_size(held); i++) {
+        weir_textbuf_str(out, i == 0 ? "  set already: " : "; ");
+        ctl_paint(out, style, CTL_PLAIN, weir_str_of(json_string_value(json_array_get(held, i))));
+    }
+    if (json_array_size(held) > 0)
+        weir_textbuf_char(out, '\n');
+}
+
 static void show_finding(struct weir_textbuf *out, const struct ctl_style *style, const json_t *f)
 {
     const char *provider = ctl_text(f, "provider", NULL), *advice = ctl_text(f, "advice", NULL),
@@ -58,6 +69,7 @@ static void show_finding(struct weir_textbuf *out, const struct ctl_style *style
         weir_textbuf_str(out, "  change:\n");
         show_lines(out, style, "    ", change);
     }
+    show_held(out, style, json_object_get(f, "held"));
     if (advice != NULL) {
         weir_textbuf_str(out, "  ");
         ctl_paint(out, style, CTL_PLAIN, weir_str_of(advice));

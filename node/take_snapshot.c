@@ -128,6 +128,7 @@ static int provider(struct weir_provider_snapshot *out, const struct weir_view_p
     out->tries_failed_before = p->rt->tries_failed_monitored;
     out->endpoints = endpoints;
     out->endpoint_count = p->endpoint_count;
+    out->settings = &p->config->http;
     return 0;
 }
 

@@ -18,7 +18,8 @@
 WEIR_MUST_USE int weir_render_prometheus(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* /metrics: .node, .process, .connection_pool (all guide names, .providers.NAME the same and .endpoints below them). */
 WEIR_MUST_USE int weir_render_metrics_json(struct weir_textbuf *out, const struct weir_snapshot *s);
-/* /api/http-client/pool/stats: all guide names, and .providers.NAME.endpoints.ID. */
+/* /api/http-client/pool/stats: all guide names, .providers.NAME.endpoints.ID, and .providers.NAME.settings: keys of its
+ * configuration (weir_tree_settings). */
 WEIR_MUST_USE int weir_render_pool_stats(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* /health: .status (weir_health_of_node) and .checks.{memory,connections,descriptors,event_loop,providers}. */
 WEIR_MUST_USE int weir_render_health(struct weir_textbuf *out, const struct weir_snapshot *s);

@@ -129,6 +129,10 @@ int weir_render_pool_stats(struct weir_textbuf *out, const struct weir_snapshot 
     weir_tree_begin(&t);
     weir_tree_origin(&t, s);
     set_pools(&t, t.root, s);
+    json_t *all = json_object_get(t.root, "providers");
+    for (size_t i = 0; i < s->provider_count; i++)
+        if (s->providers[i].settings != NULL)
+            weir_tree_settings(&t, json_object_get(all, s->providers[i].name), s->providers[i].settings);
     return weir_tree_finish(&t, out, 2);
 }
 

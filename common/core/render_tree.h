@@ -37,6 +37,10 @@ void weir_tree_text(struct weir_tree *t, json_t *object, const char *key, const 
 /* RFC 3339; null for 0. */
 void weir_tree_time(struct weir_tree *t, json_t *object, const char *key, uint64_t unix_ms);
 void weir_tree_health(struct weir_tree *t, json_t *object, enum weir_health h);
+/* "settings": those keys of the provider's configuration that shape its pool, its clocks and what becomes of failures,
+ * as the file has them or by default, in seconds and bytes. Load scaling, tuning and pool_sharding move what is in
+ * force. Nothing in it is secret. */
+void weir_tree_settings(struct weir_tree *t, json_t *object, const struct weir_config_http *http);
 /* timestamp, node_id, version. */
 void weir_tree_origin(struct weir_tree *t, const struct weir_snapshot *s);
 

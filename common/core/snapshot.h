@@ -11,6 +11,8 @@
 #include "core/breaker.h"
 #include "core/metrics.h"
 
+struct weir_config_http;
+
 /* An endpoint's circuit. All zero: closed, and nothing on record. */
 struct weir_circuit_snapshot {
     bool enabled;
@@ -72,6 +74,7 @@ struct weir_provider_snapshot {
     const struct weir_endpoint_snapshot *endpoints;
     size_t endpoint_count;
     uint64_t tries_before, tries_failed_before; /* at the monitor's last look */
+    const struct weir_config_http *settings;    /* its configuration in force; NULL: not told */
 };
 
 /* One of the node's own certificates. */

@@ -73,7 +73,7 @@ def test_pool_exhaustion(stage, mock):
     lines = normal(done.stdout)
     assert lines[0].startswith("pool exhaustion at mock, node ")
     assert lines[1] == "  - 1 of 1 connections are in use, and 2 requests wait for one"
-    assert "          max_connections: 10 # about 1 now\n" in done.stdout
+    assert "          max_connections: 10 # 1 now\n" in done.stdout
     mock.steps("g", "all")
     for client in clients:
         client.close()
@@ -99,8 +99,26 @@ def test_high_error_rate(stage, mock, breaker, evidence):
     mock.plan(status=500)
     (trouble,) = examine_while(stage, node, lambda: node.get("/v1/models"))
     assert trouble["kind"] == "high error rate" and any(evidence in line for line in trouble["evidence"])
-    assert "failure_threshold: 3" in trouble["change"]
+    better = f"circuit_breaker.failure_threshold: {breaker.get('failure_threshold')}"
+    assert ("failure_threshold: 3 # 5 now" in trouble["change"]) is not (better in trouble["held"]), trouble
     assert any(f"{mock.url} failed last with: status 500 (" in line for line in trouble["evidence"]), trouble
+
+
+def test_what_is_set_already_is_not_proposed(stage, mock):
+    """Beside default settings, of which the list of statuses is what is wanted; and beside those that contain all."""
+    quick = {"enabled": True, "attempts": 1, "backoff_max_delay": 0}
+    default = {"circuit_breaker": {"enabled": True}, "retry": quick}
+    contains = {"failure_threshold": 3, "recovery_timeout": 30, "enabled": True}
+    for http, proposed in ((default, True), ({"circuit_breaker": contains, "retry": {**quick, "backoff_factor": 1}}, False)):
+        node = stage.node(mock, http_client=http)
+        mock.plan(status=500)
+        (trouble,) = examine_while(stage, node, lambda n=node: n.get("/v1/models"))
+        assert trouble["kind"] == "high error rate" and "retry_status_codes" not in trouble["change"]
+        assert "circuit_breaker.enabled: true" in trouble["held"]
+        assert ("failure_threshold: 3 # 5 now" in trouble["change"]) is proposed and (trouble["change"] != "") is proposed
+        assert ("What contains the damage is set" in trouble["advice"]) is not proposed
+        table = weirctl("doctor", "--over", "0.1", node=node).stdout
+        assert "  set already: circuit_breaker.enabled: true; " in table, table
 
 
 def answer(value):
@@ -143,7 +161,7 @@ def test_memory_that_connections_take(stage, mock):
     mock.wait_waiting("g", 800)
     trouble = memory_of(node)
     assert trouble["evidence"][-1] == "800 connections to providers are open, and 800 of clients; 800 requests are under way"
-    assert "max_connections: 400 # about 1000 now" in trouble["change"] and "force_cleanup: true" in trouble["change"]
+    assert "max_connections: 400 # 1000 now" in trouble["change"] and "force_cleanup: true" in trouble["change"]
     mock.steps("g", "all")
     for client in clients:
         client.close()

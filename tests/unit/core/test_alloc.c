@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check_main.h"
+#include "core/config.h"
 #include "core/redirect.h"
 #include "core/render.h"
 #include "helper/core_failmalloc.h"
@@ -114,6 +115,9 @@ static void each_allocation(page_fn *page)
 
 START_TEST(test_pages_of_metrics)
 {
+    static const uint32_t codes[] = {500, 503};
+    const struct weir_config_http http = {.retry.status_codes = {codes, 2}};
+    h.providers[0].settings = &http;
     each_allocation(weir_render_prometheus);
     each_allocation(weir_render_metrics_json);
     each_allocation(weir_render_pool_stats);

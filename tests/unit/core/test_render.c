@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "check_main.h"
+#include "core/config.h"
 #include "helper_snapshot.h"
 
 static struct helper_snapshot h;
@@ -332,6 +333,52 @@ START_TEST(test_metrics_json)
 }
 END_TEST
 
+static void is_number(const json_t *settings, const char *section, const char *key, double wanted)
+{
+    json_t *value = json_object_get(json_object_get(settings, section), key);
+    ck_assert_msg(json_is_number(value), "%s.%s", section, key);
+    ck_assert_double_eq_tol(json_number_value(value), wanted, 1e-9);
+}
+
+/* What is configured, which what is in force may differ from. */
+START_TEST(test_settings)
+{
+    static const uint32_t codes[] = {500, 503};
+    const struct weir_config_http http = {.pool = {.max_connections = 80, .max_keepalive_connections = 20},
+                                          .timeout = {.connect_ms = 2500, .read_ms = 60000, .total_ms = 90000},
+                                          .retry = {.enabled = true,
+                                                    .attempts = 4,
+                                                    .backoff_factor = 0.25,
+                                                    .backoff_max_delay_ms = 15000,
+                                                    .status_codes = {codes, 2},
+                                                    .replay_buffer_bytes = 32768},
+                                          .circuit_breaker = {.failure_threshold = 7, .recovery_timeout_ms = 1500},
+                                          .health = {.cleanup_interval_ms = 120000, .force_cleanup = true}};
+    h.providers[0].settings = &http;
+    json_t *o = parsed(weir_render_pool_stats);
+    const json_t *s = json_object_get(at(o, "providers", "openai", NULL, NULL, NULL), "settings");
+    is_number(s, "connection_pool", "max_connections", 80);
+    is_number(s, "connection_pool", "max_keepalive_connections", 20);
+    is_number(s, "timeout", "connect", 2.5);
+    is_number(s, "timeout", "read", 60);
+    is_number(s, "timeout", "total", 90);
+    is_number(s, "retry", "attempts", 4);
+    is_number(s, "retry", "backoff_factor", 0.25);
+    is_number(s, "retry", "backoff_max_delay", 15);
+    is_number(s, "retry", "replay_buffer", 32768);
+    is_number(s, "circuit_breaker", "failure_threshold", 7);
+    is_number(s, "circuit_breaker", "recovery_timeout", 1.5);
+    is_number(s, "health", "cleanup_interval", 120);
+    const json_t *retry = json_object_get(s, "retry");
+    ck_assert(json_is_true(json_object_get(retry, "enabled")));
+    ck_assert_uint_eq(json_array_size(json_object_get(retry, "retry_status_codes")), 2);
+    ck_assert(json_is_false(json_object_get(json_object_get(s, "circuit_breaker"), "enabled")));
+    ck_assert(json_is_true(json_object_get(json_object_get(s, "health"), "force_cleanup")));
+    ck_assert_ptr_null(json_object_get(at(o, "providers", "anthropic", NULL, NULL, NULL), "settings"));
+    json_decref(o);
+}
+END_TEST
+
 START_TEST(test_pool_stats)
 {
     h.openai[1].last_connect_failed = true;
@@ -437,4 +484,5 @@ END_TEST
 CHECK_MAIN("render", setup, teardown, test_prometheus_samples, test_prometheus_histogram,
            test_prometheus_escapes_labels, test_prometheus_shows_no_negative_gauge,
            test_a_gauge_that_is_not_in_use_is_not_shown, test_prometheus_lints, test_bound_is_kept, test_metrics_json,
-           test_pool_stats, test_health, test_health_connections, test_json_out_of_memory, test_no_providers)
+           test_pool_stats, test_settings, test_health, test_health_connections, test_json_out_of_memory,
+           test_no_providers)
