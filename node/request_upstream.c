@@ -325,12 +325,10 @@ static enum weir_endpoint_counter lost_class(const struct weir_reset *why)
 static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
 {
     struct weir_request *r = x->user;
-    bool died = why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR;
-    bool begun = why->response_begun;
-    if (r->hop.peer != NULL) { /* an acknowledgement is no answer, and silence on a link is no close */
-        begun = r->hop.answered;
-        died = died && why->os_error != -ETIMEDOUT;
-    }
+    /* Silence is no close: who answers no PING, or no segment, may be at work on the request. */
+    bool died =
+        (why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR) && why->os_error != -ETIMEDOUT;
+    bool begun = r->hop.peer != NULL ? r->hop.answered : why->response_begun; /* an acknowledgement is no answer */
     const struct weir_try_failure f = {
         .outcome = {.kind = WEIR_OUTCOME_LOST,
                     .unprocessed = why->unprocessed == WEIR_UNPROCESSED_CERTAIN,

@@ -28,6 +28,7 @@
     X(CANCEL, "cancelled", WEIR_FAULT_NONE)                      /* called by the user, or RST_STREAM(CANCEL) */ \
     X(PEER_CLOSED, "connection closed by peer", WEIR_FAULT_PEER) /* before the message was complete */           \
     X(PEER_ERROR, "connection error", WEIR_FAULT_PEER)           /* ECONNRESET, EPIPE, TLS alert */              \
+    X(PEER_RESET, "stream reset by peer", WEIR_FAULT_PEER)       /* RST_STREAM: the connection goes on */        \
     X(PROTOCOL, "malformed message", WEIR_FAULT_PEER)                                                            \
     X(TOO_LARGE, "message over a limit", WEIR_FAULT_PEER)                                                        \
     X(REFUSED, "stream refused", WEIR_FAULT_PEER) /* REFUSED_STREAM, GOAWAY below the id */                      \

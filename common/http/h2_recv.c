@@ -304,7 +304,7 @@ static enum weir_reset_reason reason_of(const struct weir_h2 *h, uint32_t code)
         return code == NGHTTP2_CANCEL || code == NGHTTP2_NO_ERROR || code == NGHTTP2_REFUSED_STREAM
                    ? WEIR_RESET_CANCEL
                    : WEIR_RESET_PEER_ERROR;
-    return code == NGHTTP2_REFUSED_STREAM ? WEIR_RESET_REFUSED : WEIR_RESET_PEER_ERROR;
+    return code == NGHTTP2_REFUSED_STREAM ? WEIR_RESET_REFUSED : WEIR_RESET_PEER_RESET;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)

@@ -250,6 +250,36 @@ def test_a_stream_that_the_peer_resets(start):
     assert upstream.connections == 1
 
 
+@pytest.mark.parametrize("code", [ErrorCodes.INTERNAL_ERROR, ErrorCodes.ENHANCE_YOUR_CALM, ErrorCodes.CANCEL])
+def test_a_stream_reset_without_an_answer_is_not_sent_again(start, code):
+    """The connection lives, so it was not stale: the peer has seen the request, and may have done what it asks."""
+    upstream, node = start(lambda s: s.answer() if s.path == "/first" else s.cancel(code))
+    assert node.get("/first").status == 200
+    with node.client() as c:
+        r = c.post("/second", body=b"once")
+    assert r.status == 502 and r.get("x-weir-error") == "upstream_reset"
+    assert [s.path for s in upstream.requests] == ["/first", "/second"] and upstream.connections == 1
+
+
+def test_silence_does_not_make_a_connection_stale(start):
+    """A peer that answers no PING may be at work on the request: it is not asked again."""
+    go = threading.Event()
+
+    def script(s):
+        if s.path == "/second":
+            s.wire.upstream.mute = True
+            go.wait(60)
+        s.answer()
+
+    upstream, node = start(script, http_client={"http2_ping_interval": 0.1})
+    assert node.get("/first").status == 200
+    with node.client() as c:
+        r = c.post("/second", body=b"once")
+    go.set()
+    assert r.status == 502 and node.metric("weir_upstream_pings_lost_total") == 1
+    assert [s.path for s in upstream.requests] == ["/first", "/second"]
+
+
 def test_a_stalled_client_stops_nobody_else(start):
     big = b"x" * (8 << 20)
 

@@ -290,8 +290,8 @@ START_TEST(test_cancel_by_server)
     static const struct {
         enum weir_reset_reason reason;
         const char *log;
-    } cases[] = {{WEIR_RESET_CANCEL, "reset PEER_ERROR\n"},
-                 {WEIR_RESET_INTERNAL, "reset PEER_ERROR\n"},
+    } cases[] = {{WEIR_RESET_CANCEL, "reset PEER_RESET\n"},
+                 {WEIR_RESET_INTERNAL, "reset PEER_RESET\n"},
                  {WEIR_RESET_REFUSED, "reset REFUSED certain\n"}};
     h2_connect();
     h2.s.silent = true;

@@ -119,8 +119,8 @@ START_TEST(test_rst_from_server)
         const char *log;
     } cases[] = {{NGHTTP2_REFUSED_STREAM, false, "reset REFUSED certain\n"},
                  {NGHTTP2_REFUSED_STREAM, true, "head 200 body\nreset REFUSED\n"}, /* it did act on it */
-                 {NGHTTP2_CANCEL, false, "reset PEER_ERROR\n"},
-                 {NGHTTP2_INTERNAL_ERROR, true, "head 200 body\nreset PEER_ERROR\n"}};
+                 {NGHTTP2_CANCEL, false, "reset PEER_RESET\n"},
+                 {NGHTTP2_INTERNAL_ERROR, true, "head 200 body\nreset PEER_RESET\n"}};
     client();
     for (unsigned i = 0; i < 4; i++) {
         struct h2_ex *e = client_request("GET");
