@@ -68,7 +68,9 @@ static int new_session(struct weir_h2 *h)
     nghttp2_option_set_no_http_messaging(option, 1); /* h2_check.c does it, and can answer */
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, WEIR_H2_ACKS_MAX);
-    nghttp2_option_set_max_continuations(option, WEIR_H2_CONTINUATIONS_MAX);
+    nghttp2_option_set_max_continuations(option,
+                                         WEIR_H2_CONTINUATIONS_MAX + h->limits->head_bytes_max / WEIR_H2_FRAME_BYTES);
+    nghttp2_option_set_max_send_header_block_length(option, WEIR_H2_SEND_HEAD_BYTES_MAX);
     nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
     if (h->server)
         rv = nghttp2_session_server_new3(&h->session, callbacks, h, option, &h->mem);

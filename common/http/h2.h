@@ -45,7 +45,7 @@
 /* PING, SETTINGS, PRIORITY_UPDATE, empty DATA, and tiny WINDOW_UPDATE frames beyond two for each DATA frame that they
  * were sent: peers send a few a second. */
 #define WEIR_H2_NOISE_PER_SECOND 500
-/* CONTINUATION frames of one head; 16 KB each. */
+/* CONTINUATION frames of one head, besides those that a head as large as allowed fills; 16 KB each. */
 #define WEIR_H2_CONTINUATIONS_MAX 8
 /* Acknowledgements that wait to be sent (PING and SETTINGS floods): the connection is over beyond that. */
 #define WEIR_H2_ACKS_MAX 100

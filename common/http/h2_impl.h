@@ -19,6 +19,11 @@
 #define WEIR_H2_READ_BYTES WEIR_READ_BUFFER_BYTES
 /* A request body's rest that is read and dropped when the response did not wait for it; then the stream is reset. */
 #define WEIR_H2_DRAIN_BYTES_MAX ((uint64_t)65536)
+/* What frames hold unless their receiver allows more (RFC 9113 6.5.2). */
+#define WEIR_H2_FRAME_BYTES 16384
+/* A head as it goes out, more than any that weir_http_limits let in: nghttp2's own limit, 64 KB, would have it sent
+ * never, and without a word. */
+#define WEIR_H2_SEND_HEAD_BYTES_MAX ((size_t)16 << 20)
 /* Control frames that wait while the socket is full before nothing more is read. */
 #define WEIR_H2_QUEUE_MAX 64
 /* A WINDOW_UPDATE of less than that is noise, unless data went out that it may be for; as many are held against it. */

@@ -22,6 +22,8 @@ from h2.settings import SettingCodes, Settings
 from http1 import BOUND_S, Client, Closed, Response
 from hyperframe.frame import GoAwayFrame
 
+HEAD_BYTES_MAX = 1 << 20
+
 
 class Stream:
     """One request, and the means to answer it. Any thread may."""
@@ -81,6 +83,7 @@ class Wire:
         self.closed = False
         self.last = None  # requests above it are not looked at
         self.conn = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8", validate_inbound_headers=True))
+        self.conn.decoder.max_header_list_size = HEAD_BYTES_MAX
 
     def do(self, step):
         with self.lock:
@@ -299,6 +302,7 @@ class Client2:
         self.sock = self.wire.sock
         as_told = {"validate_outbound_headers": False, "normalize_outbound_headers": False}
         self.conn = H2Connection(H2Configuration(client_side=True, header_encoding="latin-1", **as_told))
+        self.conn.decoder.max_header_list_size = HEAD_BYTES_MAX
         if window is not None:
             self.conn.local_settings = Settings(client=True, initial_values={SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.conn.initiate_connection()

@@ -90,6 +90,25 @@ def chat(gate, tokens=3):
     return "POST", "/v1/chat/completions", fields, b'{"model": "m", "stream": true, "messages": []}'
 
 
+def test_a_large_head(stage, start):
+    upstream = echo(stage)
+    node, connect = start(upstream, {"head_bytes_max": "512KB"})
+    fields = [(f"x-large-{i}", "x" * 30000) for i in range(12)]
+    with connect() as c:
+        assert c.get("/", fields).status == 200
+    seen = {n.lower(): v for n, v in upstream.requests[0].headers}
+    assert all(seen[n] == v for n, v in fields)
+
+
+def test_a_large_head_of_an_answer(stage, start):
+    value = "x" * 100000
+    upstream = stage.upstream(f"HTTP/1.1 200 OK\r\nX-Large: {value}\r\nContent-Length: 2\r\n\r\nok")
+    node, connect = start(upstream, {"head_bytes_max": "64KB"})
+    with connect() as c:
+        r = c.get("/")
+        assert r.status == 200 and r.get("x-large") == value and r.text == "ok"
+
+
 def test_each_event_comes_when_it_is_sent(mock, start):
     node, connect = start(mock)
     with connect() as c:

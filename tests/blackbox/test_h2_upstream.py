@@ -280,6 +280,13 @@ def test_silence_does_not_make_a_connection_stale(start):
     assert [s.path for s in upstream.requests] == ["/first", "/second"]
 
 
+def test_a_large_head(start):
+    upstream, node = start(lambda s: s.answer(), server={"head_bytes_max": "256KB"})
+    value = "x" * 100000
+    assert node.get("/", **{"x-large": value}).status == 200
+    assert upstream.requests[0].get("x-large") == value
+
+
 def test_a_stalled_client_stops_nobody_else(start):
     big = b"x" * (8 << 20)
 
