@@ -46,7 +46,8 @@ static bool whole_list(struct weir_request *r, enum weir_field_id id, struct wei
     for (size_t i = 0; i < f->count; i++) {
         if (f->at[i].id != id)
             continue;
-        memcpy(joined, f->at[i].value.ptr, f->at[i].value.len);
+        if (f->at[i].value.len > 0)
+            memcpy(joined, f->at[i].value.ptr, f->at[i].value.len);
         memcpy(joined + f->at[i].value.len, ", ", 2);
         joined += f->at[i].value.len + 2;
     }

@@ -95,6 +95,11 @@ def test_lists_in_several_lines_are_kept_whole(stage):
     assert ", ".join(seen.all("x-forwarded-for")) == "6.6.6.6, 7.7.7.7, 127.0.0.1"
 
 
+def test_an_empty_line_of_a_list(stage):
+    seen = forwarded(stage, [("X-Forwarded-For", ""), ("X-Forwarded-For", "7.7.7.7"), ("Via", ""), ("Via", "")])
+    assert ", ".join(seen.all("x-forwarded-for")).endswith("7.7.7.7, 127.0.0.1") and seen.get("via").endswith("1.1 weir")
+
+
 def test_via_on_the_answer(stage):
     _, node = in_front_of(stage)
     with node.client() as c:
