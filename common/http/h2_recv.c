@@ -95,7 +95,9 @@ static void trailers_complete(struct weir_h2_stream *s, bool end)
 {
     const struct weir_malformed *bad = end ? s->head->bad : &weir_h1_bad_framing;
     s->remote_ended = end;
-    if (bad == NULL)
+    if (bad == NULL && s->drop_body)
+        weir_h2_stream_end(s);
+    else if (bad == NULL)
         end_of_data(s);
     else if (s->h->server)
         weir_h2_server_refuse(s, bad, true);

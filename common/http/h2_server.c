@@ -46,6 +46,8 @@ void weir_h2_server_refuse(struct weir_h2_stream *s, const struct weir_malformed
     s->refused = true;
     s->rst_after = true;
     weir_h2_stream_drop_input(s); /* of a message that is none */
+    if (after_head)               /* whatever has begun to work on it is stopped, as by a reset (CVE-2025-8671) */
+        weir_h2_count_reset(h);
     s->rst_code = why->status == 413 || why->status == 431 ? NGHTTP2_NO_ERROR : NGHTTP2_PROTOCOL_ERROR;
     if (s->sent) {
         weir_h2_stream_rst(s, s->rst_code);

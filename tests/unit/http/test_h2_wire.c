@@ -177,6 +177,23 @@ START_TEST(test_length_without_data)
 }
 END_TEST
 
+/* What is dropped is not counted, so its length is nobody's fault. */
+START_TEST(test_trailers_after_an_early_answer)
+{
+    h2.s.silent = true;
+    server();
+    h2_raw_headers(1, END_HEADERS, POST_A "content-length: 3\n");
+    h2_raw_send(&h2.s);
+    h2_send_head(h2_served(0), 200, 0, true);
+    h2_run();
+    h2_raw(NGHTTP2_DATA, 0, 1, "abc", 3);
+    h2_raw_headers(1, BOTH, "x-sum: 1\n");
+    h2_raw_send(&h2.s);
+    ck_assert_int_eq(h2_find_code(&h2.s, NGHTTP2_RST_STREAM, 1), -1);
+    ck_assert(h2_served(0)->ended && h2_served(0)->overs == 1);
+}
+END_TEST
+
 START_TEST(test_body_too_large)
 {
     static const char body[200];
@@ -312,6 +329,21 @@ START_TEST(test_made_to_reset)
 }
 END_TEST
 
+/* As good as that: whoever has begun to work on the request stops. */
+START_TEST(test_made_to_stop)
+{
+    h2.s.options.resets_per_second_max = 20;
+    server();
+    for (uint32_t i = 0; i < 100; i++) {
+        h2_raw_headers(2 * i + 1, END_HEADERS, POST_A);
+        h2_raw_headers(2 * i + 1, BOTH, "content-length: 1\n");
+    }
+    h2_raw_send(&h2.s);
+    ck_assert_uint_le(h2.s.ex_count, 42);
+    expect_calmed(NGHTTP2_ENHANCE_YOUR_CALM);
+}
+END_TEST
+
 static void flood(uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t n)
 {
     for (int i = 0; i < 200 && h2.s.open && !h2.s.codec->lingering; i++) {
@@ -437,7 +469,7 @@ END_TEST
 
 CHECK_MAIN("h2_wire", setup, teardown, test_malformed_requests, test_value_with_newline_and_nul, test_good_requests,
            test_head_limits, test_answered_then_reset, test_length_against_data, test_length_without_data,
-           test_body_too_large, test_bad_trailers, test_malformed_is_told_once,
+           test_trailers_after_an_early_answer, test_body_too_large, test_bad_trailers, test_malformed_is_told_once,
            test_end_of_a_bodiless_response_may_come_later, test_too_many_streams, test_rapid_reset, test_made_to_reset,
-           test_noise, test_small_updates_for_small_data_are_no_noise, test_unread_answers_are_bounded,
-           test_continuation_flood, test_hpack_bomb, test_wrong_preface)
+           test_made_to_stop, test_noise, test_small_updates_for_small_data_are_no_noise,
+           test_unread_answers_are_bounded, test_continuation_flood, test_hpack_bomb, test_wrong_preface)
