@@ -152,8 +152,9 @@ void agent_report_reply(struct weir_cluster_agent *a, uint64_t now_ms, const str
 /* -- what has changed -- */
 
 /* The views have forgotten what they shared: everything is asked for, and all of them report to begin again. */
-void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms)
+void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t store_us)
 {
+    a->circuits_from_us = store_us;
     a->circuits_version = a->circuits_store_us = 0;
     a->circuits_wanted = true;
     a->circuits_stale_request = a->request_last;
@@ -163,6 +164,8 @@ void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms)
 
 bool agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version, uint64_t store_us)
 {
+    if (store_us < a->circuits_from_us) /* its clock was set back */
+        a->circuits_from_us = store_us;
     if (version < a->circuits_version)
         return store_us <= a->circuits_store_us; /* said before that version was, and come after it */
     a->circuits_wanted = a->circuits_wanted || version > a->circuits_version;
@@ -189,7 +192,9 @@ void agent_circuits_reply(struct weir_cluster_agent *a, const struct weir_coord_
 
 void agent_circuit_push(struct weir_cluster_agent *a, const struct weir_coord_push *p)
 {
-    if (!a->contact)
+    /* They come another way than answers, so one of the contents before may come after those are known to be lost. What
+     * it said, if it still holds, is in the answer to CIRCUITS. */
+    if (!a->contact || p->now_us <= a->circuits_from_us)
         return;
     learn(a, p->circuit.endpoint, p->circuit.by, &p->circuit.sight, p->now_us / 1000);
     if (p->circuit.version == a->circuits_version + 1)

@@ -108,6 +108,7 @@ struct weir_cluster_agent {
     /* Circuits. */
     uint64_t circuits_version, circuits_request;
     uint64_t circuits_store_us;      /* when the store had that version */
+    uint64_t circuits_from_us;       /* pushes of before are of contents that may be no more */
     uint64_t circuits_stale_request; /* answers to requests up to this one are of a store that is no more shared */
     bool circuits_wanted;
     uint64_t soon_due_ms, calm_due_ms, urgent_due_ms;
@@ -180,7 +181,8 @@ void agent_circuits_tick(struct weir_cluster_agent *a, uint64_t now_ms);
 uint64_t agent_circuits_deadline(const struct weir_cluster_agent *a);
 /* The store's version then. False: it has gone back, so the store is not the one that it was. */
 bool agent_circuits_seen(struct weir_cluster_agent *a, uint64_t version, uint64_t store_us);
-void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms); /* contact is there, or there again */
+/* Contact is there, or there again, or with other contents: since store_us. */
+void agent_circuits_begin(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t store_us);
 void agent_report_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struct weir_coord_reply *r);
 void agent_circuits_reply(struct weir_cluster_agent *a, const struct weir_coord_reply *r);
 void agent_circuit_push(struct weir_cluster_agent *a, const struct weir_coord_push *p);

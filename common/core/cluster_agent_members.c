@@ -83,17 +83,17 @@ void agent_contact_lost(struct weir_cluster_agent *a, uint64_t now_ms, const cha
     alone(a);
 }
 
-static void contact_begins(struct weir_cluster_agent *a, uint64_t now_ms)
+static void contact_begins(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t store_us)
 {
     a->contact = a->members_wanted = a->events_wanted = a->sight_stale = true;
     a->members_due_ms = a->tokens_due_ms = now_ms;
     weir_members_unsure(&a->members, now_ms);
-    agent_circuits_begin(a, now_ms);
+    agent_circuits_begin(a, now_ms, store_us);
     if (a->joined)
         agent_note(a, WEIR_CLUSTER_CONTACT_BACK, "", "");
 }
 
-static void contents_lost(struct weir_cluster_agent *a, uint64_t now_ms)
+static void contents_lost(struct weir_cluster_agent *a, uint64_t now_ms, uint64_t store_us)
 {
     agent_note(a, WEIR_CLUSTER_STORE_ANEW, "", "");
     alone(a);
@@ -102,7 +102,7 @@ static void contents_lost(struct weir_cluster_agent *a, uint64_t now_ms)
     a->tokens_due_ms = now_ms;
     a->advice_seen = 0; /* its versions begin anew: one with the number that was seen last is another one */
     weir_members_unsure(&a->members, now_ms);
-    agent_circuits_begin(a, now_ms);
+    agent_circuits_begin(a, now_ms, store_us);
 }
 
 /* -- beats -- */
@@ -233,9 +233,9 @@ void agent_beat_reply(struct weir_cluster_agent *a, uint64_t now_ms, const struc
     bool other = back || (a->incarnation != 0 && a->incarnation != beat->incarnation);
     a->incarnation = beat->incarnation;
     if (!a->contact)
-        contact_begins(a, now_ms);
+        contact_begins(a, now_ms, r->now_us);
     if (other)
-        contents_lost(a, now_ms);
+        contents_lost(a, now_ms, r->now_us);
     if (weir_members_stale(&a->members, now_ms, beat->members_version, beat->silent) ||
         (beat->silent > 0 && weir_members_sure(&a->members, now_ms) &&
          now_ms >= a->members_asked_ms + (uint64_t)a->members.count * AGENT_SILENT_MS_PER_MEMBER))

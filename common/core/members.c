@@ -212,6 +212,8 @@ int weir_members_take(struct weir_members *m, uint64_t now_ms, const struct weir
     if (!reserve(m,
                  m->count + answer->count < WEIR_CLUSTER_NODES_MAX ? m->count + answer->count : WEIR_CLUSTER_NODES_MAX))
         return weir_err_set(err, WEIR_ENOMEM, "the cluster's members: out of memory");
+    if (answer->version < m->version)
+        weir_members_unsure(m, now_ms);
     uint32_t known = m->count;
     for (uint32_t i = 0; i < known; i++)
         m->at[i].missing = true;

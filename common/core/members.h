@@ -3,7 +3,8 @@
  * A member that the store has not heard of for failover_ms is dead, with three exceptions, so that trouble with the
  * store is not taken for trouble with everybody:
  * - Nobody is declared dead before contact with the store has been healthy for failover_ms: when contact comes back,
- *   the store's contents were lost or its clock has jumped (weir_members_unsure), silence says nothing yet.
+ *   the store's contents were lost or its clock has jumped (weir_members_unsure), silence says nothing yet. An answer
+ *   older than the last one is of other contents, too.
  * - Never more than half of the members in one round, but for those that somebody else has found out of reach, too.
  * - A member that is simply gone from the answer, though it lived and did not drain, counts as silent, not as left.
  * One that was silent already when it was first seen is not declared dead but simply not alive: there is nothing to

@@ -16,6 +16,7 @@ enum fault {
     CUT_PEERS_ALL,
     STORE_DOWN,
     STORE_EMPTY,
+    STORE_FLUSHED,
     STORE_RESTARTS,
     STORE_FROZEN,
     STORE_SLOW,
@@ -39,6 +40,7 @@ static const char *const names[FAULTS] = {
     "a node cut from all",
     "store down",
     "store empty",
+    "store flushed",
     "store restarts",
     "store frozen",
     "store slow",
@@ -136,6 +138,10 @@ static void on_store(struct sim_world *w, const struct planned *p, bool begins)
     case STORE_EMPTY:
         if (begins)
             sim_store_fail(w, false);
+        break;
+    case STORE_FLUSHED:
+        if (begins)
+            sim_store_flush(w);
         break;
     case STORE_RESTARTS:
         if (begins)

@@ -245,6 +245,7 @@ uint64_t sim_store_us(const struct sim_world *w);
 void sim_store_call(struct sim_world *w, uint32_t from, const struct weir_coord_request *r); /* on its way */
 void sim_store_open(struct sim_world *w);
 void sim_store_close(struct sim_world *w);
+void sim_store_flush(struct sim_world *w); /* loses its contents; the connections stay */
 void sim_store_fail(struct sim_world *w, bool keeps_contents);
 void sim_store_failover(struct sim_world *w); /* to a replica that lags */
 

@@ -427,16 +427,20 @@ static void break_all(struct sim_world *w)
         sim_client_link(w, i, false);
 }
 
+void sim_store_flush(struct sim_world *w)
+{
+    weir_coord_state_free(&w->store.state);
+    w->store.state = fresh();
+    contents_changed(w);
+    if (!w->strict)
+        sim_check_extra(w, w->burst);
+}
+
 void sim_store_fail(struct sim_world *w, bool keeps_contents)
 {
     w->store.disturbed_us = w->now_us;
-    if (!keeps_contents) {
-        weir_coord_state_free(&w->store.state);
-        w->store.state = fresh();
-        contents_changed(w);
-        if (!w->strict)
-            sim_check_extra(w, w->burst);
-    }
+    if (!keeps_contents)
+        sim_store_flush(w);
     break_all(w);
 }
 

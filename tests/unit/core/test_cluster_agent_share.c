@@ -234,11 +234,16 @@ START_TEST(test_answers_are_learned)
 }
 END_TEST
 
+static void push_circuit(uint64_t store_ms, const struct weir_coord_circuit *c)
+{
+    struct weir_coord_push p = {.kind = WEIR_COORD_PUSH_CIRCUIT, .now_us = store_ms * 1000, .circuit = *c};
+    weir_cluster_agent_push(f.agent, f.now_ms, &p);
+}
+
 START_TEST(test_pushed_and_read_again)
 {
     struct weir_coord_circuit c = {.endpoint = "e", .by = "a", .version = 1};
-    struct weir_coord_push p = {.kind = WEIR_COORD_PUSH_CIRCUIT, .now_us = 1, .circuit = c};
-    weir_cluster_agent_push(f.agent, f.now_ms, &p);
+    push_circuit(STORE_MS + 10 * BEAT, &c);
     ck_assert_str_eq(agent_log(), "learn:e");
     f.store.circuits_version = 1;
     agent_run(BEAT);
@@ -262,6 +267,39 @@ START_TEST(test_answers_of_a_store_that_is_gone_are_dropped)
     agent_answer(WEIR_COORD_REPORT);
     ck_assert_str_eq(agent_log(), "");
     ck_assert_uint_eq(agent_taken(WEIR_COORD_CIRCUITS).circuits_since, 0);
+}
+END_TEST
+
+/* A push takes another way than answers do: one may come after the answer that told that the store was emptied. Its
+ * generation would be above all that the store has now, and nothing would be heeded any more. */
+START_TEST(test_pushes_of_a_store_that_is_gone_are_dropped)
+{
+    struct weir_coord_circuit c = {.endpoint = "e", .by = "a", .version = 9, .sight.gen = 9};
+    agent_serve(10 * BEAT);
+    uint64_t store_ms = STORE_MS + f.now_ms - START;
+    f.store.incarnation = 8;
+    agent_serve(BEAT);
+    (void)agent_log();
+    push_circuit(store_ms, &c);
+    ck_assert_str_eq(agent_log(), "");
+    push_circuit(store_ms + 2 * BEAT, &c);
+    ck_assert_str_eq(agent_log(), "learn:e");
+}
+END_TEST
+
+/* A store whose clock was set back says what is new all the same, from the next beat on. */
+START_TEST(test_pushes_after_the_clock_was_set_back)
+{
+    struct weir_coord_circuit c = {.endpoint = "e", .by = "a", .version = 1};
+    agent_serve(10 * BEAT);
+    agent_run(BEAT);
+    struct weir_coord_request beat = agent_taken(WEIR_COORD_BEAT);
+    struct weir_coord_reply r = {.op = WEIR_COORD_BEAT, .id = beat.id, .sent_ms = beat.sent_ms, .beat = f.store};
+    r.now_us = 5000000;
+    weir_cluster_agent_reply(f.agent, f.now_ms, &r);
+    (void)agent_log();
+    push_circuit(5001, &c);
+    ck_assert_str_eq(agent_log(), "learn:e");
 }
 END_TEST
 
@@ -367,5 +405,7 @@ CHECK_MAIN("cluster_agent_share", join, agent_teardown, test_map_is_taken, test_
            test_a_map_that_a_peer_goes_by_is_asked_for_once, test_never_back, test_a_broken_map_is_refused,
            test_successors_stand_in, test_failover_off, test_urgent_at_once_calm_in_a_second,
            test_a_storm_of_reports_is_bounded, test_a_store_that_is_slow_to_answer_reports, test_answers_are_learned,
-           test_pushed_and_read_again, test_answers_of_a_store_that_is_gone_are_dropped, test_others_checks_and_events,
-           test_tokens, test_tokens_that_may_have_arrived, test_many_limits, test_tokens_go_back_before_leaving)
+           test_pushed_and_read_again, test_answers_of_a_store_that_is_gone_are_dropped,
+           test_pushes_of_a_store_that_is_gone_are_dropped, test_pushes_after_the_clock_was_set_back,
+           test_others_checks_and_events, test_tokens, test_tokens_that_may_have_arrived, test_many_limits,
+           test_tokens_go_back_before_leaving)

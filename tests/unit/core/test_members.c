@@ -180,6 +180,23 @@ START_TEST(test_contents_lost)
 }
 END_TEST
 
+/* ... and may say so by an answer that is older than the last one before any beat has told of it. */
+START_TEST(test_an_answer_from_before)
+{
+    (void)AGES(START, 1, 1, 1);
+    (void)AGES(SURE, 1, 1, 1);
+    answer.version = 0;
+    put("a", 1);
+    ck_assert_str_eq(take(SURE + 5000), "");
+    ck_assert_uint_eq(m.count, 3);
+    ck_assert(!weir_members_sure(&m, SURE + 5000));
+    ck_assert_str_eq(AGES(SURE + 5500, 1, 1, 1), "");
+    put("a", 1);
+    put("b", 1);
+    ck_assert_str_eq(take(SURE + 5000 + FAILOVER), "!c -c ");
+}
+END_TEST
+
 START_TEST(test_a_jump_of_the_stores_clock)
 {
     uint64_t store_us = UINT64_C(7000000000);
@@ -230,4 +247,5 @@ END_TEST
 CHECK_MAIN("members", setup, teardown, test_silence_is_death, test_the_order_of_an_answer_does_not_matter,
            test_first_seen_silent_is_not_alive, test_nobody_dies_before_contact_was_healthy_for_long_enough,
            test_at_most_half_in_one_round, test_evidence_counts_beyond_half, test_few, test_gone_from_the_answer,
-           test_contents_lost, test_a_jump_of_the_stores_clock, test_when_to_ask_again, test_too_many)
+           test_contents_lost, test_an_answer_from_before, test_a_jump_of_the_stores_clock, test_when_to_ask_again,
+           test_too_many)
