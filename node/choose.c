@@ -140,7 +140,7 @@ static enum weir_choice none(struct weir_choosing *c, bool asked)
             continue;
         uint64_t until = weir_circuit_refuses_until_ms(e->rt, now_ms);
         resolved = true;
-        asked = asked || weir_circuit_is_asking(e->rt, now_ms);
+        asked = asked || weir_circuit_is_asking(e->rt, now_ms, false);
         if (until < first)
             first = until;
     }
@@ -188,12 +188,30 @@ static int pick_probe(const struct weir_choosing *c, uint64_t candidates)
     return -1;
 }
 
+/* It asked for a permit before, and the answer is on its way. */
+static bool awaits_probe(const struct weir_choosing *c, uint64_t now_ms)
+{
+    for (unsigned i = 0; c->permit_end_ms > now_ms && i < c->provider->endpoint_count; i++)
+        if (is_meant(c, &c->provider->endpoints[i]) &&
+            weir_circuit_is_asking(c->provider->endpoints[i].rt, now_ms, true))
+            return true;
+    return false;
+}
+
+/* It has just asked for one, and should wait for the answer. */
+static bool begins_to_wait(const struct weir_choosing *c, const struct weir_view_endpoint *e, uint64_t now_ms)
+{
+    return c->permit_end_ms == 0 && c->tried == 0 && weir_circuit_is_asking(e->rt, now_ms, true);
+}
+
 enum weir_choice weir_choose(struct weir_choosing *c)
 {
     struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
     const struct weir_circuit_caller by = {c->worker->index, c->worker->reactor.now_ms, c->worker->log};
     look(c, by.now_ms, items);
     bool busy = leave_out_busy(c, items), asked = false;
+    if (awaits_probe(c, by.now_ms))
+        return WEIR_CHOICE_ASKED;
     for (;;) {
         uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
         int i = pick_probe(c, candidates);
@@ -209,6 +227,8 @@ enum weir_choice weir_choose(struct weir_choosing *c)
         struct weir_breaker_answer a = weir_circuit_admit(e->rt, &by);
         if (a.word != WEIR_BREAKER_ADMIT) {
             asked = asked || a.word == WEIR_BREAKER_REFUSE_ASKED;
+            if (begins_to_wait(c, e, by.now_ms))
+                return WEIR_CHOICE_ASKED;
             items[i].closed = true; /* another worker was faster */
             continue;
         }

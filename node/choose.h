@@ -13,17 +13,19 @@ enum weir_choice {
     WEIR_CHOSEN,
     WEIR_CHOICE_NO_ADDRESS, /* no endpoint's name resolves */
     WEIR_CHOICE_BUSY,       /* those that may be asked have as many requests as they bear (node/concurrency.h) */
-    WEIR_CHOICE_ASKED,      /* like OPEN, but the cluster has been asked for a probe, and may grant one any moment */
+    WEIR_CHOICE_ASKED,      /* the cluster has been asked for a probe, and may grant one any moment: else like OPEN, or
+                               nobody but this request would use it */
     WEIR_CHOICE_OPEN,       /* all circuits are open, half open with their probes out, or cooling */
 };
 
 struct weir_choosing {
     const struct weir_view_provider *provider;
     struct weir_worker *worker;
-    uint64_t tried; /* endpoints that have failed this request, a bit for each slot */
-    uint64_t only;  /* no others may be chosen, likewise; 0: any may */
-    bool by_load;   /* the less loaded of two, whatever the provider's configuration says */
-    bool by_shard;  /* in the order of this shard: */
+    uint64_t tried;         /* endpoints that have failed this request, a bit for each slot */
+    uint64_t only;          /* no others may be chosen, likewise; 0: any may */
+    uint64_t permit_end_ms; /* it waits for a probe's permit, until then at most; 0: it has not yet */
+    bool by_load;           /* the less loaded of two, whatever the provider's configuration says */
+    bool by_shard;          /* in the order of this shard: */
     uint32_t shard;
 
     /* CHOSEN: */

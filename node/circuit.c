@@ -245,13 +245,13 @@ bool weir_circuit_wants_probe(struct weir_endpoint *e, uint64_t now_ms)
     return wants;
 }
 
-bool weir_circuit_is_asking(struct weir_endpoint *e, uint64_t now_ms)
+bool weir_circuit_is_asking(struct weir_endpoint *e, uint64_t now_ms, bool awaited)
 {
     struct weir_circuit *c = &e->circuit;
     if (!enabled(c) || mode_of(c) != WEIR_CIRCUIT_GUARDED)
         return false;
     uv_mutex_lock(&c->lock);
-    bool asking = weir_breaker_view_is_asking(&c->view, now_ms);
+    bool asking = weir_breaker_view_is_asking(&c->view, now_ms) && (!awaited || c->view.idled);
     uv_mutex_unlock(&c->lock);
     return asking;
 }
@@ -307,9 +307,10 @@ void weir_circuit_share(struct weir_endpoint *e, uint64_t now_ms, uint64_t node,
 }
 
 /* Wanted by the store, that is; nothing is owed where it is false. With the lock held. */
-static bool owes(const struct weir_circuit *c, uint64_t now_ms, enum weir_cluster_haste *haste)
+static bool owes(struct weir_circuit *c, uint64_t now_ms, enum weir_cluster_haste *haste)
 {
     bool urgent;
+    weir_breaker_view_hand_back(&c->view, &c->policy, now_ms);
     bool owed = weir_breaker_view_owes(&c->view, &urgent);
     bool unknown =
         c->bell != NULL && !c->view.sharing && (c->asked_ms == 0 || c->asked_ms + WEIR_BREAKER_ASK_MS <= now_ms);

@@ -87,8 +87,9 @@ void weir_circuit_done(struct weir_endpoint *e, const struct weir_circuit_caller
 /* It is open and its wait is over, or half open with a permit left: a request that goes there finds out whether it is
  * well again. */
 bool weir_circuit_wants_probe(struct weir_endpoint *e, uint64_t now_ms);
-/* The cluster has been asked whether this node may probe it: a matter of a moment. */
-bool weir_circuit_is_asking(struct weir_endpoint *e, uint64_t now_ms);
+/* The cluster has been asked whether this node may probe it: a matter of a moment. awaited: and the request that asked
+ * should wait for the answer (core/breaker_view's idled). */
+bool weir_circuit_is_asking(struct weir_endpoint *e, uint64_t now_ms, bool awaited);
 bool weir_circuit_is_cooled(const struct weir_endpoint *e);
 /* Cooled, and a request is there already to find out. */
 bool weir_circuit_is_on_trial(const struct weir_endpoint *e, uint64_t now_ms);

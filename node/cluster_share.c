@@ -95,7 +95,7 @@ void weir_cluster_granted(struct weir_cluster *c, const struct weir_cluster_acti
     struct walk w = walk(c);
     struct weir_endpoint *e, *to = NULL;
     while ((e = next_named(&w, a->granted.endpoint)) != NULL)
-        if (to == NULL || weir_circuit_is_asking(e, by.now_ms))
+        if (to == NULL || weir_circuit_is_asking(e, by.now_ms, false))
             to = e;
     if (to != NULL)
         weir_circuit_granted(to, &by, a->granted.reply, a->store_ms);

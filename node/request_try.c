@@ -153,6 +153,7 @@ static struct weir_choosing choosing(const struct weir_request *r)
                                   .worker = r->worker,
                                   .tried = r->tried,
                                   .only = r->redirect.slot,
+                                  .permit_end_ms = r->permit_end_ms,
                                   .by_load = weir_hop_goes_by_load(r),
                                   .by_shard = r->hop.sharded,
                                   .shard = r->hop.shard};
@@ -196,13 +197,12 @@ static bool decide(struct weir_request *r, const struct weir_outcome *o)
 /* After decide() has said so, and the try has been ended. */
 static void go_again(struct weir_request *r)
 {
-    if (r->again_due_ms > r->worker->reactor.now_ms) {
-        weir_request_arm(r);
-        return;
-    }
-    r->again_due_ms = WEIR_NEVER;
+    bool now = r->again_due_ms <= r->worker->reactor.now_ms;
+    if (now)
+        r->again_due_ms = WEIR_NEVER;
     weir_request_arm(r);
-    weir_request_try(r);
+    if (now)
+        weir_request_try(r);
 }
 
 static void acquire(struct weir_request *r, uint64_t may_serve);

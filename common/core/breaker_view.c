@@ -33,7 +33,7 @@ static void forget_pending(struct weir_breaker_view *v)
         .node = v->pending.node, .gen = v->shared.gen, .order = v->pending.order}; /* an order holds in any of them */
     v->permit_count = 0;
     v->asked_ms = 0;
-    v->asking = false;
+    v->asking = v->idled = false;
 }
 
 /* -- letting through -- */
@@ -76,7 +76,7 @@ static uint64_t needed_ms(const struct weir_breaker_policy *p)
 
 /* A probe could outlast a permit that has been idle for too long, while its holder gives another one: it goes back, and
  * somebody else has it sooner. */
-static void hand_back_idle(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms)
+void weir_breaker_view_hand_back(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms)
 {
     for (uint32_t i = v->permit_count; i-- > 0;) {
         if (v->permits[i].expires_ms > now_ms + needed_ms(p))
@@ -84,7 +84,7 @@ static void hand_back_idle(struct weir_breaker_view *v, const struct weir_breake
         struct weir_breaker_report r =
             report_of(v->pending.node, v->shared.gen, v->permits[i].id, WEIR_BREAKER_NEITHER);
         weir_breaker_report_add(&v->pending, &r);
-        v->urgent = true;
+        v->urgent = v->idled = true;
         v->permits[i] = v->permits[--v->permit_count];
     }
 }
@@ -118,7 +118,7 @@ struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, 
     if (needs_permit(v)) {
         if (v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
             return refuse(WEIR_BREAKER_REFUSE_OPEN, now_ms, v->shared.open_until_ms);
-        hand_back_idle(v, p, now_ms);
+        weir_breaker_view_hand_back(v, p, now_ms);
         if (v->permit_count == 0) {
             ask(v, now_ms);
             return refuse(weir_breaker_view_is_asking(v, now_ms) ? WEIR_BREAKER_REFUSE_ASKED
@@ -135,8 +135,10 @@ struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, 
             return refuse(WEIR_BREAKER_REFUSE_HALF_OPEN, now_ms, 0);
         a.ticket.own_permit = out->permits[0].id;
     }
-    if (needs_permit(v))
+    if (needs_permit(v)) {
         a.ticket.permit = v->permits[--v->permit_count].id;
+        v->idled = false;
+    }
     a.ticket.gen = v->sharing ? v->shared.gen : 0;
     a.ticket.own_gen = v->own.gen;
     return a;

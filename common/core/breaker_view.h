@@ -26,6 +26,8 @@ struct weir_breaker_view {
     uint64_t cooldown_until_ms; /* to be reported; on the own clock */
     uint64_t asked_ms;          /* when permits were last asked for; 0: they may be asked for at once */
     bool asking;                /* ... and that was not answered yet */
+    bool idled;                 /* the last permits were not used: too few requests come for the next one to find it,
+                                   and who asks for one should wait for it, though another endpoint may serve it */
     bool urgent;
     struct weir_breaker_bucket recent[WEIR_BREAKER_RECENT_S];
 };
@@ -91,10 +93,12 @@ bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct
 /* The shared circuit as it was at store_ms on its holder's clock. Older generations are ignored. */
 void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
                              const struct weir_breaker_sight *seen, uint64_t store_ms);
-/* The permits of a reply to the own report; learn first. One that was not used for a while goes back when it is wanted
- * at last, and another is asked for; one that nobody wants simply expires. */
+/* The permits of a reply to the own report; learn first. */
 void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
                                uint64_t store_ms);
+/* Permits that were not used for a while go back: to be called now and then, or somebody else's requests wait until
+ * they expire. One that is wanted first goes back then, and another is asked for. */
+void weir_breaker_view_hand_back(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms);
 /* The store is away, or is another one: on alone. An open circuit stays open until its deadline. */
 void weir_breaker_view_alone(struct weir_breaker_view *v, uint64_t now_ms);
 

@@ -15,7 +15,7 @@ const char *weir_cluster_limit_mode_text(enum weir_cluster_limit_mode m)
 
 uint32_t weir_cluster_limit_share(const struct weir_cluster_limit *l)
 {
-    bool none = l->config.strict || l->config.fail_closed;
+    bool none = l->config.strict || l->config.fail_closed || l->config.share_ppm == 0;
     return none ? 0 : weir_limiter_share(l->config.limit, l->config.share_ppm, l->nodes);
 }
 

@@ -155,6 +155,40 @@ def test_a_single_request_finds_out(stage):
         n.wait_events("circuit_closed")
 
 
+def test_few_requests_find_out_beside_another_endpoint(stage):
+    """Who asks first is served by the other endpoint, and nobody comes in time to use the permit: it goes back, and the
+    next request that asks for one waits for it."""
+    one, two = Endpoint(stage), Endpoint(stage)
+    cluster = Cluster(stage, connection_affinity="round_robin")
+    endpoints = {"p": {"endpoints": [{"url": one.url}, {"url": two.url}]}}
+    (a,) = cluster.nodes(1, endpoints, http_client={**breaker(1), "retry": {"attempts": 1, "backoff_factor": 0}})
+
+    def of_one():
+        return next(c for c in a.get("/api/cluster/breakers").json()["breakers"] if c["endpoint"] == one.url)
+
+    def is_out():
+        permits = "string.match(redis.call('HGET',KEYS[1],ARGV[1]),'permits=(%S*)')"
+        return cluster.redis.ask(f'EVAL "return {permits}" 1 weir:{{default}}:circuits:state {one.url}') != "$0"
+
+    def fails():
+        ask(a)
+        return of_one()["state"] == "open"
+
+    def asks():
+        assert ask(a).status == 200
+        return is_out() or of_one()["state"] == "closed"
+
+    wait_for(lambda: of_one()["shared"], "the circuit to be shared")
+    one.sick = True
+    wait_for(fails, "the circuit to open")
+    one.sick = False
+    wait_for(lambda: not of_one().get("retry_in_seconds"), "the wait to be over")
+    wait_for(asks, "a permit")
+    wait_for(lambda: not is_out(), "the permit to go back")
+    assert ask(a).status == 200
+    wait_for(lambda: of_one()["state"] == "closed", "the circuit to close")
+
+
 def of_circuits(node):
     return [e["event"] for e in told(node) if e["event"].startswith("circuit_")]
 

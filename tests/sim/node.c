@@ -68,6 +68,7 @@ static uint32_t take_reports(void *arg, uint64_t now_ms, enum weir_cluster_haste
     for (uint32_t e = 0; e < SIM_ENDPOINTS && count < max; e++) {
         struct weir_coord_report_item *item = &items[count];
         enum weir_cluster_haste haste;
+        weir_breaker_view_hand_back(&n->views[e], &policy, now_ms);
         if (!haste_of(n, e, n->world->now_us, &haste) || haste < least)
             continue;
         *item = (struct weir_coord_report_item){.endpoint = endpoints[e], .policy = policy};

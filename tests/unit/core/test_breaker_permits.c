@@ -127,6 +127,38 @@ START_TEST(test_an_idle_permit_goes_back)
 }
 END_TEST
 
+/* ... though nobody comes that wants it: another node's requests need not wait until it expires. Whoever asks next is
+ * told that the one before was not used. */
+START_TEST(test_a_permit_that_nobody_wants_goes_back)
+{
+    open_for_both();
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    ck_assert(!b.idled);
+    now += WEIR_BREAKER_PERMIT_IDLE_MS - 1;
+    weir_breaker_view_hand_back(&b, &policy, now);
+    ck_assert_uint_eq(b.permit_count, 1);
+    now += 1;
+    weir_breaker_view_hand_back(&b, &policy, now);
+    sync(&b);
+    ck_assert_uint_eq(shared.permit_count, 0);
+    learn(&a);
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&a);
+    ck_assert_uint_eq(a.permit_count, 1);
+    ck_assert(b.idled);
+    now += WEIR_BREAKER_PERMIT_IDLE_MS;
+    weir_breaker_view_hand_back(&a, &policy, now);
+    sync(&a);
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    ck_assert(request(&b, WEIR_BREAKER_SUCCESS));
+    ck_assert(!b.idled);
+    sync(&b);
+    ck_assert_int_eq(shared.phase, WEIR_BREAKER_CLOSED);
+}
+END_TEST
+
 /* A half-open circuit that is busy with its probes is not asked about by each request. */
 START_TEST(test_a_refusal_lasts)
 {
@@ -184,5 +216,5 @@ START_TEST(test_asked_a_moment_too_early)
 END_TEST
 
 CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time,
-           test_an_idle_permit_goes_back, test_a_refusal_lasts, test_waits_for_the_answer_to_its_question,
-           test_asked_a_moment_too_early)
+           test_an_idle_permit_goes_back, test_a_permit_that_nobody_wants_goes_back, test_a_refusal_lasts,
+           test_waits_for_the_answer_to_its_question, test_asked_a_moment_too_early)

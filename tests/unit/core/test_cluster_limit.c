@@ -269,6 +269,16 @@ START_TEST(test_closed_it_waits_a_moment_and_then_refuses)
 }
 END_TEST
 
+START_TEST(test_no_share_is_none)
+{
+    config.share_ppm = 0;
+    weir_cluster_limit_init(&nodes[0], &config, now);
+    ck_assert_uint_eq(weir_cluster_limit_share(&nodes[0]), 0);
+    ck_assert_uint_eq(weir_cluster_limit_tokens(&nodes[0], now + 60 * SECOND), 0);
+    ck_assert_int_eq(nodes[0].mode, WEIR_CLUSTER_LIMIT_CLOSED);
+}
+END_TEST
+
 START_TEST(test_the_wait_follows_what_the_store_says)
 {
     open_all();
@@ -388,7 +398,7 @@ CHECK_MAIN("cluster_limit", setup, teardown, test_asks_once_and_spends_without_a
            test_light_traffic_finds_tokens, test_what_was_not_used_is_spent_later_or_goes_back,
            test_draining_hands_back_all, test_away_it_keeps_a_share_and_is_charged_for_it,
            test_a_charge_without_an_answer_is_made_again, test_an_answer_that_is_late_lets_nobody_wait,
-           test_late_is_no_reason_to_refuse, test_closed_it_waits_a_moment_and_then_refuses,
+           test_late_is_no_reason_to_refuse, test_closed_it_waits_a_moment_and_then_refuses, test_no_share_is_none,
            test_the_wait_follows_what_the_store_says, test_a_burst_costs_no_more_than_it_spends,
            test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
            test_one_that_dies_takes_no_more_than_its_leases, test_strict_never_goes_above)
