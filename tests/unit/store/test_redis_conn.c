@@ -10,7 +10,8 @@
 #include "helper_fake.h"
 #include "helper_server.h"
 
-#define TIMEOUT_MS 250u
+/* As in test_redis_link. */
+#define TIMEOUT_MS 5000u
 
 static struct {
     struct weir_reactor r;
@@ -181,6 +182,7 @@ END_TEST
 
 START_TEST(test_server_that_says_nothing)
 {
+    f.opts.timeout_ms = 250; /* so short that the least time to open counts */
     open_conn();
     FAKE_EXPECT(&f.server, "PING");
     fake_pass(&f.r, WEIR_REDIS_OPEN_MS_MIN + 100);
