@@ -76,7 +76,7 @@ def test_it_starts_before_the_store(stage, cluster):
     wait_for(lambda: one.events("store_lost"), "it to say what it waits for")
     cluster.start_redis(port)
     one.wait_leads()
-    assert len(one.events("store_lost")) == len(one.events("store_back"))
+    wait_for(lambda: len(one.events("store_lost")) == len(one.events("store_back")), "a line for each change")
 
 
 def test_reload(stage, cluster):
