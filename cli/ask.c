@@ -26,6 +26,7 @@ struct asking {
     bool calling;                     /* the call is under way */
     bool over;
     unsigned status;
+    struct weir_err failure; /* of the addresses that were tried, the one to tell */
     struct weir_err err;
 };
 
@@ -88,7 +89,7 @@ static bool take(struct weir_call *c, const uint8_t *bytes, size_t n)
     return a->ask->take(a->ask->arg, c->status, bytes, n);
 }
 
-static void dial(struct asking *a, const struct weir_err *last);
+static void dial(struct asking *a);
 
 static void called(struct weir_call *c, unsigned status, const struct weir_err *err)
 {
@@ -96,21 +97,21 @@ static void called(struct weir_call *c, unsigned status, const struct weir_err *
     a->status = status;
     if (err == NULL) {
         finish(a, 0, NULL);
-    } else if (c->opening == NULL || a->address_next == a->address_count) {
+    } else if (c->opening == NULL) {
         finish(a, err->code, err->msg);
     } else {
-        struct weir_err why = *err;
+        weir_err_tell(&a->failure, err);
         weir_call_end(c);
         a->calling = false;
-        dial(a, &why);
+        dial(a);
     }
 }
 
 /* The next address, while there is one. */
-static void dial(struct asking *a, const struct weir_err *last)
+static void dial(struct asking *a)
 {
     static const struct weir_tcp_opts tcp = {.keepalive = true};
-    struct weir_err err = *last;
+    struct weir_err err;
     struct weir_call_opts opts = {.tcp = &tcp, .fill = fill, .take = take, .done = called};
     if (a->url.tls)
         opts.tls = (struct weir_tls_opts){.config = a->tls, .pool = a->crypto, .host = a->host};
@@ -119,8 +120,9 @@ static void dial(struct asking *a, const struct weir_err *last)
         a->calling = weir_call_begin(&a->call, &a->reactor, &opts, &err) == 0;
         if (a->calling)
             return;
+        weir_err_tell(&a->failure, &err);
     }
-    finish(a, err.code, err.msg);
+    finish(a, a->failure.code, a->failure.msg);
 }
 
 static void resolved(void *owner, const struct weir_dns_answer *answer)
@@ -136,7 +138,8 @@ static void resolved(void *owner, const struct weir_dns_answer *answer)
         a->addresses[a->address_count] = answer->addrs[a->address_count];
         a->address_count++;
     }
-    dial(a, &(struct weir_err){.code = WEIR_ENOTFOUND, .msg = "the name has no address"});
+    weir_err_set(&a->failure, WEIR_ENOTFOUND, "the name has no address");
+    dial(a);
 }
 
 static void on_clock(struct weir_deadline *d, uint64_t now_ms)

@@ -22,7 +22,8 @@ struct client {
     struct weir_deadline clock;
     uint64_t begun_us, first_us; /* first: 0: nothing has come */
     unsigned session;
-    unsigned address; /* the one it dials */
+    unsigned address;        /* the one it dials */
+    struct weir_err failure; /* of the addresses that were tried, the one to tell */
     bool busy;
     bool reused; /* its connection has carried a request before */
 };
@@ -126,7 +127,7 @@ static void repeat(struct client *c)
     weir_reactor_deadline(&l->reactor, &l->next, l->reactor.now_ms);
 }
 
-static void dial(struct client *c, const struct weir_err *last);
+static void dial(struct client *c);
 
 static void called(struct weir_call *call, unsigned status, const struct weir_err *err)
 {
@@ -138,10 +139,10 @@ static void called(struct weir_call *call, unsigned status, const struct weir_er
         return;
     }
     if (err != NULL && call->opening != NULL) {
-        struct weir_err why = *err;
+        weir_err_tell(&c->failure, err);
         weir_call_end(call);
         c->address++;
-        dial(c, &why);
+        dial(c);
         return;
     }
     if (err != NULL) {
@@ -167,22 +168,23 @@ static void too_late(struct weir_deadline *d, uint64_t now_ms)
     end_one(c);
 }
 
-/* A new connection, to the first address from the client's on that can be dialled; `last`: why there is none left. */
-static void dial(struct client *c, const struct weir_err *last)
+/* A new connection, to the first address from the client's on that can be dialled; none left: c->failure says why. */
+static void dial(struct client *c)
 {
     static const struct weir_tcp_opts tcp = {.keepalive = true};
     struct loading *l = c->load;
     struct weir_call_opts opts = {.tcp = &tcp, .keep = l->want->keepalive, .fill = fill, .take = take, .done = called};
-    struct weir_err err = *last;
+    struct weir_err err;
     if (l->url.tls)
         opts.tls = (struct weir_tls_opts){.config = l->tls, .pool = l->crypto, .host = l->host};
     for (; c->address < l->address_count; c->address++) {
         opts.addr = &l->addresses[c->address];
         if (weir_call_begin(&c->call, &l->reactor, &opts, &err) == 0)
             return;
+        weir_err_tell(&c->failure, &err);
     }
     c->call = (struct weir_call){0};
-    fail(l, &err);
+    fail(l, &c->failure);
     end_one(c);
 }
 
@@ -202,7 +204,8 @@ static void begin_one(struct client *c)
     c->reused = false;
     l->out->connections++;
     c->address = l->address;
-    dial(c, &(struct weir_err){.code = WEIR_ENOTFOUND, .msg = "the name has no address"});
+    weir_err_set(&c->failure, WEIR_ENOTFOUND, "the name has no address");
+    dial(c);
 }
 
 static void begin_next(struct weir_deadline *d, uint64_t now_ms)

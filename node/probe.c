@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-static void ask_next(struct weir_probe *p, const struct weir_err *before);
+static void ask_next(struct weir_probe *p);
 
 /* -- the end -- */
 
@@ -39,9 +39,9 @@ static void fail(struct weir_probe *p, const struct weir_err *why)
 
 static void address_failed(struct weir_probe *p, const struct weir_err *why)
 {
-    struct weir_err err = *why;
+    weir_err_tell(&p->failure, why);
     weir_call_end(&p->call);
-    ask_next(p, &err);
+    ask_next(p);
 }
 
 static void time_over(struct weir_deadline *d, uint64_t now_ms)
@@ -129,24 +129,25 @@ static bool ask(struct weir_probe *p, const struct weir_addr *a, struct weir_err
     return true;
 }
 
-static void ask_next(struct weir_probe *p, const struct weir_err *before)
+static void ask_next(struct weir_probe *p)
 {
-    struct weir_err err = *before;
-    while (p->next_address < p->endpoint->address_count)
+    struct weir_err err;
+    while (p->next_address < p->endpoint->address_count) {
         if (ask(p, &p->endpoint->addresses[p->next_address++], &err))
             return;
-    fail(p, &err);
+        weir_err_tell(&p->failure, &err);
+    }
+    fail(p, &p->failure);
 }
 
 /* The first address is asked in a callback, so that nothing ends inside begin. */
 static void begin(struct weir_deadline *d, uint64_t now_ms)
 {
     struct weir_probe *p = WEIR_CONTAINER(d, struct weir_probe, address);
-    struct weir_err err;
     (void)now_ms;
     weir_deadline_init(&p->address, time_over);
-    weir_err_set(&err, WEIR_ENOTFOUND, "the name %s does not resolve", p->endpoint->config->host);
-    ask_next(p, &err);
+    weir_err_set(&p->failure, WEIR_ENOTFOUND, "the name %s does not resolve", p->endpoint->config->host);
+    ask_next(p);
 }
 
 void weir_probe_begin(struct weir_probes *s, struct weir_view *view, const struct weir_view_endpoint *e)

@@ -28,6 +28,7 @@ struct weir_probe {
     struct weir_call call;        /* to the address under way */
     struct weir_deadline address; /* its time */
     unsigned next_address;
+    struct weir_err failure; /* of the addresses that were asked, the one to tell */
     uint64_t ends_ms;
 };
 

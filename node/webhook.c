@@ -121,7 +121,7 @@ static bool fill(struct weir_call *c, struct weir_head *head, struct weir_str *b
            weir_fields_add(&head->fields, &c->arena, WEIR_STR("user-agent"), WEIR_STR("weir/" WEIR_VERSION));
 }
 
-static void dial(struct weir_webhook *w, const struct weir_err *last);
+static void dial(struct weir_webhook *w);
 
 static void called(struct weir_call *c, unsigned status, const struct weir_err *err)
 {
@@ -131,28 +131,29 @@ static void called(struct weir_call *c, unsigned status, const struct weir_err *
     } else if (w->state == WEIR_WEBHOOK_SENT) {
         fail_try(w, "%s", err->msg);
     } else {
-        struct weir_err why = *err;
+        weir_err_tell(&w->failure, err);
         weir_call_end(&w->call);
-        dial(w, &why);
+        dial(w);
     }
 }
 
 /* The next address, while there is one. */
-static void dial(struct weir_webhook *w, const struct weir_err *last)
+static void dial(struct weir_webhook *w)
 {
-    struct weir_err err = *last;
+    struct weir_err err;
     static const struct weir_tcp_opts tcp = {0};
     struct weir_call_opts opts = {.tcp = &tcp, .read_body = true, .fill = fill, .done = called};
     if (w->parts.tls)
         opts.tls = (struct weir_tls_opts){.config = w->tls, .pool = w->crypto, .host = w->host};
     while (w->address_next < w->address_count) {
         opts.addr = &w->addresses[w->address_next++];
-        if (weir_call_begin(&w->call, w->reactor, &opts, &err) != 0)
-            continue;
-        w->state = WEIR_WEBHOOK_CONNECTING;
-        return;
+        if (weir_call_begin(&w->call, w->reactor, &opts, &err) == 0) {
+            w->state = WEIR_WEBHOOK_CONNECTING;
+            return;
+        }
+        weir_err_tell(&w->failure, &err);
     }
-    fail_try(w, "%s", err.msg);
+    fail_try(w, "%s", w->failure.msg);
 }
 
 static void on_resolved(void *owner, const struct weir_dns_answer *a)
@@ -169,7 +170,8 @@ static void on_resolved(void *owner, const struct weir_dns_answer *a)
         w->addresses[w->address_count] = a->addrs[w->address_count];
         w->address_count++;
     }
-    dial(w, &(struct weir_err){.code = WEIR_ENOTFOUND, .msg = "no address"});
+    weir_err_set(&w->failure, WEIR_ENOTFOUND, "no address");
+    dial(w);
 }
 
 static int make_resolver(struct weir_webhook *w, struct weir_err *err)

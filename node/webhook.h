@@ -73,6 +73,7 @@ struct weir_webhook {
     bool dropping;
     struct weir_addr addresses[WEIR_WEBHOOK_ADDRESSES_MAX];
     unsigned address_count, address_next;
+    struct weir_err failure; /* of the addresses that were tried, the one to tell */
     struct weir_call call;
     struct weir_tls_config *tls; /* one reference; NULL: https:// cannot be posted to */
     struct weir_crypto_pool *crypto;

@@ -29,6 +29,28 @@ int weir_err_wrap(struct weir_err *err, const char *fmt, ...)
     return err->code;
 }
 
+/* How much it says of whoever was to be reached. EIO: of the machine's own addresses none fits; ENOTFOUND: nothing has
+ * been tried yet. */
+static unsigned weight(int code)
+{
+    switch (code) {
+    case WEIR_ENOTFOUND:
+    case WEIR_EIO:
+    case WEIR_EUNREACHABLE:
+        return 0;
+    case WEIR_ETLS:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+void weir_err_tell(struct weir_err *told, const struct weir_err *next)
+{
+    if (weight(next->code) >= weight(told->code))
+        *told = *next;
+}
+
 const char *weir_err_text(int code)
 {
     switch (code) {

@@ -34,6 +34,11 @@ int weir_err_set(struct weir_err *err, int code, const char *fmt, ...) __attribu
 /* Puts "<fmt>: " before the message that is there; returns the code that is there. */
 int weir_err_wrap(struct weir_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Of the failures at several addresses of one name, the one to tell: *told becomes `next`, unless that says less. Least
+ * says that this machine has no way to an address (it has no IPv6, say), most a TLS handshake that failed; of equals
+ * the last is told. */
+void weir_err_tell(struct weir_err *told, const struct weir_err *next);
+
 /* The general sentence of a code: "timed out". */
 const char *weir_err_text(int code);
 

@@ -20,7 +20,7 @@ struct weir_dial {
     struct weir_dial_opts opts;
     struct weir_deadline delay;
     unsigned count, next, open, failed;
-    struct weir_err err; /* of the last attempt that failed */
+    struct weir_err err; /* of the attempts that failed, the one to tell; ENOTFOUND: none has */
     struct attempt attempts[WEIR_DIAL_ATTEMPTS_MAX];
 };
 
@@ -51,7 +51,7 @@ static void finish(struct weir_dial *d, struct attempt *winner)
         winner->stream = NULL;
     } else {
         if (d->failed > 1)
-            weir_err_wrap(&err, "%u addresses failed, the last one", d->failed);
+            weir_err_wrap(&err, "%u addresses failed, one of them", d->failed);
         result.err = &err;
     }
     end(d);
@@ -66,8 +66,10 @@ static bool begin_next(struct weir_dial *d)
     weir_deadline_clear(&d->delay);
     while (d->next < d->count) {
         struct attempt *a = &d->attempts[d->next++];
-        int rv = d->opts.connect(&a->stream, d->reactor, &a->addr.sa, weir_addr_len(&a->addr), d->opts.tcp, &d->err);
+        struct weir_err err;
+        int rv = d->opts.connect(&a->stream, d->reactor, &a->addr.sa, weir_addr_len(&a->addr), d->opts.tcp, &err);
         if (rv != 0) {
+            weir_err_tell(&d->err, &err);
             d->failed++;
             if (rv != WEIR_ENOMEM && rv != WEIR_ELIMIT) /* those are not the address's doing */
                 tell(a, WEIR_DIAL_FAILED);
@@ -102,7 +104,7 @@ static void ended(struct weir_stream *s, int code, const struct weir_err *err)
         won(a);
         return;
     }
-    d->err = *err;
+    weir_err_tell(&d->err, err);
     d->failed++;
     d->open--;
     weir_stream_close(&a->stream, false);
@@ -128,6 +130,7 @@ int weir_dial_start(struct weir_dial **out, struct weir_reactor *r, const struct
         return weir_err_set(err, WEIR_ENOMEM, "connect: out of memory");
     d->reactor = r;
     d->opts = *opts;
+    d->err.code = WEIR_ENOTFOUND;
     if (d->opts.connect == NULL)
         d->opts.connect = weir_tcp_connect;
     d->count = opts->count < WEIR_DIAL_ATTEMPTS_MAX ? opts->count : WEIR_DIAL_ATTEMPTS_MAX;

@@ -216,6 +216,16 @@ def test_nobody_is_there():
     assert "cannot reach the node" in done.stderr and "Does weir-node run there?" in done.stderr and "--node" in done.stderr
 
 
+def test_an_address_that_this_machine_cannot_have_hides_no_refusal(tmp_path):
+    """As in a container without IPv6, whose localhost has an address of it all the same."""
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    enter = 'ip link set lo up; echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; mount --bind "$1" /etc/hosts; shift; exec "$@"'
+    argv = ["unshare", "--net", "--mount", "sh", "-ec", enter, "sh", tmp_path / "hosts", program("weirctl")]
+    for verb in (["status", "--node", "http://localhost:9"], ["bench", "http://localhost:9", "--requests", "1"]):
+        done = subprocess.run([*argv, *verb], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 3 and "connect to 127.0.0.1:9: Connection refused" in done.stdout + done.stderr, done
+
+
 def test_the_admin_token(stage, mock, tmp_path):
     node = stage.node(mock, server={"admin": {"token": "admin-token", "allow": []}})
     done = weirctl("status", node=node)

@@ -41,5 +41,29 @@ START_TEST(test_every_code_has_a_sentence)
 }
 END_TEST
 
-CHECK_MAIN("err", NULL, NULL, test_set_and_wrap, test_long_messages_are_cut_and_terminated,
-           test_every_code_has_a_sentence)
+static int told(int first, int second)
+{
+    struct weir_err err, next;
+    weir_err_set(&err, WEIR_ENOTFOUND, "nothing was tried");
+    weir_err_set(&next, first, "first");
+    weir_err_tell(&err, &next);
+    weir_err_set(&next, second, "second");
+    weir_err_tell(&err, &next);
+    ck_assert_str_eq(err.msg, err.code == second ? "second" : "first");
+    return err.code;
+}
+
+START_TEST(test_of_several_failures_the_one_that_says_most_is_told)
+{
+    ck_assert_int_eq(told(WEIR_EREFUSED, WEIR_EIO), WEIR_EREFUSED);
+    ck_assert_int_eq(told(WEIR_EIO, WEIR_EREFUSED), WEIR_EREFUSED);
+    ck_assert_int_eq(told(WEIR_ETIMEOUT, WEIR_EUNREACHABLE), WEIR_ETIMEOUT);
+    ck_assert_int_eq(told(WEIR_ETLS, WEIR_EREFUSED), WEIR_ETLS);
+    ck_assert_int_eq(told(WEIR_EREFUSED, WEIR_ETLS), WEIR_ETLS);
+    ck_assert_int_eq(told(WEIR_EREFUSED, WEIR_ETIMEOUT), WEIR_ETIMEOUT);
+    ck_assert_int_eq(told(WEIR_EIO, WEIR_EUNREACHABLE), WEIR_EUNREACHABLE);
+}
+END_TEST
+
+CHECK_MAIN("err", NULL, NULL, test_of_several_failures_the_one_that_says_most_is_told, test_set_and_wrap,
+           test_long_messages_are_cut_and_terminated, test_every_code_has_a_sentence)

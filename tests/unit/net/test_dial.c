@@ -248,6 +248,20 @@ START_TEST(test_a_failure_while_others_are_open_does_not_end_it)
 }
 END_TEST
 
+/* As an address of IPv6 fails on a machine without it. */
+START_TEST(test_one_without_a_way_does_not_hide_why_another_failed)
+{
+    const struct weir_addr addrs[] = {f.down[0], literal("192.0.2.1")};
+    struct weir_err err = {.code = WEIR_EIO, .msg = "connect to 192.0.2.1:80: Cannot assign requested address"};
+    dial(addrs, 2);
+    RUN_UNTIL(&f.r, f.begun == 2);
+    f.silent[0]->base.started(&f.silent[0]->base, err.code, &err);
+    ck_assert_int_eq(f.code, WEIR_EREFUSED);
+    ck_assert_ptr_nonnull(strstr(f.message, "2 addresses failed, one of them: connect to 127.0.0.1:"));
+    ck_assert_ptr_nonnull(strstr(f.message, "Connection refused"));
+}
+END_TEST
+
 START_TEST(test_the_owner_s_clock_blames_who_is_silent)
 {
     const struct weir_addr addrs[] = {f.down[0], literal("192.0.2.1"), literal("192.0.2.2")};
@@ -318,5 +332,6 @@ END_TEST
 CHECK_MAIN("dial", setup, teardown, test_the_first_address_is_enough, test_a_refusal_is_followed_at_once,
            test_when_all_refuse_the_reason_is_told, test_one_that_refuses_alone_is_told_as_it_is, test_silence_is_raced,
            test_a_late_one_still_wins_over_those_after_it, test_a_failure_while_others_are_open_does_not_end_it,
-           test_the_owner_s_clock_blames_who_is_silent, test_an_end_for_other_reasons_blames_nobody,
-           test_attempts_are_bounded, test_nothing_that_could_begin_is_an_error_of_start, test_families_take_turns)
+           test_one_without_a_way_does_not_hide_why_another_failed, test_the_owner_s_clock_blames_who_is_silent,
+           test_an_end_for_other_reasons_blames_nobody, test_attempts_are_bounded,
+           test_nothing_that_could_begin_is_an_error_of_start, test_families_take_turns)
