@@ -2,7 +2,7 @@
  * in with the time, what is to be done comes out. Any number of them run; the one that holds the lead decides who shall
  * own which shard and publishes it, the others wait.
  *
- *     LEAD each third of the lease -> as leader: MEMBERS -> who lives (core/members) -> core/rebalance -> PUBLISH
+ *     LEAD each third of the lease -> as leader: MEMBERS -> who lives (core/members) -> core/rebalance_round -> PUBLISH
  *
  * - A map is published when it differs from the one that the store has, with an epoch above all that the store and the
  *   nodes have seen, under the lead's token. What the store refuses as stale ends the lead here, too.
@@ -12,8 +12,9 @@
  *   are, and with load_moves, a few shards go from whoever carries more than a tenth above the mean to whoever carries
  *   least: by the requests in flight that beats tell, smoothed; then a minute passes before more do.
  * - An operator may ask for a round (the event "rebalance_asked"): a leader makes its next one at once, and any
- * difference of loads counts in it. What came of it is told as an event, too ("rebalanced"), if nothing has moved as
- * well.
+ *   difference of the loads counts in it, as beats tell them and not smoothed. What came of it is told as an event, too
+ *   ("rebalanced"), also when nothing has moved, and then with the reason.
+ * - What a round does is decided in core/rebalance_round.h; when, and under which epoch it is published, here.
  * - Load and what is ahead: core/coordinator_history.h.
  * - Moving a shard takes no agreement: its new owner serves from the moment it has the map, the old one ends its
  * streams.

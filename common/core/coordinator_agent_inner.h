@@ -34,6 +34,7 @@ struct weir_coordinator_agent {
     struct weir_shard_map *map;      /* the newest known; NULL */
     struct weir_shard_map *proposed; /* on its way to the store */
     uint32_t proposed_moves;
+    const char *proposed_still; /* why none of them; core/rebalance_round.h */
     bool map_wanted;
     uint64_t map_request, publish_request;
     uint64_t stored_epoch, highest_epoch; /* what the store has; that anybody has seen */

@@ -6,18 +6,12 @@
 
 #include "core/coordinator_agent_inner.h"
 #include "core/hash.h"
-#include "core/rebalance.h"
+#include "core/rebalance_round.h"
 
 /* Loads are smoothed over about so long, and must have been told for as long before a shard moves for them; after one
  * has, what came of it is waited for. */
 #define LOAD_MEMORY_MS UINT64_C(30000)
 #define LOAD_APART_MS  UINT64_C(60000)
-/* Requests in flight per member, in the mean: with fewer, a difference is chance. */
-#define LOAD_TELLING 10.0
-/* Of all shards, how many move in one round for their load: 1 / this, and one at least. */
-#define LOAD_SHARDS_PART 64u
-/* Loads are handed to the plan in this part of a request. */
-#define LOAD_UNIT 16.0
 
 /* For all who listen: {"event":NAME, ..., "by":SELF}. */
 static void tell_published(struct weir_coordinator_agent *a, uint64_t now_ms)
@@ -30,13 +24,15 @@ static void tell_published(struct weir_coordinator_agent *a, uint64_t now_ms)
     (void)weir_coordinator_send(a, now_ms, &request);
 }
 
-/* What came of a round that was asked for. */
-static void tell_rebalanced(struct weir_coordinator_agent *a, uint64_t now_ms, uint64_t epoch, uint32_t moves)
+/* What came of a round that was asked for. still: why nothing has moved; NULL: something has. */
+static void tell_rebalanced(struct weir_coordinator_agent *a, uint64_t now_ms, uint64_t epoch, uint32_t moves,
+                            const char *still)
 {
     char text[WEIR_COORD_EVENT_MAX];
     int n = snprintf(text, sizeof text,
-                     "{\"event\":\"" WEIR_COORD_REBALANCED "\",\"epoch\":%llu,\"moves\":%u,\"by\":\"%s\"}",
-                     (unsigned long long)epoch, moves, a->id);
+                     "{\"event\":\"" WEIR_COORD_REBALANCED "\",\"epoch\":%llu,\"moves\":%u,\"by\":\"%s\"%s%s%s}",
+                     (unsigned long long)epoch, moves, a->id, still != NULL ? ",\"why\":\"" : "",
+                     still != NULL ? still : "", still != NULL ? "\"" : "");
     struct weir_coord_request request = {.op = WEIR_COORD_EVENT, .event = {text, (size_t)n}};
     (void)weir_coordinator_send(a, now_ms, &request);
 }
@@ -110,59 +106,47 @@ void weir_coordinator_take_loads(struct weir_coordinator_agent *a, uint64_t now_
     }
 }
 
-/* Whether loads say enough to move shards for them now. */
-static bool loads_tell(const struct weir_coordinator_agent *a, uint64_t now_ms)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < a->load_count; i++)
-        sum += a->loads[i].in_flight;
-    return a->load_moves && a->load_count > 1 && now_ms >= a->load_due_ms && sum >= LOAD_TELLING * a->load_count;
-}
-
 /* -- decisions -- */
 
-static bool counts_in(const struct weir_coordinator_agent *a, const struct weir_member *m)
+/* In a round that is asked for, loads are those of this moment: an operator goes by what the members tell now. */
+static double load_of(const struct weir_coordinator_agent *a, const struct weir_coord_member *m)
 {
-    return m->alive || (!a->failover && !m->missing);
+    const struct weir_coordinator_load *l = load_find(a->loads, a->load_count, weir_hash64_str(weir_str_of(m->id), 0));
+    return a->asked ? m->load.in_flight : l != NULL ? l->in_flight : 0;
 }
 
-/* What moves shards: that their owners' parts have changed, or what they carry. */
-enum plan { PLAN_QUOTAS, PLAN_KEEP, PLAN_LOADS };
-
-static uint32_t load_of(const struct weir_coordinator_agent *a, const struct weir_member *m)
+static int make_plan(const struct weir_coordinator_agent *a, uint64_t now_ms, struct weir_rebalance_plan *plan,
+                     const char **still, struct weir_err *err)
 {
-    const struct weir_coordinator_load *l =
-        load_find(a->loads, a->load_count, weir_hash64_str(weir_str_of(m->record.id), 0));
-    return l != NULL ? (uint32_t)(l->in_flight * LOAD_UNIT) : 0;
-}
-
-static int make_plan(const struct weir_coordinator_agent *a, enum plan kind, struct weir_rebalance_plan *plan,
-                     struct weir_err *err)
-{
-    uint32_t some = a->shard_count / LOAD_SHARDS_PART;
-    struct weir_rebalance_opts opts = {.epoch = a->highest_epoch + 1,
-                                       .leader = weir_str_of(a->id),
-                                       .load_aware = kind != PLAN_QUOTAS,
-                                       .load_ratio_percent = a->asked ? 100 : 0,
-                                       .moves_max = kind == PLAN_LOADS ? (some > 0 ? some : 1) : 0};
-    struct weir_rebalance_member *members = calloc((size_t)a->members.count + 1, sizeof *members);
-    uint32_t count = 0;
+    struct weir_round_member *members = calloc((size_t)a->members.count + 1, sizeof *members);
+    struct weir_round round = {.members = members,
+                               .map = a->map,
+                               .shard_count = a->shard_count,
+                               .epoch = a->highest_epoch + 1,
+                               .leader = weir_str_of(a->id),
+                               .failover = a->failover,
+                               .load_moves = a->load_moves,
+                               .asked = a->asked,
+                               .now_ms = now_ms,
+                               .loads_from_ms = a->load_due_ms};
     if (members == NULL)
         return weir_err_set(err, WEIR_ENOMEM, "members: out of memory");
     for (uint32_t i = 0; i < a->members.count; i++) {
         const struct weir_member *m = &a->members.at[i];
-        if (counts_in(a, m))
-            members[count++] = (struct weir_rebalance_member){.id = weir_str_of(m->record.id),
-                                                              .weight = weir_rendezvous_weight(m->record.weight),
-                                                              .state = m->record.state,
-                                                              .load = kind == PLAN_LOADS ? load_of(a, m) : 0};
+        if (m->alive || !m->missing)
+            members[round.member_count++] = (struct weir_round_member){.id = weir_str_of(m->record.id),
+                                                                       .weight = m->record.weight,
+                                                                       .state = m->record.state,
+                                                                       .alive = m->alive,
+                                                                       .in_flight = load_of(a, &m->record)};
     }
-    int code = weir_rebalance(plan, members, count, a->map, a->shard_count, &opts, err);
+    int code = weir_round_decide(&round, plan, still, err);
     free(members);
     return code;
 }
 
-static void publish(struct weir_coordinator_agent *a, uint64_t now_ms, struct weir_rebalance_plan *plan)
+static void publish(struct weir_coordinator_agent *a, uint64_t now_ms, struct weir_rebalance_plan *plan,
+                    const char *still)
 {
     struct weir_textbuf text;
     struct weir_coord_request request = {.op = WEIR_COORD_PUBLISH};
@@ -175,6 +159,7 @@ static void publish(struct weir_coordinator_agent *a, uint64_t now_ms, struct we
         weir_shard_map_free(&a->proposed);
         a->proposed = plan->map;
         a->proposed_moves = plan->move_count;
+        a->proposed_still = still;
         plan->map = NULL;
         request.publish = (struct weir_coord_publish){
             .id = a->id, .token = a->lease.token, .epoch = a->proposed->epoch, .map = {text.ptr, text.len}};
@@ -192,32 +177,16 @@ static bool must_publish(const struct weir_coordinator_agent *a, const struct we
            strcmp(a->map->leader, a->id) != 0 || !weir_shard_map_same(planned, a->map);
 }
 
-/* -- the plan -- */
-
-/* Moves for loads stay within a band around the quotas. A map in which all is in its band is kept while the members
- * are the same ones; when they are not, quotas hold again. */
-static int choose_plan(struct weir_coordinator_agent *a, uint64_t now_ms, struct weir_rebalance_plan *plan,
-                       struct weir_err *err)
-{
-    if (!a->load_moves || a->map == NULL)
-        return make_plan(a, PLAN_QUOTAS, plan, err);
-    int code = make_plan(a, PLAN_KEEP, plan, err);
-    bool settled = code == 0 && weir_shard_map_same(plan->map, a->map);
-    if (code != 0 || (settled && !a->asked && !loads_tell(a, now_ms)))
-        return code;
-    weir_rebalance_plan_close(plan);
-    return make_plan(a, settled ? PLAN_LOADS : PLAN_QUOTAS, plan, err);
-}
-
 void weir_coordinator_decide(struct weir_coordinator_agent *a, uint64_t now_ms)
 {
     struct weir_err err = {0};
     struct weir_rebalance_plan plan = {0};
+    const char *still;
     bool ready = a->members_fresh && !a->map_wanted && a->map_request == 0 && a->publish_request == 0;
     if (!ready || !weir_leader_lease_leads(&a->lease, now_ms) || !weir_members_sure(&a->members, now_ms))
         return;
     a->members_fresh = false;
-    int code = choose_plan(a, now_ms, &plan, &err);
+    int code = make_plan(a, now_ms, &plan, &still, &err);
     if (code != 0) {
         if (code != WEIR_ENOTFOUND) /* nobody is there yet */
             weir_coordinator_note(a, WEIR_COORDINATOR_PLAN_FAILED, "", err.msg, 0, 0);
@@ -227,9 +196,9 @@ void weir_coordinator_decide(struct weir_coordinator_agent *a, uint64_t now_ms)
     bool asked = a->asked;
     a->asked = false;
     if (must_publish(a, plan.map))
-        publish(a, now_ms, &plan);
+        publish(a, now_ms, &plan, still);
     else if (asked)
-        tell_rebalanced(a, now_ms, a->map->epoch, 0);
+        tell_rebalanced(a, now_ms, a->map->epoch, 0, still);
     a->answers = asked && a->publish_request != 0;
     weir_rebalance_plan_close(&plan);
 }
@@ -252,7 +221,7 @@ void weir_coordinator_publish_reply(struct weir_coordinator_agent *a, uint64_t n
         weir_coordinator_note(a, WEIR_COORDINATOR_PUBLISHED, "", "", epoch, a->proposed_moves);
         tell_published(a, now_ms);
         if (answers)
-            tell_rebalanced(a, now_ms, epoch, a->proposed_moves);
+            tell_rebalanced(a, now_ms, epoch, a->proposed_moves, a->proposed_still);
         return;
     }
     weir_shard_map_free(&a->proposed);
