@@ -66,8 +66,9 @@ static int take_map(json_t **out, const struct weir_coord_map_reply *r, struct w
     for (uint32_t i = 0; m != NULL && i < m->node_count; i++)
         json_array_append_new(owners, json_pack("{s:s, s:o, s:I}", "node", m->nodes[i].id, "ranges", ranges_of(m, i),
                                                 "count", (json_int_t)m->nodes[i].shard_count));
-    *out = json_pack("{s:I, s:s?, s:I, s:o}", "epoch", (json_int_t)r->epoch, "leader", m != NULL ? m->leader : NULL,
-                     "shard_count", (json_int_t)(m != NULL ? m->shard_count : 0), "owners", owners);
+    *out = json_pack("{s:I, s:s?, s:I, s:o, s:o}", "epoch", (json_int_t)r->epoch, "leader",
+                     m != NULL ? m->leader : NULL, "shard_count", (json_int_t)(m != NULL ? m->shard_count : 0),
+                     "owners", owners, "map", m != NULL ? json_stringn(r->map.ptr, r->map.len) : json_null());
     if (m != NULL)
         weir_shard_map_free(&m);
     return rv;
@@ -208,7 +209,16 @@ static void make_nodes(const struct ctl_store_pages *p, json_t *answer)
 
 static void make_shards(const struct ctl_store_pages *p, json_t *answer)
 {
-    json_object_update(answer, p->map);
+    static const char *const fields[] = {"epoch", "leader", "shard_count", "owners"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        json_object_set(answer, fields[i], json_object_get(p->map, fields[i]));
+}
+
+static void make_map(const struct ctl_store_pages *p, json_t *answer)
+{
+    static const char *const fields[] = {"shard_count", "map"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        json_object_set(answer, fields[i], json_object_get(p->map, fields[i]));
 }
 
 static void make_state(const struct ctl_store_pages *p, json_t *answer)
@@ -255,6 +265,7 @@ static const struct page {
     {"/api/cluster/state", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_state},
     {"/api/cluster/nodes", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_nodes},
     {"/api/cluster/shards", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_shards},
+    {"/api/cluster/map", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_OPS}, make_map},
     {"/api/cluster/breakers", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_CIRCUITS, WEIR_COORD_OPS}, make_breakers},
     {"/api/cluster/hints", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_ADVICE, WEIR_COORD_OPS}, make_hints},
     {"/api/cluster/events", {WEIR_COORD_MEMBERS, WEIR_COORD_MAP, WEIR_COORD_EVENTS, WEIR_COORD_OPS}, make_events},

@@ -1,4 +1,4 @@
-/* What the store knows of a cluster, as the pages that a node would answer (/api/cluster/state, nodes, shards,
+/* What the store knows of a cluster, as the pages that a node would answer (/api/cluster/state, nodes, shards, map,
  * breakers, hints, events): the same fields, as far as the store has them; and the load history (CTL_STORE_HISTORY),
  * which nodes have no page for. Pure. What comes from the store has been
  * read within bounds (common/store); its texts are somebody else's all the same.
@@ -17,12 +17,12 @@
 
 /* The answers as they come in, each kept as JSON; all zero is none. */
 struct ctl_store_pages {
-    json_t *members;                  /* [{...}], ascending by id */
-    json_t *map;                      /* {epoch, leader, shard_count, owners}; all of it empty: none is published */
-    json_t *lead;                     /* {coordinator, lease_seconds, terms}, as a node's page has it */
-    json_t *circuits;                 /* [{...}] */
-    json_t *hints;                    /* the object, or one that says that there are none */
-    json_t *events;                   /* [{...}] */
+    json_t *members;  /* [{...}], ascending by id */
+    json_t *map;      /* {epoch, leader, shard_count, owners, map (its text)}; all of it empty: none is published */
+    json_t *lead;     /* {coordinator, lease_seconds, terms}, as a node's page has it */
+    json_t *circuits; /* [{...}] */
+    json_t *hints;    /* the object, or one that says that there are none */
+    json_t *events;   /* [{...}] */
     struct ctl_store_history history; /* begun by who asks for it */
 };
 

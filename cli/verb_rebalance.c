@@ -1,4 +1,4 @@
-/* rebalance: has the coordinator make a round now, and waits for its answer; --dry-run: what it would move next, and
+/* rebalance: has the coordinator make a round now, and waits for its answer; --dry-run: what that round would move, and
  * why. */
 #include <stdlib.h>
 #include <string.h>
@@ -75,8 +75,7 @@ static void show_plan(struct weir_textbuf *out, const struct ctl_style *style, s
 {
     const struct weir_rebalance_plan *next = &plan->next;
     if (next->move_count == 0) {
-        ctl_fact(out, style, "plan", CTL_GOOD, "nothing to move: %u shards on %u nodes", next->map->shard_count,
-                 next->map->node_count);
+        ctl_fact(out, style, "plan", CTL_GOOD, "nothing to move: %s", plan->still);
         return;
     }
     ctl_fact(out, style, "plan", CTL_PLAIN, "%u of %u shards would move; %u in a later round", next->move_count,
@@ -97,8 +96,8 @@ static json_t *value_of(const struct ctl_plan *plan)
         json_array_append_new(moves, json_pack("{s:i, s:s?, s:s, s:s}", "shard", (int)m->shard, "from", from, "to",
                                                ctl_plan_to(plan, m), "reason", weir_move_reason_text(m->reason)));
     }
-    return json_pack("{s:i, s:i, s:i, s:o}", "schema", 1, "shard_count", (int)plan->next.map->shard_count, "moves_left",
-                     (int)plan->next.moves_left, "moves", moves);
+    return json_pack("{s:i, s:i, s:i, s:s?, s:o}", "schema", 1, "shard_count", (int)plan->next.map->shard_count,
+                     "moves_left", (int)plan->next.moves_left, "why", plan->still, "moves", moves);
 }
 
 static int put_plan(struct ctl_session *s, struct ctl_plan *plan)
@@ -218,11 +217,12 @@ static int put_round(struct ctl_session *s, const json_t *round, const json_t *b
 {
     struct weir_textbuf text;
     double moves, epoch;
+    const char *why = ctl_text(round, "why", NULL);
     ctl_number(round, "moves", &moves);
     ctl_number(round, "epoch", &epoch);
     if (ctl_wants_value(s)) {
-        json_t *value = json_pack("{s:i, s:I, s:I, s:s}", "schema", 1, "moves", (json_int_t)moves, "epoch",
-                                  (json_int_t)epoch, "by", ctl_text(round, "by", "-"));
+        json_t *value = json_pack("{s:i, s:I, s:s?, s:I, s:s}", "schema", 1, "moves", (json_int_t)moves, "why", why,
+                                  "epoch", (json_int_t)epoch, "by", ctl_text(round, "by", "-"));
         int code = ctl_put_value(s, value);
         json_decref(value);
         return code;
@@ -234,8 +234,8 @@ static int put_round(struct ctl_session *s, const json_t *round, const json_t *b
         weir_textbuf_char(&text, '\n');
         show_parts(&text, &s->style, before, after);
     } else {
-        ctl_fact(&text, &s->style, "round", CTL_GOOD, "nothing to move, says %s; epoch %.0f",
-                 ctl_text(round, "by", "-"), epoch);
+        ctl_fact(&text, &s->style, "round", CTL_GOOD, "nothing to move, says %s: %s; epoch %.0f",
+                 ctl_text(round, "by", "-"), why != NULL ? why : "it does not say why", epoch);
     }
     return ctl_put(s, &text);
 }
@@ -284,14 +284,14 @@ static int rebalance_now(struct ctl_session *s)
 
 static int foresee(struct ctl_session *s)
 {
-    json_t *nodes = NULL, *shards = NULL;
+    json_t *nodes = NULL, *map = NULL;
     struct ctl_plan plan;
     struct weir_err err = {0};
     int code = ctl_get(s, ctl_verbs[CTL_NODES].page, &nodes);
     if (code == WEIR_EXIT_DONE)
-        code = ctl_get(s, ctl_verbs[CTL_SHARDS].page, &shards);
+        code = ctl_get(s, CTL_MAP_PAGE, &map);
     if (code == WEIR_EXIT_DONE) {
-        if (ctl_plan_make(&plan, nodes, shards, &err) == 0) {
+        if (ctl_plan_make(&plan, nodes, map, &err) == 0) {
             code = put_plan(s, &plan);
             ctl_plan_close(&plan);
         } else {
@@ -300,7 +300,7 @@ static int foresee(struct ctl_session *s)
         }
     }
     json_decref(nodes);
-    json_decref(shards);
+    json_decref(map);
     return code;
 }
 

@@ -63,9 +63,9 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                        .details =
                            "The leading coordinator moves shards by itself, with a pause after each round and as soon "
                            "as a difference is\nlarge enough; this asks it for a round at once, in which every "
-                           "difference counts, and waits for what comes of it.\nWith --dry-run its next plan is shown "
-                           "instead, as it follows from what the asked node sees. What it moves as\nloads go on "
-                           "differing is not foreseen. `wide` lists each move.\n",
+                           "difference counts, and waits for what comes of it.\nWith --dry-run it says "
+                           "instead what that round would do with the nodes and loads that the asked node sees, or "
+                           "why it would move\nnothing. `wide` lists each move.\n",
                        .options = CTL_BIT(DRY_RUN)},
     [CTL_DRAIN] = {.what = "empties a node: its shards go to the others, and it serves on",
                    .details =

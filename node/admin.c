@@ -262,6 +262,7 @@ static void render_cluster(struct weir_admin_call *call, const struct weir_admin
         [WEIR_ADMIN_CLUSTER_STATE] = weir_render_cluster_state,
         [WEIR_ADMIN_CLUSTER_NODES] = weir_render_cluster_nodes,
         [WEIR_ADMIN_CLUSTER_SHARDS] = weir_render_cluster_shards,
+        [WEIR_ADMIN_CLUSTER_MAP] = weir_render_cluster_map,
         [WEIR_ADMIN_CLUSTER_BREAKERS] = weir_render_cluster_breakers,
         [WEIR_ADMIN_CLUSTER_LIMITS] = weir_render_cluster_limits,
         [WEIR_ADMIN_CLUSTER_HINTS] = weir_render_cluster_hints,
@@ -318,6 +319,7 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
     case WEIR_ADMIN_CLUSTER_STATE:
     case WEIR_ADMIN_CLUSTER_NODES:
     case WEIR_ADMIN_CLUSTER_SHARDS:
+    case WEIR_ADMIN_CLUSTER_MAP:
     case WEIR_ADMIN_CLUSTER_BREAKERS:
     case WEIR_ADMIN_CLUSTER_LIMITS:
     case WEIR_ADMIN_CLUSTER_EVENTS:

@@ -26,6 +26,7 @@
     X(CLUSTER_STATE, "/api/cluster/state", false, "GET, HEAD")         \
     X(CLUSTER_NODES, "/api/cluster/nodes", false, "GET, HEAD")         \
     X(CLUSTER_SHARDS, "/api/cluster/shards", false, "GET, HEAD")       \
+    X(CLUSTER_MAP, "/api/cluster/map", false, "GET, HEAD")             \
     X(CLUSTER_BREAKERS, "/api/cluster/breakers", false, "GET, HEAD")   \
     X(CLUSTER_LIMITS, "/api/cluster/limits", false, "GET, HEAD")       \
     X(CLUSTER_EVENTS, "/api/cluster/events", false, "GET, HEAD")       \

@@ -125,6 +125,9 @@ int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct we
                                           .store = store_text(d->redis_url, a),
                                           .affinity = affinity[d->connection_affinity],
                                           .pool_sharding = d->pool_sharding,
+                                          .failover = d->failover_enabled,
+                                          .load_moves = weir_config_load_moves(d),
+                                          .shard_count = d->shard_count,
                                           .member = c->member,
                                           .refused = c->refused[0] != '\0' ? c->refused : NULL,
                                           .contact = c->contact,
@@ -132,6 +135,7 @@ int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct we
                                           .now_ms = c->reactor->now_ms,
                                           .sight = weir_cluster_agent_sight(c->agent),
                                           .lead = weir_cluster_agent_lead(c->agent),
+                                          .map = weir_cluster_agent_map(c->agent),
                                           .counts = *weir_cluster_agent_counts(c->agent)};
     out->state = out->sight->peers[out->sight->self].state;
     if (out->store == NULL || show_circuits(c, out, a) != 0 || show_limits(c, out, a) != 0)

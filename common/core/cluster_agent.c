@@ -259,6 +259,11 @@ void weir_cluster_agent_checked(struct weir_cluster_agent *a, uint64_t now_ms, c
         (void)agent_send(a, now_ms, &request);
 }
 
+const struct weir_shard_map *weir_cluster_agent_map(const struct weir_cluster_agent *a)
+{
+    return a->map;
+}
+
 const struct weir_cluster_sight *weir_cluster_agent_sight(const struct weir_cluster_agent *a)
 {
     return &a->sight;

@@ -26,6 +26,7 @@
 #include "core/cluster_sight.h"
 #include "core/coord.h"
 #include "core/err.h"
+#include "core/shard_map.h"
 
 struct weir_cluster_agent;
 
@@ -201,6 +202,8 @@ void weir_cluster_agent_leave(struct weir_cluster_agent *a, uint64_t now_ms);
 /* -- to be looked at; valid until the next event -- */
 
 const struct weir_cluster_sight *weir_cluster_agent_sight(const struct weir_cluster_agent *a);
+/* The newest map that was published; NULL: none is known. */
+const struct weir_shard_map *weir_cluster_agent_map(const struct weir_cluster_agent *a);
 struct weir_cluster_agent_counts {
     uint64_t requests[WEIR_COORD_OPS]; /* sent */
     uint64_t away, refused;            /* answers */

@@ -46,6 +46,9 @@ struct weir_cluster_snapshot {
     const char *store;    /* its URL without user and password */
     const char *affinity; /* "sticky", "round_robin", "least_loaded" */
     bool pool_sharding;
+    bool failover;        /* failover_enabled */
+    bool load_moves;      /* shards move for what their owners carry, too: requests go by shard */
+    uint32_t shard_count; /* as this node's configuration has it */
     enum weir_coord_node_state state;
     bool member;                    /* the store has taken it in; it may be away since */
     const char *refused;            /* why it is no member though the store answers; NULL: it does not refuse */
@@ -54,6 +57,7 @@ struct weir_cluster_snapshot {
     uint64_t now_ms;                /* on the clock of the sight's times */
     const struct weir_cluster_sight *sight;
     struct weir_cluster_lead lead;
+    const struct weir_shard_map *map; /* the newest that was published; NULL: none is known */
     struct weir_cluster_agent_counts counts;
     const struct weir_cluster_circuit_snapshot *circuits; /* one for each endpoint that has a circuit */
     size_t circuit_count;

@@ -334,6 +334,12 @@ struct weir_config_distributed {
     } affinity;
 };
 
+/* Whether shards move for what their owners carry: only where requests go by shard does load move along. */
+static inline bool weir_config_load_moves(const struct weir_config_distributed *d)
+{
+    return d->connection_affinity == WEIR_CONFIG_STICKY;
+}
+
 struct weir_config_analytics {
     bool enabled;
     bool collect_connection_patterns, collect_performance_metrics, enable_predictive_scaling;

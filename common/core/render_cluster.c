@@ -193,6 +193,26 @@ int weir_render_cluster_shards(struct weir_textbuf *out, const struct weir_snaps
     return weir_tree_finish(&t, out, 0);
 }
 
+/* -- the map -- */
+
+int weir_render_cluster_map(struct weir_textbuf *out, const struct weir_snapshot *s)
+{
+    const struct weir_cluster_snapshot *c = s->cluster;
+    struct weir_textbuf map;
+    struct weir_tree t;
+    begin(&t, s);
+    weir_textbuf_init(&map, WEIR_SHARD_MAP_TEXT_MAX);
+    if (c != NULL && c->map != NULL)
+        weir_shard_map_print(&map, c->map);
+    weir_tree_u64(&t, t.root, "shard_count", c != NULL ? c->shard_count : 0);
+    weir_tree_bool(&t, t.root, "failover", c != NULL && c->failover);
+    weir_tree_bool(&t, t.root, "load_moves", c != NULL && c->load_moves);
+    weir_tree_set(&t, t.root, "map", map.len > 0 ? json_stringn(map.ptr, map.len) : json_null());
+    t.failed |= map.failed;
+    weir_textbuf_close(&map);
+    return weir_tree_finish(&t, out, 0);
+}
+
 /* -- circuits -- */
 
 static void set_circuit(struct weir_tree *t, json_t *o, const struct weir_cluster_circuit_snapshot *c)

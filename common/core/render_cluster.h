@@ -27,6 +27,9 @@ WEIR_MUST_USE int weir_render_cluster_nodes(struct weir_textbuf *out, const stru
 /* shards: .epoch, .leader, .shard_count, .owners[]: node, count, ranges ([first, last], ascending); effective owners.
  */
 WEIR_MUST_USE int weir_render_cluster_shards(struct weir_textbuf *out, const struct weir_snapshot *s);
+/* map: what rounds of rebalancing begin with (core/rebalance_round.h): .map, the newest that was published, as text
+ * (core/shard_map.h; null: none was), .shard_count of the next one, .failover, .load_moves. Members are on `nodes`. */
+WEIR_MUST_USE int weir_render_cluster_map(struct weir_textbuf *out, const struct weir_snapshot *s);
 /* breakers: .breakers[]: provider, endpoint, state, shared, generation, state_seconds, retry_in_seconds,
  * cooldown_seconds, failures_in_a_row, reason (null: closed). */
 WEIR_MUST_USE int weir_render_cluster_breakers(struct weir_textbuf *out, const struct weir_snapshot *s);

@@ -42,6 +42,7 @@ SECRET_PAGES = [
     "/api/cluster/state",
     "/api/cluster/nodes",
     "/api/cluster/shards",
+    "/api/cluster/map",
     "/api/cluster/breakers",
     "/api/cluster/limits",
     "/api/cluster/hints",

@@ -47,6 +47,7 @@ PAGES = {
         "leader": EVIL,
         "owners": [{"node": EVIL, "count": 24, "ranges": [[0, 23]]}],
     },
+    "/api/cluster/map": {"cluster": EVIL, "shard_count": 24, "map": f"weir-shard-map 1\nepoch 3\nleader {EVIL}\n"},
     "/api/http-client/pool/stats": {"node_id": EVIL, "providers": {EVIL: POOL}, **POOL},
     "/api/cluster/breakers": {"breakers": [CIRCUIT, {**CIRCUIT, "provider": "p"}, {**CIRCUIT, "state": "open"}]},
     "/api/cluster/limits": {"limits": [{"provider": EVIL, "mode": EVIL, "fail": EVIL, EVIL: EVIL}]},

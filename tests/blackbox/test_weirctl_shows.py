@@ -34,42 +34,6 @@ def test_alerts(stage, mock):
     assert any("pool_exhausted" in line and "inactive" in line for line in normal(weirctl("alerts", "-o", "wide", node=node).stdout))
 
 
-def test_a_plan(stage, mock):
-    cluster = Cluster(stage, shard_count=24)
-    cluster.nodes(2, providers(mock))
-    cluster.coordinator()
-    cluster.wait_map()
-    a, b = cluster.members
-    done = weirctl("rebalance", "--dry-run", node=a)
-    assert done.returncode == 0 and normal(done.stdout) == ["plan  nothing to move: 24 shards on 2 nodes"]
-    assert shown("rebalance", "--dry-run", node=a) == {"schema": 1, "shard_count": 24, "moves_left": 0, "moves": []}
-
-
-def test_a_plan_with_moves(stage):
-    pages = {
-        "nodes": {"schema": 1, "nodes": [{"id": n, "state": "active", "alive": True, "weight": 1} for n in ("a", "b")]},
-        "shards": {"schema": 1, "epoch": 3, "shard_count": 4, "owners": [{"node": "a", "ranges": [[0, 3]], "count": 4}]},
-    }
-    answers = []
-    for page in ("nodes", "shards"):
-        body = json.dumps(pages[page]).encode()
-        answers.append(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-    for form, wanted in (
-        ("table", ["FROM  TO  SHARDS  WHY", "a  b  2  its owner holds more than its part"]),
-        ("wide", ["SHARD  FROM  TO  WHY"]),
-    ):
-        upstream = stage.upstream(answers)
-        done = weirctl("rebalance", "--dry-run", "-o", form, "--node", f"http://127.0.0.1:{upstream.port}")
-        assert done.returncode == 0, done.stderr
-        lines = [line.strip() for line in normal(done.stdout)]
-        assert lines[:2] == ["plan  2 of 4 shards would move; 0 in a later round", ""] and lines[2 : 2 + len(wanted)] == wanted
-
-
-def test_no_plan_without_a_cluster(node):
-    done = weirctl("rebalance", "--dry-run", node=node)
-    assert done.returncode == 1 and not done.stdout and "is in no cluster" in done.stderr
-
-
 @pytest.mark.parametrize(
     "words, wanted",
     [

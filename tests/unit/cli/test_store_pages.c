@@ -73,8 +73,11 @@ START_TEST(test_shards)
                      0);
     is("/api/cluster/shards", "{\"count\":3,\"node\":\"a\",\"ranges\":[[0,0],[2,3]]}");
     ck_assert_int_eq(take_map("weir-shard-map 1\nnonsense\n"), WEIR_EPROTO);
+    is("/api/cluster/map", "\"map\":\"weir-shard-map 1\\nepoch 3\\n");
+    is("/api/cluster/map", "\"shard_count\":5");
     const struct weir_coord_reply none = {.op = WEIR_COORD_MAP, .map = {.leader = ""}};
     ck_assert_int_eq(take(&none), 0);
+    is("/api/cluster/map", "\"map\":null");
     is("/api/cluster/shards", "\"owners\":[]");
 }
 END_TEST

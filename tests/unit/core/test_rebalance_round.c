@@ -150,6 +150,8 @@ START_TEST(test_a_round_that_is_asked_for)
     round_of.now_ms = 0;
     carry(2, 0);
     ck_assert_uint_eq(decide(), CAP_MOVES);
+    carry(21, 20); /* within a tenth */
+    ck_assert_uint_eq(decide(), 1);
     carry(0, 0);
     ck_assert_uint_eq(decide(), 0);
     ck_assert_str_eq(still, WEIR_ROUND_EVEN);

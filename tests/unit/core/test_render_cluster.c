@@ -107,10 +107,15 @@ static int render_events(struct weir_textbuf *out, const struct weir_snapshot *s
     return weir_render_cluster_events(out, s, &ring, 2);
 }
 
-static const render_fn pages[] = {weir_render_cluster_state,  weir_render_cluster_nodes,
-                                  weir_render_cluster_shards, weir_render_cluster_breakers,
-                                  weir_render_cluster_limits, render_events,
-                                  weir_render_cluster_hints,  weir_render_cluster_analytics};
+static const render_fn pages[] = {weir_render_cluster_state,
+                                  weir_render_cluster_nodes,
+                                  weir_render_cluster_shards,
+                                  weir_render_cluster_map,
+                                  weir_render_cluster_breakers,
+                                  weir_render_cluster_limits,
+                                  render_events,
+                                  weir_render_cluster_hints,
+                                  weir_render_cluster_analytics};
 #define PAGES (sizeof pages / sizeof pages[0])
 
 static json_t *answer_of(render_fn render)
@@ -213,6 +218,27 @@ START_TEST(test_shards)
 }
 END_TEST
 
+/* The map that was published, not who stands in; before there is one, how many shards it shall have. */
+START_TEST(test_map)
+{
+    static const char text[] = "weir-shard-map 1\nepoch 7\nleader co-1\nshards 3\nnodes 2\nnode a 2 0-1\nnode b 1 2\n";
+    struct weir_shard_map *map;
+    struct weir_err err;
+    cluster.shard_count = 8;
+    cluster.failover = true;
+    is(answer_of(weir_render_cluster_map),
+       HEAD "\"shard_count\":8,\"failover\":true,\"load_moves\":false,\"map\":null}");
+    ck_assert_int_eq(weir_shard_map_parse(&map, weir_str_of(text), &err), 0);
+    cluster.map = map;
+    cluster.load_moves = true;
+    cluster.failover = false;
+    is(answer_of(weir_render_cluster_map),
+       HEAD "\"shard_count\":8,\"failover\":false,\"load_moves\":true,\"map\":\"weir-shard-map 1\\nepoch 7\\nleader "
+            "co-1\\nshards 3\\nnodes 2\\nnode a 2 0-1\\nnode b 1 2\\n\"}");
+    weir_shard_map_free(&map);
+}
+END_TEST
+
 START_TEST(test_breakers)
 {
     is(answer_of(weir_render_cluster_breakers),
@@ -270,6 +296,8 @@ START_TEST(test_alone)
        ALONE "\"nodes\":[{\"id\":\"node-1\",\"state\":\"draining\",\"alive\":true,\"suspect\":false,\"self\":true,"
              "\"version\":\"1.2.3\"}]}");
     is(answer_of(weir_render_cluster_shards), ALONE "\"epoch\":0,\"leader\":null,\"shard_count\":0,\"owners\":[]}");
+    is(answer_of(weir_render_cluster_map),
+       ALONE "\"shard_count\":0,\"failover\":false,\"load_moves\":false,\"map\":null}");
     is(answer_of(weir_render_cluster_breakers),
        ALONE "\"breakers\":[{\"provider\":\"openai\",\"endpoint\":\"http://10.0.0.2:9001\",\"state\":\"half-open\","
              "\"shared\":false,\"generation\":null,\"state_seconds\":0.0,\"retry_in_seconds\":0.0,"
@@ -377,6 +405,6 @@ START_TEST(test_operated_is_json_whatever_is_named)
 }
 END_TEST
 
-CHECK_MAIN("render_cluster", setup, teardown, test_who_leads, test_state, test_nodes, test_shards, test_breakers,
-           test_limits, test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown,
+CHECK_MAIN("render_cluster", setup, teardown, test_who_leads, test_state, test_nodes, test_shards, test_map,
+           test_breakers, test_limits, test_events, test_alone, test_hints, test_analytics, test_secrets_are_not_shown,
            test_operated_is_json_whatever_is_named, test_out_of_memory)
