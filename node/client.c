@@ -16,6 +16,9 @@
  */
 #define PEER_RESETS_PER_SECOND 10000u
 
+/* An idle HTTP/2 client is told of a drain, and has this long to say that it has heard: many round trips. */
+#define DRAIN_ANSWER_MS 2000u
+
 /* A connection that makes no progress is looked at this often per clock: it is ended at most a quarter late. */
 #define LOOKS_PER_CLOCK 4u
 
@@ -196,23 +199,29 @@ static void look_at_progress(struct weir_client *c, uint64_t now_ms)
     }
 }
 
+/* How long a client that is told to leave may take to say that it has heard. */
+static uint64_t leave_ms_max(const struct weir_client *c)
+{
+    uint64_t ms = config_of(c)->header_timeout_ms;
+    return c->worker->draining && ms > DRAIN_ANSWER_MS ? DRAIN_ANSWER_MS : ms;
+}
+
 /* A request may be under way already: it is served, and those behind it know that they were not (RFC 9113 6.8). */
 static void leave(struct weir_client *c, uint64_t now_ms)
 {
     c->leaving = true;
     c->acked_ms = now_ms;
-    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + config_of(c)->header_timeout_ms);
+    weir_reactor_deadline(&c->worker->reactor, &c->deadline, now_ms + leave_ms_max(c));
     c->conn.codec->ops->drain(c->conn.codec);
 }
 
 static void look_at_idle(struct weir_client *c, uint64_t now_ms)
 {
-    if (c->conn.codec != NULL && owed(c) > 0) {
+    if (c->conn.codec != NULL && owed(c) > 0 && !c->leaving) {
         look_at_progress(c, now_ms); /* before it has taken the end of an answer it is not idle */
         return;
     }
-    const struct weir_config_server *s = config_of(c);
-    uint64_t due_ms = c->acked_ms + (c->leaving ? s->header_timeout_ms : s->idle_timeout_ms);
+    uint64_t due_ms = c->acked_ms + (c->leaving ? leave_ms_max(c) : config_of(c)->idle_timeout_ms);
     if (due_ms > now_ms) {
         weir_reactor_deadline(&c->worker->reactor, &c->deadline, due_ms);
         return;
@@ -276,6 +285,7 @@ static void idle(struct weir_codec *codec, bool reusable)
 static void busy(struct weir_codec *codec)
 {
     struct weir_client *c = codec->owner;
+    c->leaving = false; /* what it asks now it is to have time to take */
     weir_client_set_phase(c, c->http2 ? WEIR_CLIENT_BUSY : WEIR_CLIENT_HEAD);
 }
 
@@ -387,7 +397,9 @@ void weir_client_begin(struct weir_worker *w, const struct weir_worker_listener 
 
 void weir_client_drain(struct weir_client *c)
 {
-    if (c->conn.codec != NULL)
+    if (c->http2 && c->phase == WEIR_CLIENT_IDLE && !c->leaving && owed(c) == 0)
+        leave(c, c->worker->reactor.now_ms);
+    else if (c->conn.codec != NULL)
         c->conn.codec->ops->drain(c->conn.codec);
     else
         weir_client_end(c, false);

@@ -256,6 +256,16 @@ def test_a_drain_lets_streams_end(mock, start):
     assert node.wait() == 0
 
 
+def test_a_drain_does_not_wait_for_who_is_idle_and_does_not_listen(mock, start):
+    """A laptop that sleeps, a host that is gone: it will not say that it has heard of the end."""
+    node, connect = start(mock, {"drain_timeout": 600})
+    with connect() as c:
+        assert c.get("/v1/models").status == 200
+        node.tell(signal.SIGTERM)
+        assert node.wait() == 0
+    assert not node.events("drain_timeout")
+
+
 def test_who_is_idle_for_too_long_is_told(stage, start):
     """By GOAWAY before the end: a request that is under way then is known not to have been looked at (RFC 9113 6.8)."""
     node, connect = start(echo(stage), {"idle_timeout": 0.3})
