@@ -1,6 +1,7 @@
 /* What the nodes of a cluster share beside the shards: circuits, limits, and the results of checks. */
 #include <string.h>
 
+#include "node/circuit_share.h"
 #include "node/cluster_inner.h"
 
 static struct weir_circuit_caller control(const struct weir_cluster *c)

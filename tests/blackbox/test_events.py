@@ -13,7 +13,7 @@ POSTED = r'= \{?"((?:webhook|tracing)_\w+)"'
 INDIRECT = {
     "node/access_log.c": {"common/core/monitor.c": r'e\.event = "(\w+)"'},
     "coordinator/coordinator_tell.c": {"coordinator/coordinator_tell.c": r'\] = \{"(\w+)", (WEIR_LOG_\w+)'},
-    "node/circuit.c": {"node/circuit.c": r'\] = \{"(circuit_\w+)", (WEIR_LOG_\w+)'},
+    "node/circuit_tell.c": {"node/circuit_tell.c": r'\] = \{"(circuit_\w+)", (WEIR_LOG_\w+)'},
     "node/cluster_tell.c": {"node/cluster_tell.c": r'\] = \{"(\w+)",\s*(WEIR_LOG_\w+)'},
     "node/health.c": {"node/health.c": r'\] = \{"(endpoint_\w+)", "[^"]*",\s*(WEIR_LOG_\w+)'},
     "node/webhook.c": {"node/alerts.c": POSTED, "node/tracing.c": POSTED},

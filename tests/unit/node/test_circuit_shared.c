@@ -5,7 +5,7 @@
 #include "check_main.h"
 #include "core/rng.h"
 #include "net/bell.h"
-#include "node/circuit.h"
+#include "node/circuit_share.h"
 #include "node/runtime.h"
 
 #define NODES   3u
