@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/metrics.h"
+#include "core/counters.h"
 #include "core/outlier.h"
 
 struct weir_provider;

@@ -14,7 +14,7 @@
 
 #include "core/balance.h"
 #include "core/config.h"
-#include "core/metrics.h"
+#include "core/counters.h"
 #include "core/pool.h"
 #include "core/retry_budget.h"
 #include "core/wrr.h"

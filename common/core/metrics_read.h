@@ -2,7 +2,7 @@
 #ifndef WEIR_CORE_METRICS_READ_H
 #define WEIR_CORE_METRICS_READ_H
 
-#include "core/metrics.h"
+#include "core/counters.h"
 
 /* As Prometheus calls it. */
 const char *weir_metric_kind_text(enum weir_metric_kind kind);

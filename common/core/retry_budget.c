@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/metrics.h"
+#include "core/counters.h"
 
 #define BUCKETS WEIR_RETRY_BUDGET_WINDOW_S
 

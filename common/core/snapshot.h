@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "core/breaker.h"
-#include "core/metrics.h"
+#include "core/counters.h"
 
 struct weir_config_http;
 

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "core/metrics.h"
+#include "core/counters.h"
 
 void weir_http_conn_reclaim(struct weir_reactor *r)
 {

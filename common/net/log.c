@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/metrics.h"
+#include "core/counters.h"
 
 /* What one write takes at most: a pipe's usual size. */
 #define BATCH_BYTES ((size_t)64 * 1024)
