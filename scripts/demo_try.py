@@ -30,9 +30,9 @@ STEPS = [
          " grep -i x-weir-node; done | sort | uniq -c", r"^\s*9 \S+: node-\d\s*$"),
     ]),
     ("A small load of fifty sessions, and meanwhile what the coordinator expects of it and advises (on the number of nodes\n"
-     "   after twelve minutes), and how the nodes share it; then what is wrong, if anything is:", [
+     "   after six minutes), and how the nodes share it; then what is wrong, if anything is:", [
         (LOAD + " & sleep 12; {weirctl} hints; {weirctl} nodes; wait",
-         r"openai +requests/s +[1-9](.|\n)*(node-\d .* active +\d+ +[1-9].*\n){{3}}(.|\n)*240 of 2xx"),
+         r"of 12 steps of 30 s(.|\n)*openai +requests/s +[1-9](.|\n)*(node-\d .* active +\d+ +[1-9].*\n){{3}}(.|\n)*240 of 2xx"),
         ("{weirctl} doctor --over 2", r"nothing is wrong"),
     ]),
     ("A sick endpoint: one of the two behind the chats answers 500 from now on. Chats go on; after five failures its\n"

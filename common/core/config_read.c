@@ -306,8 +306,11 @@ static void read_base_url(struct weir_config_reader *r, const struct weir_config
     }
     *e = (struct weir_config_endpoint){.weight = 1};
     /* Claimed first: a wrong URL is not a missing one. */
-    if (weir_config_claim(r, f, list, NULL, node) && url_parse(r, f, e, node) != NULL)
-        *list = (struct weir_config_list){.at = e, .count = 1};
+    if (!weir_config_claim(r, f, list, NULL, node) || url_parse(r, f, e, node) == NULL)
+        return;
+    *list = (struct weir_config_list){.at = e, .count = 1};
+    if (!weir_config_origin_set(r->c->origins, &e->url, false, *weir_config_origin_of(r->c, list)))
+        weir_config_no_memory(r);
 }
 
 /* -- sections -- */

@@ -202,7 +202,9 @@ static enum weir_tls_fail explain_other(const char *peer, int ret, struct weir_e
         return WEIR_TLS_FAIL_MEMORY;
     case MBEDTLS_ERR_SSL_INVALID_MAC: /* such a client sends its alert before it has keys: it cannot be told apart */
         weir_err_set(err, WEIR_ETLS,
-                     "%s: what it sends cannot be decrypted: OpenSSL says so that it refuses a certificate", peer);
+                     "%s: what it sends cannot be decrypted; so ends a client with OpenSSL (curl) that refuses the "
+                     "certificate it was shown",
+                     peer);
         return WEIR_TLS_FAIL_PROTOCOL;
     default:
         mbedtls_strerror(ret, what, sizeof what);

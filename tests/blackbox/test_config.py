@@ -151,7 +151,7 @@ def test_print_config_shows_origins_and_hides_secrets(tmp_path):
     run = weir("--print-config", "-c", "weir.yaml", cwd=tmp_path, env={"SECRET": "hidden-key"})
     assert run.returncode == 0
     assert "hidden" not in run.stdout + run.stderr
-    assert "http://127.0.0.1:1" in run.stdout and "weir.yaml:2" in run.stdout
+    assert '- url: "http://127.0.0.1:1" # weir.yaml:2\n' in run.stdout
     assert "keepalive_expiry: 30" in run.stdout
 
 

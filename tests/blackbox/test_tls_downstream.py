@@ -107,7 +107,7 @@ def test_a_client_that_trusts_nobody(stage, pki):
     with pytest.raises(ssl.SSLCertVerificationError):
         node.client(tls=ssl.create_default_context())
     (event,) = node.wait_events("client_tls_failed", check="protocol")
-    assert "refuses a certificate" in event["reason"]
+    assert "(curl) that refuses the certificate" in event["reason"]
 
 
 def test_an_old_client_is_refused(stage, pki):
