@@ -113,7 +113,7 @@ START_TEST(test_where_each_value_came_from)
     expect_in(text, "    max_connections_cap: 166 # default: 1.5 x max_connections\n");
     expect_in(text, "    max_connections: 111 # f.yaml:2\n");
     expect_in(text, "    keepalive_expiry: 17 # production overlay, f.yaml:8\n");
-    expect_in(text, "      - url: \"http://127.0.0.1:1\" # default\n");
+    expect_in(text, "      - url: \"http://127.0.0.1:1\" # f.yaml:5\n");
     free(text);
 }
 END_TEST
