@@ -1,7 +1,7 @@
 /* What is wrong with a cluster, in the words of people who run pools: pool exhaustion, connection timeouts, high error
  * rate, memory; what an operator has opened and may have forgotten; and what a cluster can lack. Each finding has its
- * evidence and the lines of configuration to change. Pure: two looks at a node some seconds apart go in, so that what
- * happens now is told from what happened long ago.
+ * evidence and the lines of configuration to change; failed checks are found beside it (doctor_checks.h). Pure: two
+ * looks at a node some seconds apart go in, so that what happens now is told from what happened long ago.
  *
  * Answers are JSON from outside: what is missing, or of another kind, is no evidence. */
 #ifndef WEIR_CLI_DOCTOR_H

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/doctor.h"
+#include "cli/doctor_checks.h"
 #include "cli/progress.h"
 #include "cli/show.h"
 #include "cli/verb.h"
@@ -133,18 +133,21 @@ int ctl_run_doctor(struct ctl_session *s)
     json_t *pages[PAGES] = {NULL}, *before = NULL, *after = NULL, *findings = NULL;
     int code = examine(s, pages, &before, &after);
     if (code == WEIR_EXIT_DONE) {
-        findings = ctl_diagnose(&(struct ctl_exam){.before = before,
-                                                   .after = after,
-                                                   .seconds = s->options->over_s,
-                                                   .health = pages[HEALTH],
-                                                   .health_before = pages[HEALTH_BEFORE],
-                                                   .memory = pages[MEMORY],
-                                                   .providers = pages[PROVIDERS],
-                                                   .events = pages[EVENTS],
-                                                   .alerts = pages[ALERTS],
-                                                   .state = pages[STATE],
-                                                   .nodes = pages[NODES],
-                                                   .breakers = pages[BREAKERS]});
+        const struct ctl_exam exam = {.before = before,
+                                      .after = after,
+                                      .seconds = s->options->over_s,
+                                      .health = pages[HEALTH],
+                                      .health_before = pages[HEALTH_BEFORE],
+                                      .memory = pages[MEMORY],
+                                      .providers = pages[PROVIDERS],
+                                      .events = pages[EVENTS],
+                                      .alerts = pages[ALERTS],
+                                      .state = pages[STATE],
+                                      .nodes = pages[NODES],
+                                      .breakers = pages[BREAKERS]};
+        findings = ctl_diagnose(&exam);
+        if (findings != NULL)
+            ctl_diagnose_checks(findings, &exam);
         code = findings != NULL ? put_findings(s, findings, ctl_text(after, "node_id", "-"))
                                 : ctl_complain(WEIR_EXIT_FAILED, NULL, "out of memory");
     }

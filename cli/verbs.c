@@ -104,13 +104,14 @@ const struct ctl_verb_row ctl_verbs[CTL_VERBS] = {
                     .arguments_min = 2,
                     .arguments_max = 3,
                     .choices = "check print diff"},
-    [CTL_DOCTOR] =
-        {.what = "names what is wrong, with the evidence and what to change",
-         .details = "Pool exhaustion, connection timeouts, high error rates, memory; and nodes, shards and the "
-                    "store.\nLooks at the asked node for some seconds. Lines to change are compared with its settings: "
-                    "what is set already is\nsaid instead. The exit code is 1 when something is wrong.\n",
-         .options = CTL_BIT(OVER),
-         .node_only = "the doctor looks at a node, the store does not hold what it looks for"},
+    [CTL_DOCTOR] = {.what = "names what is wrong, with the evidence and what to change",
+                    .details =
+                        "Pool exhaustion, connection timeouts, high error rates, memory; nodes, shards, the store; and "
+                        "failed checks.\nLooks at the asked node for some seconds. Lines to change are compared with "
+                        "its settings: "
+                        "what is set already is\nsaid instead. The exit code is 1 when something is wrong.\n",
+                    .options = CTL_BIT(OVER),
+                    .node_only = "the doctor looks at a node, the store does not hold what it looks for"},
     [CTL_REPORT] =
         {.what = "the figures of a review, beside their targets",
          .details = "A node's counts are those since its start, and --since bounds its events. With --redis "

@@ -7,7 +7,7 @@ import time
 import pytest
 from cluster import Cluster, told
 from ctl import normal, shown, weirctl
-from harness import Process, program, sanitized, wait_for
+from harness import Process, free_port, program, sanitized, wait_for
 from http1 import answering
 from jams import Jammed
 
@@ -58,6 +58,15 @@ def test_all_is_well_with_one_node(stage, mock, shard_count):
     node = Cluster(stage, shard_count=shard_count).node(providers) if shard_count else stage.node(providers)
     assert node.get("/v1/models").status == 200
     healthy(node)
+
+
+def test_an_endpoint_that_nobody_asks_and_that_is_not_there(stage):
+    dead = f"http://127.0.0.1:{free_port()}"
+    node = stage.node({"idle": {"base_url": dead}}, http_client={"health": {"check_interval": 1}})
+    wait_for(lambda: node.get("/health").status == 503, "a check to have failed")
+    (finding,) = json.loads(weirctl("doctor", "--over", "0.5", "-o", "json", node=node).stdout)["findings"]
+    assert (finding["kind"], finding["provider"]) == ("failed checks", "idle")
+    assert re.match(rf"the check of {dead} failed: .*Connection refused", finding["evidence"][0])
 
 
 def test_pool_exhaustion(stage, mock):

@@ -1,5 +1,5 @@
 /* Findings from pages: two looks, of which the difference counts. */
-#include "cli/doctor.h"
+#include "cli/doctor_checks.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -137,6 +137,29 @@ START_TEST(test_circuits_opened_by_hand)
 END_TEST
 
 /* One that is alone has all shards, however few. */
+START_TEST(test_failed_checks)
+{
+    json_t *
+        providers = read(
+           "{\"providers\":{\"a\":{\"endpoints\":{\"http://1\":{\"checks_failed\":true,\"last_check\":{\"at\":\"noon\","
+           "\"error\":\"refused\"}},\"http://2\":{\"checks_failed\":false}}},\"b\":{\"endpoints\":{\"http://3\":"
+           "{\"checks_failed\":true}}},\"c\":{\"endpoints\":{\"http://4\":{\"checks_failed\":false}}}}}"),
+       *after = read("{\"node_id\":\"n\"}"),
+       *findings = read("[{\"kind\":\"high error rate\",\"provider\":\"b\"}]"); /* says more */
+    ctl_diagnose_checks(findings, &(struct ctl_exam){.after = after, .providers = providers});
+    ck_assert_uint_eq(json_array_size(findings), 2);
+    const json_t *f = json_array_get(findings, 1), *evidence = json_object_get(f, "evidence");
+    ck_assert_str_eq(json_string_value(json_object_get(f, "provider")), "a");
+    ck_assert_uint_eq(json_array_size(evidence), 1);
+    ck_assert_str_eq(json_string_value(json_array_get(evidence, 0)), "the check of http://1 failed: refused (noon)");
+    ctl_diagnose_checks(findings, &(struct ctl_exam){.after = after});
+    ck_assert_uint_eq(json_array_size(findings), 2);
+    json_decref(findings);
+    json_decref(after);
+    json_decref(providers);
+}
+END_TEST
+
 START_TEST(test_a_cluster_of_one)
 {
     json_t *state = read("{\"cluster\":\"c\",\"contact\":true,\"shard_count\":4,\"nodes\":{\"alive\":1}}");
@@ -206,5 +229,5 @@ static void setup(void)
 }
 
 CHECK_MAIN("doctor", setup, NULL, test_what_is_long_past_is_no_finding, test_each_trouble, test_memory,
-           test_alerts_and_circuits_count, test_nobody_listens, test_circuits_opened_by_hand, test_a_cluster_of_one,
-           test_the_cluster, test_a_part_of_a_limit, test_names_in_lines_to_paste)
+           test_alerts_and_circuits_count, test_nobody_listens, test_circuits_opened_by_hand, test_failed_checks,
+           test_a_cluster_of_one, test_the_cluster, test_a_part_of_a_limit, test_names_in_lines_to_paste)
