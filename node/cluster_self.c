@@ -72,6 +72,7 @@ struct weir_cluster_agent_config weir_cluster_agent_config_of(const struct weir_
                                               .instance = c->instance,
                                               .weight = d->weight,
                                               .failover_timeout_ms = d->failover_timeout_ms,
+                                              .answer_ms = d->redis_timeout_ms,
                                               .failover = d->failover_enabled,
                                               .shard_count = d->shard_count,
                                               .secret = d->peer_secret != NULL ? d->peer_secret : c->secret,

@@ -34,6 +34,7 @@ static int set(struct weir_cluster_agent *a, const struct weir_cluster_agent_con
     a->self.weight = c->weight;
     a->failover_ms = a->members.failover_ms = c->failover_timeout_ms;
     a->beat_ms = a->failover_ms / 3 < AGENT_BEAT_MS_MAX ? a->failover_ms / 3 : AGENT_BEAT_MS_MAX;
+    a->answer_ms = c->answer_ms;
     a->failover = c->failover;
     a->shard_count = c->shard_count;
     /* A secret that the store has is kept: a new proposal would cut this node off from its peers. */

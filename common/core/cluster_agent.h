@@ -35,6 +35,7 @@ struct weir_cluster_agent_config {
     uint64_t instance;                    /* chance, at each start of the process; from 1, below 2^53 */
     uint32_t weight;
     uint64_t failover_timeout_ms;
+    uint64_t answer_ms;    /* the store's answers that take longer come as AWAY; 0: none does */
     bool failover;         /* failover_enabled */
     uint32_t shard_count;  /* the map in force may have another */
     const char *secret;    /* what peers prove themselves with; proposed when nobody has placed one yet */

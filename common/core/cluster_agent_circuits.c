@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/cluster_agent_inner.h"
+#include "core/saturate.h"
 
 static bool may_send(const struct weir_cluster_agent *a)
 {
@@ -55,11 +56,19 @@ static uint32_t pull(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cl
     return n;
 }
 
+/* On the store's clock. */
+static uint64_t answer_until_ms(const struct weir_cluster_agent *a, uint64_t now_ms)
+{
+    bool known = a->members.clock_known && a->answer_ms > 0;
+    return known ? weir_shift_ms(now_ms, a->members.clock_offset_ms) + a->answer_ms : 0;
+}
+
 /* One request; false: there was nothing to say, or no room. *full: there may be more. */
 static bool send_batch(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_haste least, bool *full)
 {
     uint32_t free_one = free_batch(a);
-    struct weir_coord_request request = {.op = WEIR_COORD_REPORT, .report.by = a->self.id};
+    struct weir_coord_request request = {
+        .op = WEIR_COORD_REPORT, .report.by = a->self.id, .report.grant_until_ms = answer_until_ms(a, now_ms)};
     *full = free_one == AGENT_BATCHES;
     if (free_one == AGENT_BATCHES)
         return false;

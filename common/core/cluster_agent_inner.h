@@ -76,7 +76,7 @@ struct weir_cluster_agent {
 
     /* What this node is. */
     struct weir_coord_member self;
-    uint64_t failover_ms, beat_ms;
+    uint64_t failover_ms, beat_ms, answer_ms;
     bool failover, secret_shared;
     uint32_t shard_count; /* configured */
     char secret[WEIR_PEER_SECRET_MAX + 1];

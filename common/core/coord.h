@@ -149,7 +149,9 @@ struct weir_coord_publish {
 };
 
 struct weir_coord_report {
-    const char *by; /* the reporter's id: shown as who led a circuit to its phase */
+    const char *by;          /* the reporter's id: shown as who led a circuit to its phase */
+    uint64_t grant_until_ms; /* the store's clock: the answer comes too late after that, and nobody would use a permit
+                                until it expires, so none is granted; 0: whenever */
     uint32_t count;
     struct weir_coord_report_item {
         const char *endpoint;

@@ -73,8 +73,10 @@ void weir_coord_report(const struct weir_coord_turn *t, const struct weir_coord_
             return;
         }
         struct weir_breaker_sight before = weir_breaker_look(&c->breaker);
-        weir_breaker_report(&c->breaker, &r->items[i].policy, t->now_ms, &r->items[i].report,
-                            &t->reply->report.items[i].reply);
+        struct weir_breaker_report said = r->items[i].report;
+        if (r->grant_until_ms != 0 && t->now_ms > r->grant_until_ms)
+            said.want = 0;
+        weir_breaker_report(&c->breaker, &r->items[i].policy, t->now_ms, &said, &t->reply->report.items[i].reply);
         struct weir_breaker_sight after = weir_breaker_look(&c->breaker);
         t->reply->report.items[i].sight = after;
         t->reply->report.count = i + 1;

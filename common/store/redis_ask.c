@@ -145,6 +145,7 @@ static void add_report(struct writer *w, const struct weir_coord_report *q)
     add_text(w, w->names->channel);
     add_text(w, q->by);
     add_number(w, WEIR_COORD_CIRCUITS_MAX);
+    add_number(w, q->grant_until_ms);
     for (uint32_t i = 0; i < q->count && i < WEIR_COORD_BATCH; i++) {
         const struct weir_breaker_policy *p = &q->items[i].policy;
         const struct weir_breaker_report *r = &q->items[i].report;

@@ -300,6 +300,24 @@ def test_the_store_goes_and_each_decides_alone(stage):
     assert ask(b).status == 200
 
 
+def test_a_store_that_was_frozen_as_it_was_asked_for_a_probe(stage):
+    """What waited in its socket is carried out when it runs again: no permit is out then that nobody will use."""
+    endpoint = Endpoint(stage)
+    cluster, (a,) = cluster_of(stage, endpoint, count=1, recovery_s=1)
+    fail(a, 5)
+    wait_for(lambda: circuit(a)["state"] == "open" and not circuit(a).get("retry_in_seconds"), "the wait to be over")
+    asked = a.metric("weir_cluster_store_requests_total", op="report")
+    cluster.redis.freeze()
+    assert is_open(ask(a))
+    assert a.metric("weir_cluster_store_requests_total", op="report") > asked
+    cluster.wait_contact(0)
+    wait_for(lambda: ask(a).status == 200, "it to be served alone")
+    cluster.redis.thaw()
+    cluster.wait_contact(1)
+    wait_for(lambda: ask(a).status == 200 and circuit(a)["shared"], "it to be served by a permit", 20)
+    wait_for(lambda: circuit(a)["state"] == "closed", "the circuit to close")
+
+
 def test_an_endpoint_is_checked_by_one_node(stage):
     up = stage.upstream([OK])
     cluster = Cluster(stage, connection_affinity="round_robin", health_check_interval=0.3)

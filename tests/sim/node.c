@@ -260,6 +260,7 @@ void sim_node_make_agent(struct sim_world *w, uint32_t i)
                                                .instance = weir_rng_next(&w->rng) >> 12,
                                                .weight = 1 + i % 2,
                                                .failover_timeout_ms = SIM_FAILOVER_MS,
+                                               .answer_ms = SIM_CALL_US / SIM_MS,
                                                .load_slot_ms = SIM_SLOT_MS,
                                                .failover = w->failover || sim_planted(w, "fails-over"),
                                                .shard_count = w->shard_count,

@@ -1,14 +1,15 @@
 -- What circuits have seen: one transition for each endpoint. The twin of weir_breaker_report (core/breaker.c) and
 -- weir_coord_report (core/coord_circuits.c); the words are theirs, and the order of the fields that they keep.
 -- KEYS: meta, circuits, circuits:state
--- ARGV: schema, now in us or '', channel, reporter's id, circuits kept, then of each endpoint:
+-- ARGV: schema, now in us or '', channel, reporter's id, circuits kept, until when permits are granted in ms or 0, then
+--   of each endpoint:
 --   its id, failure threshold, recovery ms, longest recovery ms, permits, permit ms, rate in ppm, window ms, least
 --   outcomes; generation, reporter's number, successes, failures, run, recent successes, recent failures, cooldown ms,
 --   permits wanted, order (0 none, 1 open, 2 close, 3 reset); probes (8 at most): id=verdict,... or ''
 -- Answer: word, now in us, why; OK, of each endpoint: {phase, generation, open until, cooldown until, generation of
 --   the permits, {id, expires of each}, {kind, reason, generation, until, run, successes, failures of each event}}
 local circuits, states = KEYS[2], KEYS[3]
-local channel, by, circuits_max = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local channel, by, circuits_max, grant_until = ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local FIELDS = 20
 local BUCKETS, PERMITS_MAX, BATCH = 60, 64, 8
 local COOLDOWN_MS_MAX, WITNESS_MS, WITNESS_OK, PPM = 3600000, 10000, 3, 1000000
@@ -363,8 +364,10 @@ local function serve(endpoint, p, r)
     return {s.phase, s.gen, s.open_until_ms, s.cooldown_until_ms, out.gen, out.permits, out.events}
 end
 
+-- An answer that comes too late is not heard: nobody would use the permit until it expires.
+local too_late = grant_until ~= 0 and now > grant_until
 local answer = {'OK', now_us, ''}
-for at = 6, #ARGV, FIELDS do
+for at = 7, #ARGV, FIELDS do
     local n = {}
     for i = 1, FIELDS - 2 do
         n[i] = tonumber(ARGV[at + i])
@@ -372,7 +375,7 @@ for at = 6, #ARGV, FIELDS do
     answer[#answer + 1] = serve(ARGV[at], {failure_threshold = n[1], recovery_ms = n[2], recovery_max_ms = n[3],
         permits = n[4], permit_ms = n[5], rate_ppm = n[6], window_ms = n[7], window_min = n[8]},
         {gen = n[9], node = n[10], ok = n[11], fail = n[12], run = n[13], recent_ok = n[14], recent_fail = n[15],
-        cooldown_ms = n[16], want = n[17], order = n[18], probes = ARGV[at + FIELDS - 1]})
+        cooldown_ms = n[16], want = too_late and 0 or n[17], order = n[18], probes = ARGV[at + FIELDS - 1]})
 end
 if version ~= version_before then
     redis.call('HSET', meta, 'circuits_version', int(version))

@@ -135,6 +135,7 @@ void agent_setup_with(uint64_t load_slot_ms, bool follow_hints)
                                                   .instance = 4711,
                                                   .weight = 1,
                                                   .failover_timeout_ms = FAILOVER,
+                                                  .answer_ms = 250,
                                                   .failover = true,
                                                   .shard_count = 64,
                                                   .secret = "proposed",

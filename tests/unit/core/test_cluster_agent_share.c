@@ -166,6 +166,7 @@ START_TEST(test_urgent_at_once_calm_in_a_second)
     ck_assert_uint_eq(agent_open(WEIR_COORD_REPORT), 1); /* nothing went out for long, so soon is now */
     struct weir_coord_request r = agent_taken(WEIR_COORD_REPORT);
     ck_assert_str_eq(r.report.by, "b");
+    ck_assert_uint_eq(r.report.grant_until_ms, STORE_MS + f.now_ms - START + 250);
     ck_assert_uint_eq(r.report.count, 1);
     ck_assert_str_eq(r.report.items[0].endpoint, "soon");
     owe("soon", WEIR_CLUSTER_SOON);

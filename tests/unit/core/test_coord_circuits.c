@@ -146,6 +146,26 @@ START_TEST(test_the_circuit_that_changed_least_recently_makes_room)
 }
 END_TEST
 
+/* A store that was frozen carries out what waited for it: nobody would use the permit, and none is given. */
+START_TEST(test_no_permit_for_who_waits_no_more)
+{
+    say("a", 0, 0, 0);
+    say("a", 1, 0, 3);
+    f.now_us += UINT64_C(30000000);
+    struct weir_coord_request q = coord_report("a", E, 2, 0, 0);
+    q.report.items[0].report.want = 1;
+    q.report.grant_until_ms = f.now_us / 1000 - 1;
+    report(&q);
+    ck_assert_uint_eq(f.reply.report.items[0].reply.permit_count, 0);
+    ck_assert_int_eq(f.reply.report.items[0].sight.phase, WEIR_BREAKER_OPEN);
+    q.report.grant_until_ms = f.now_us / 1000;
+    report(&q);
+    ck_assert_uint_eq(f.reply.report.items[0].reply.permit_count, 1);
+    ck_assert_int_eq(f.reply.report.items[0].sight.phase, WEIR_BREAKER_HALF_OPEN);
+}
+END_TEST
+
 CHECK_MAIN("coord_circuits", setup, teardown, test_failures_of_several_nodes_add_up,
            test_one_probe_for_the_whole_cluster, test_a_cooldown_is_told_without_a_new_phase,
-           test_a_batch_is_answered_in_its_order, test_the_circuit_that_changed_least_recently_makes_room)
+           test_a_batch_is_answered_in_its_order, test_the_circuit_that_changed_least_recently_makes_room,
+           test_no_permit_for_who_waits_no_more)

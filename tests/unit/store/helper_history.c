@@ -148,6 +148,7 @@ static void report(struct history *h, const struct weir_coord_state *s, struct w
 {
     q->op = WEIR_COORD_REPORT;
     q->report.by = PICK(h, ids);
+    q->report.grant_until_ms = one_in(h, 2) ? 0 : h->now_us / 1000 + below(h, 3) - 1;
     q->report.count = 1 + (uint32_t)below(h, one_in(h, 10) ? WEIR_COORD_BATCH : 2);
     for (uint32_t i = 0; i < q->report.count; i++)
         report_item(h, s, &q->report.items[i]);
