@@ -78,7 +78,9 @@ static void move_version(const struct weir_coord_turn *t)
 static void distrust_clock(const struct weir_coord_turn *t, uint64_t lease_ms)
 {
     struct weir_coord_state *s = t->s;
-    uint64_t newest = 0;
+    uint64_t newest = 0, again_ms = t->now_ms + forget_after_ms(lease_ms);
+    if (s->forget_from_ms > again_ms)
+        s->forget_from_ms = again_ms;
     for (uint32_t i = 0; i < s->member_count; i++) {
         if (s->members[i].seen_ms > t->now_ms)
             s->members[i].seen_ms = t->now_ms;
@@ -86,7 +88,7 @@ static void distrust_clock(const struct weir_coord_turn *t, uint64_t lease_ms)
             newest = s->members[i].seen_ms;
     }
     if (s->member_count > 0 && t->now_ms - newest >= lease_ms)
-        s->forget_from_ms = t->now_ms + forget_after_ms(lease_ms);
+        s->forget_from_ms = again_ms;
 }
 
 /* Whether anybody was forgotten. */

@@ -31,7 +31,7 @@ if newest[2] and tonumber(newest[2]) > now then
     end
     newest[2] = now
 end
-if newest[2] and now - tonumber(newest[2]) >= lease then
+if forget_from > now + forget or newest[2] and now - tonumber(newest[2]) >= lease then
     forget_from = now + forget
     redis.call('HSET', meta, 'forget_from_ms', int(forget_from))
 end

@@ -159,6 +159,24 @@ START_TEST(test_a_clock_set_back_keeps_nobody_alive)
 }
 END_TEST
 
+/* A clock that was set forth and back again: what it was then is not waited for. */
+START_TEST(test_a_clock_set_back_forgets_all_the_same)
+{
+    beat("a", 1);
+    beat("b", 1);
+    pass_ms(3600 * 1000);
+    beat("b", 1);
+    f.now_us -= UINT64_C(3600) * 1000000;
+    for (uint64_t ms = 0; ms <= COORD_LEASE_MS * WEIR_COORD_FORGET_LEASES; ms += 1000) {
+        beat("b", 1);
+        ck_assert_uint_eq(f.reply.beat.members, 2);
+        pass_ms(1000);
+    }
+    beat("b", 1);
+    ck_assert_uint_eq(f.reply.beat.members, 1);
+}
+END_TEST
+
 START_TEST(test_the_first_secret_stays)
 {
     struct weir_coord_member m = coord_member("a", 1);
@@ -236,5 +254,6 @@ END_TEST
 CHECK_MAIN("coord_members", setup, teardown, test_beats_register_and_only_news_moves_the_version,
            test_an_id_belongs_to_the_living, test_leaving_is_for_the_same_instance,
            test_silence_is_told_and_forgotten_late, test_a_jump_of_the_clock_forgets_nobody,
-           test_a_clock_set_back_keeps_nobody_alive, test_the_first_secret_stays, test_a_full_cluster_refuses,
-           test_contents_lost_twice_differ, test_a_newer_schema_is_left_alone, test_ids_and_texts)
+           test_a_clock_set_back_keeps_nobody_alive, test_a_clock_set_back_forgets_all_the_same,
+           test_the_first_secret_stays, test_a_full_cluster_refuses, test_contents_lost_twice_differ,
+           test_a_newer_schema_is_left_alone, test_ids_and_texts)
