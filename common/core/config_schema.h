@@ -168,6 +168,17 @@ unsigned weir_config_distance(const char *a, const char *b);
         .key = KEY, .type = WEIR_CONFIG_LIST, .offset = offsetof(S, M), .size = sizeof(struct weir_config_list), \
         .section = &(SECTION), .doc = DOC, __VA_ARGS__                                                           \
     }
+/* The same for a struct within S that has no name: M is the member that it is, N the one in it. */
+#define WEIR_CONFIG_PART_AT(S, M, N) .offset = offsetof(S, M.N) - offsetof(S, M), .size = sizeof(((S *)0)->M.N)
+#define WEIR_CONFIG_PART(T, S, M, N, KEY, DEFAULT, DOC, ...)                                                \
+    {                                                                                                       \
+        .key = KEY, .type = WEIR_CONFIG_##T, WEIR_CONFIG_PART_AT(S, M, N), .fallback = DEFAULT, .doc = DOC, \
+        __VA_ARGS__                                                                                         \
+    }
+#define WEIR_CONFIG_PART_TABLE(FIELDS, S, M, DOC)                                                                    \
+    {                                                                                                                \
+        .fields = (FIELDS), .count = sizeof(FIELDS) / sizeof((FIELDS)[0]), .size = sizeof(((S *)0)->M), .doc = (DOC) \
+    }
 #define WEIR_CONFIG_RANGE(MIN, MAX) .min = (MIN), .max = (MAX)
 #define WEIR_CONFIG_NEEDS(FEATURE)  .feature = WEIR_CONFIG_FEATURE_##FEATURE
 #define WEIR_CONFIG_TABLE_OF(FIELDS, STRUCT, DOC, LINE)                                                          \

@@ -3,19 +3,10 @@
 #include "core/config_check.h"
 #include "core/config_schema.h"
 
-#define CONFIG      struct weir_config
-#define ALERT       struct weir_config_alert
-#define POOL        struct weir_config_distributed
-#define ANALYTICS   struct weir_config_analytics
-#define IN(S, M, N) .offset = offsetof(S, M.N) - offsetof(S, M), .size = sizeof(((S *)0)->M.N)
-#define PART(T, S, M, N, NAME, DEFAULT, DOC, ...)                                                       \
-    {                                                                                                   \
-        .key = NAME, .type = WEIR_CONFIG_##T, IN(S, M, N), .fallback = DEFAULT, .doc = DOC, __VA_ARGS__ \
-    }
-#define PART_TABLE(FIELDS, S, M, DOC)                                                                                \
-    {                                                                                                                \
-        .fields = (FIELDS), .count = sizeof(FIELDS) / sizeof((FIELDS)[0]), .size = sizeof(((S *)0)->M), .doc = (DOC) \
-    }
+#define CONFIG    struct weir_config
+#define ALERT     struct weir_config_alert
+#define POOL      struct weir_config_distributed
+#define ANALYTICS struct weir_config_analytics
 
 #define WEIR_CONFIG_FEATURE_REFUSE true
 #define WEIR_CONFIG_FEATURE_WARN   false
@@ -78,29 +69,30 @@ const struct weir_config_alerts weir_config_default_alerts = {
 static const struct weir_config_field alerting_fields[] = {
     {.key = "connection_pool",
      .type = WEIR_CONFIG_LIST,
-     IN(CONFIG, alerting, connection_pool),
+     WEIR_CONFIG_PART_AT(CONFIG, alerting, connection_pool),
      .section = &weir_config_section_alert,
      .doc = "Rules over the pool.",
      .derived = "three rules: pool_exhausted, high_error_rate, pool_utilization_high"},
-    PART(DURATION, CONFIG, alerting, interval_ms, "interval", "10", "How often the rules are evaluated.",
-         WEIR_CONFIG_RANGE(1, 3600)),
-    PART(DURATION, CONFIG, alerting, window_ms, "window", "300", "Counters count over this.",
-         WEIR_CONFIG_RANGE(1, 86400)),
-    PART(SECRET_URL, CONFIG, alerting, webhook_url, "webhook_url", NULL,
-         "Where the action `webhook` posts, in Alertmanager's format.", .check = weir_config_check_http_url),
+    WEIR_CONFIG_PART(DURATION, CONFIG, alerting, interval_ms, "interval", "10", "How often the rules are evaluated.",
+                     WEIR_CONFIG_RANGE(1, 3600)),
+    WEIR_CONFIG_PART(DURATION, CONFIG, alerting, window_ms, "window", "300", "Counters count over this.",
+                     WEIR_CONFIG_RANGE(1, 86400)),
+    WEIR_CONFIG_PART(SECRET_URL, CONFIG, alerting, webhook_url, "webhook_url", NULL,
+                     "Where the action `webhook` posts, in Alertmanager's format.",
+                     .check = weir_config_check_http_url),
 };
 const struct weir_config_section weir_config_section_alerting =
-    PART_TABLE(alerting_fields, CONFIG, alerting, "When to raise the alarm.");
+    WEIR_CONFIG_PART_TABLE(alerting_fields, CONFIG, alerting, "When to raise the alarm.");
 
 static const struct weir_config_field affinity_fields[] = {
-    PART(
+    WEIR_CONFIG_PART(
         TEXTS, POOL, affinity, keys, "keys", "header:x-session-id json:prompt_cache_key json:user api_key address",
         "What makes requests belong together, the first that a request has: `header:NAME`, `cookie:NAME`, `json:NAME`, "
         "`api_key`, `address`.",
         .check = weir_config_check_affinity),
 };
 static const struct weir_config_section affinity_section =
-    PART_TABLE(affinity_fields, POOL, affinity, "What makes requests belong together.");
+    WEIR_CONFIG_PART_TABLE(affinity_fields, POOL, affinity, "What makes requests belong together.");
 
 static const char *const affinity_choices[] = {"sticky", "round_robin", "least_loaded", NULL};
 static const struct weir_config_field distributed_fields[] = {
@@ -180,15 +172,15 @@ const struct weir_config_section weir_config_section_analytics =
     WEIR_CONFIG_TABLE(analytics_fields, ANALYTICS, "The load history and the forecasts made from it.");
 
 static const struct weir_config_field coordinator_fields[] = {
-    PART(TEXT, CONFIG, coordinator, id, "id", NULL, "This coordinator's name; another one for each.",
-         .check = weir_config_check_name, .derived = "from the host's name and chance"),
-    PART(TEXT, CONFIG, coordinator, listen, "listen", NULL, "Where a coordinator serves its health and metrics.",
-         .check = weir_config_check_address_port),
-    PART(DURATION, CONFIG, coordinator, lease_ms, "lease", "3", "A dead leader is replaced within this.",
-         WEIR_CONFIG_RANGE(0.5, 60)),
+    WEIR_CONFIG_PART(TEXT, CONFIG, coordinator, id, "id", NULL, "This coordinator's name; another one for each.",
+                     .check = weir_config_check_name, .derived = "from the host's name and chance"),
+    WEIR_CONFIG_PART(TEXT, CONFIG, coordinator, listen, "listen", NULL,
+                     "Where a coordinator serves its health and metrics.", .check = weir_config_check_address_port),
+    WEIR_CONFIG_PART(DURATION, CONFIG, coordinator, lease_ms, "lease", "3", "A dead leader is replaced within this.",
+                     WEIR_CONFIG_RANGE(0.5, 60)),
 };
 const struct weir_config_section weir_config_section_coordinator =
-    PART_TABLE(coordinator_fields, CONFIG, coordinator, "weir-coordinator's own keys.");
+    WEIR_CONFIG_PART_TABLE(coordinator_fields, CONFIG, coordinator, "weir-coordinator's own keys.");
 
 static const struct weir_config_field root_fields[] = {
     WEIR_CONFIG_VALUE(

@@ -8,16 +8,6 @@
 #define KEY    struct weir_config_auth_key
 #define CERT   struct weir_config_certificate
 #define CONFIG struct weir_config
-/* Offset and size of a member of a nested struct that has no name. */
-#define IN(S, M, N) .offset = offsetof(S, M.N) - offsetof(S, M), .size = sizeof(((S *)0)->M.N)
-#define PART(T, S, M, N, NAME, DEFAULT, DOC, ...)                                                       \
-    {                                                                                                   \
-        .key = NAME, .type = WEIR_CONFIG_##T, IN(S, M, N), .fallback = DEFAULT, .doc = DOC, __VA_ARGS__ \
-    }
-#define PART_TABLE(FIELDS, S, M, DOC)                                                                                \
-    {                                                                                                                \
-        .fields = (FIELDS), .count = sizeof(FIELDS) / sizeof((FIELDS)[0]), .size = sizeof(((S *)0)->M), .doc = (DOC) \
-    }
 
 /* Descriptors that Linux gives a process at the very most (fs.nr_open's default). */
 #define CONNECTIONS_MAX 1048576
@@ -33,21 +23,25 @@ const struct weir_config_section weir_config_section_listen =
     WEIR_CONFIG_TABLE_LINED(listen_fields, LISTEN, "One listener, where an address alone does not say enough.");
 
 static const struct weir_config_field admin_fields[] = {
-    PART(LISTENS, SERVER, admin, listen, "listen", "", "Serve the admin paths here and not on the client port."),
-    PART(SECRET, SERVER, admin, token, "token", NULL,
-         "Opens the admin paths to clients elsewhere (`Authorization: Bearer`).",
-         .twin = offsetof(SERVER, admin.token_file) - offsetof(SERVER, admin), .check = weir_config_check_field_value),
-    PART(SECRET_FILE, SERVER, admin, token_file, "token_file", NULL, "The file that holds `token`.",
-         .twin = offsetof(SERVER, admin.token) - offsetof(SERVER, admin), .check = weir_config_check_field_value),
-    PART(NETS, SERVER, admin, allow, "allow", "127.0.0.0/8 ::1/128", "Networks that need no token."),
-    PART(TEXTS, SERVER, admin, hosts, "hosts", "",
-         "Names with a dot under which clients without the token may ask for the admin paths; `*.example.org`: any "
-         "below it. The others (an address, `localhost`, a name without a dot, the host of `advertise`) need not be "
-         "named.",
-         .check = weir_config_check_host_glob),
+    WEIR_CONFIG_PART(LISTENS, SERVER, admin, listen, "listen", "",
+                     "Serve the admin paths here and not on the client port."),
+    WEIR_CONFIG_PART(SECRET, SERVER, admin, token, "token", NULL,
+                     "Opens the admin paths to clients elsewhere (`Authorization: Bearer`).",
+                     .twin = offsetof(SERVER, admin.token_file) - offsetof(SERVER, admin),
+                     .check = weir_config_check_field_value),
+    WEIR_CONFIG_PART(SECRET_FILE, SERVER, admin, token_file, "token_file", NULL, "The file that holds `token`.",
+                     .twin = offsetof(SERVER, admin.token) - offsetof(SERVER, admin),
+                     .check = weir_config_check_field_value),
+    WEIR_CONFIG_PART(NETS, SERVER, admin, allow, "allow", "127.0.0.0/8 ::1/128", "Networks that need no token."),
+    WEIR_CONFIG_PART(
+        TEXTS, SERVER, admin, hosts, "hosts", "",
+        "Names with a dot under which clients without the token may ask for the admin paths; `*.example.org`: any "
+        "below it. The others (an address, `localhost`, a name without a dot, the host of `advertise`) need not be "
+        "named.",
+        .check = weir_config_check_host_glob),
 };
 static const struct weir_config_section admin_section =
-    PART_TABLE(admin_fields, SERVER, admin, "Who may ask about the node's inside.");
+    WEIR_CONFIG_PART_TABLE(admin_fields, SERVER, admin, "Who may ask about the node's inside.");
 
 static const struct weir_config_field certificate_fields[] = {
     WEIR_CONFIG_VALUE(TEXT, CERT, cert_file, "cert_file", NULL, "The certificate and its chain.", .required = true),
@@ -61,29 +55,31 @@ static const char *const tls_choices[] = {"1.2", "1.3", NULL};
 static const struct weir_config_field server_tls_fields[] = {
     {.key = "certificates",
      .type = WEIR_CONFIG_LIST,
-     IN(SERVER, tls, certificates),
+     WEIR_CONFIG_PART_AT(SERVER, tls, certificates),
      .section = &certificate_section,
      .doc = "The certificates; with any, the listeners speak TLS."},
-    PART(TEXT, SERVER, tls, client_ca_file, "client_ca_file", NULL, "Who signs clients' certificates."),
-    PART(CHOICE, SERVER, tls, client_certificates, "client_certificates", "off", "Ask clients for a certificate.",
-         .choices = client_certs_choices),
-    PART(CHOICE, SERVER, tls, min_version, "min_version", "1.2", "The lowest TLS version.", .choices = tls_choices),
+    WEIR_CONFIG_PART(TEXT, SERVER, tls, client_ca_file, "client_ca_file", NULL, "Who signs clients' certificates."),
+    WEIR_CONFIG_PART(CHOICE, SERVER, tls, client_certificates, "client_certificates", "off",
+                     "Ask clients for a certificate.", .choices = client_certs_choices),
+    WEIR_CONFIG_PART(CHOICE, SERVER, tls, min_version, "min_version", "1.2", "The lowest TLS version.",
+                     .choices = tls_choices),
 };
 static const struct weir_config_section server_tls_section =
-    PART_TABLE(server_tls_fields, SERVER, tls, "TLS towards clients.");
+    WEIR_CONFIG_PART_TABLE(server_tls_fields, SERVER, tls, "TLS towards clients.");
 
 static const struct weir_config_field server_http2_fields[] = {
-    PART(BOOL, SERVER, http2, enabled, "enabled", "true", "Speak HTTP/2 with clients (ALPN, or prior knowledge)."),
-    PART(COUNT, SERVER, http2, max_concurrent_streams, "max_concurrent_streams", "100",
-         "Streams a client may have open.", WEIR_CONFIG_RANGE(1, 10000)),
-    PART(BYTES, SERVER, http2, stream_window_bytes, "stream_window", "256KB",
-         "The flow control window of a stream; a connection's is four times that.",
-         WEIR_CONFIG_RANGE(65535, 2147483647)),
-    PART(COUNT, SERVER, http2, resets_per_second_max, "resets_per_second_max", "100",
-         "A client that resets streams faster is cut off.", WEIR_CONFIG_RANGE(1, 1000000)),
+    WEIR_CONFIG_PART(BOOL, SERVER, http2, enabled, "enabled", "true",
+                     "Speak HTTP/2 with clients (ALPN, or prior knowledge)."),
+    WEIR_CONFIG_PART(COUNT, SERVER, http2, max_concurrent_streams, "max_concurrent_streams", "100",
+                     "Streams a client may have open.", WEIR_CONFIG_RANGE(1, 10000)),
+    WEIR_CONFIG_PART(BYTES, SERVER, http2, stream_window_bytes, "stream_window", "256KB",
+                     "The flow control window of a stream; a connection's is four times that.",
+                     WEIR_CONFIG_RANGE(65535, 2147483647)),
+    WEIR_CONFIG_PART(COUNT, SERVER, http2, resets_per_second_max, "resets_per_second_max", "100",
+                     "A client that resets streams faster is cut off.", WEIR_CONFIG_RANGE(1, 1000000)),
 };
 static const struct weir_config_section server_http2_section =
-    PART_TABLE(server_http2_fields, SERVER, http2, "HTTP/2 towards clients.");
+    WEIR_CONFIG_PART_TABLE(server_http2_fields, SERVER, http2, "HTTP/2 towards clients.");
 
 static const struct weir_config_field server_fields[] = {
     WEIR_CONFIG_VALUE(LISTENS, SERVER, listen, "listen", "127.0.0.1:8000",
@@ -178,57 +174,62 @@ static const struct weir_config_field auth_fields[] = {
      .doc = "Keys that clients may show."},
 };
 const struct weir_config_section weir_config_section_auth =
-    PART_TABLE(auth_fields, CONFIG, auth, "Who may send requests.");
+    WEIR_CONFIG_PART_TABLE(auth_fields, CONFIG, auth, "Who may send requests.");
 
 static const char *const level_choices[] = {"debug", "info", "warning", "error", NULL};
 static const char *const format_choices[] = {"json", "logfmt", NULL};
 static const struct weir_config_field logging_fields[] = {
-    PART(CHOICE, CONFIG, logging, level, "level", "info", "The least that is logged.", .choices = level_choices),
-    PART(CHOICE, CONFIG, logging, format, "format", "json", "One JSON object a line, or key=value pairs.",
-         .choices = format_choices),
-    PART(BOOL, CONFIG, logging, access, "access", "true", "A line for each request."),
+    WEIR_CONFIG_PART(CHOICE, CONFIG, logging, level, "level", "info", "The least that is logged.",
+                     .choices = level_choices),
+    WEIR_CONFIG_PART(CHOICE, CONFIG, logging, format, "format", "json", "One JSON object a line, or key=value pairs.",
+                     .choices = format_choices),
+    WEIR_CONFIG_PART(BOOL, CONFIG, logging, access, "access", "true", "A line for each request."),
 };
 const struct weir_config_section weir_config_section_logging =
-    PART_TABLE(logging_fields, CONFIG, logging, "The log, on standard error.");
+    WEIR_CONFIG_PART_TABLE(logging_fields, CONFIG, logging, "The log, on standard error.");
 
 static const struct weir_config_field required_tls_fields[] = {
-    PART(BOOL, CONFIG, tls, required, "required", "false", "A provider outside loopback on plain http:// is an error."),
+    WEIR_CONFIG_PART(BOOL, CONFIG, tls, required, "required", "false",
+                     "A provider outside loopback on plain http:// is an error."),
 };
 const struct weir_config_section weir_config_section_required_tls =
-    PART_TABLE(required_tls_fields, CONFIG, tls, "Rules for all of TLS.");
+    WEIR_CONFIG_PART_TABLE(required_tls_fields, CONFIG, tls, "Rules for all of TLS.");
 
 static const struct weir_config_field compression_fields[] = {
-    PART(BOOL, CONFIG, compression, downstream, "downstream", "false",
-         "Compress JSON and text that came uncompressed, for clients that ask.", WEIR_CONFIG_NEEDS(COMPRESSION),
-         .quiet = "false"),
-    PART(BOOL, CONFIG, compression, event_streams, "event_streams", "false",
-         "Compress event streams too, flushed after each event: each stream then holds 70 KB (gzip) or 97 KB (zstd).",
-         WEIR_CONFIG_NEEDS(COMPRESSION), .quiet = "false"),
+    WEIR_CONFIG_PART(BOOL, CONFIG, compression, downstream, "downstream", "false",
+                     "Compress JSON and text that came uncompressed, for clients that ask.",
+                     WEIR_CONFIG_NEEDS(COMPRESSION), .quiet = "false"),
+    WEIR_CONFIG_PART(
+        BOOL, CONFIG, compression, event_streams, "event_streams", "false",
+        "Compress event streams too, flushed after each event: each stream then holds 70 KB (gzip) or 97 KB (zstd).",
+        WEIR_CONFIG_NEEDS(COMPRESSION), .quiet = "false"),
 };
 const struct weir_config_section weir_config_section_compression =
-    PART_TABLE(compression_fields, CONFIG, compression, "Compression by weir itself.");
+    WEIR_CONFIG_PART_TABLE(compression_fields, CONFIG, compression, "Compression by weir itself.");
 
 static const struct weir_config_field tracing_fields[] = {
-    PART(SECRET_URL, CONFIG, tracing, endpoint, "endpoint", NULL,
-         "The OpenTelemetry collector that spans are sent to, by OTLP over HTTP as JSON: "
-         "`http://collector:4318/v1/traces`. None: nothing is traced.",
-         .check = weir_config_check_http_url),
-    PART(NUMBER, CONFIG, tracing, sample, "sample", "0.01", "The share of traces that begin here and are recorded.",
-         WEIR_CONFIG_RANGE(0, 1)),
-    PART(TEXT, CONFIG, tracing, service_name, "service_name", "weir", "`service.name` of the spans."),
-    PART(BOOL, CONFIG, tracing, follow_client, "follow_client", "true",
-         "Go on with the trace in a client's `traceparent`, recorded if that says so. False: begin one, so that no "
-         "client decides what is recorded."),
+    WEIR_CONFIG_PART(SECRET_URL, CONFIG, tracing, endpoint, "endpoint", NULL,
+                     "The OpenTelemetry collector that spans are sent to, by OTLP over HTTP as JSON: "
+                     "`http://collector:4318/v1/traces`. None: nothing is traced.",
+                     .check = weir_config_check_http_url),
+    WEIR_CONFIG_PART(NUMBER, CONFIG, tracing, sample, "sample", "0.01",
+                     "The share of traces that begin here and are recorded.", WEIR_CONFIG_RANGE(0, 1)),
+    WEIR_CONFIG_PART(TEXT, CONFIG, tracing, service_name, "service_name", "weir", "`service.name` of the spans."),
+    WEIR_CONFIG_PART(
+        BOOL, CONFIG, tracing, follow_client, "follow_client", "true",
+        "Go on with the trace in a client's `traceparent`, recorded if that says so. False: begin one, so that no "
+        "client decides what is recorded."),
 };
 const struct weir_config_section weir_config_section_tracing =
-    PART_TABLE(tracing_fields, CONFIG, tracing, "Traces of requests and their tries.");
+    WEIR_CONFIG_PART_TABLE(tracing_fields, CONFIG, tracing, "Traces of requests and their tries.");
 
 static const struct weir_config_field dns_fields[] = {
-    PART(TEXTS, CONFIG, dns, servers, "servers", "", "Resolvers to ask, `address:port` each; none: the system's.",
-         .check = weir_config_check_address_port),
-    PART(DURATION, CONFIG, dns, refresh_ms, "refresh", "30",
-         "Names are resolved anew when their answers' time to live is over, and after this at the latest.",
-         WEIR_CONFIG_RANGE(0.1, 86400)),
+    WEIR_CONFIG_PART(TEXTS, CONFIG, dns, servers, "servers", "",
+                     "Resolvers to ask, `address:port` each; none: the system's.",
+                     .check = weir_config_check_address_port),
+    WEIR_CONFIG_PART(DURATION, CONFIG, dns, refresh_ms, "refresh", "30",
+                     "Names are resolved anew when their answers' time to live is over, and after this at the latest.",
+                     WEIR_CONFIG_RANGE(0.1, 86400)),
 };
 const struct weir_config_section weir_config_section_dns =
-    PART_TABLE(dns_fields, CONFIG, dns, "How providers' names are resolved.");
+    WEIR_CONFIG_PART_TABLE(dns_fields, CONFIG, dns, "How providers' names are resolved.");
