@@ -69,17 +69,19 @@ static int config_set(struct weir_cli *cli, const char *file)
 
 int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv)
 {
-    enum { OPT_CHECK = 256, OPT_PRINT_CONFIG, OPT_PRINT_SCHEMA, OPT_PRINT_DOCS, OPT_PRINT_METRICS, OPT_PRINT_PATHS };
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, OPT_CHECK},
-                                            {"print-config", no_argument, NULL, OPT_PRINT_CONFIG},
-                                            {"print-schema", no_argument, NULL, OPT_PRINT_SCHEMA},
-                                            {"print-docs", no_argument, NULL, OPT_PRINT_DOCS},
-                                            {"print-metrics", no_argument, NULL, OPT_PRINT_METRICS},
-                                            {"print-paths", no_argument, NULL, OPT_PRINT_PATHS},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
+    enum { OPT_MODE = 256 }; /* above all characters: what does nothing but set a mode, by its number */
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, OPT_MODE + WEIR_CLI_CHECK},
+        {"print-config", no_argument, NULL, OPT_MODE + WEIR_CLI_PRINT_CONFIG},
+        {"print-schema", no_argument, NULL, OPT_MODE + WEIR_CLI_PRINT_SCHEMA},
+        {"print-docs", no_argument, NULL, OPT_MODE + WEIR_CLI_PRINT_DOCS},
+        {"print-metrics", no_argument, NULL, OPT_MODE + WEIR_CLI_PRINT_METRICS},
+        {"print-paths", no_argument, NULL, OPT_MODE + WEIR_CLI_PRINT_PATHS},
+        {"help", no_argument, NULL, OPT_MODE + WEIR_CLI_HELP},
+        {"version", no_argument, NULL, OPT_MODE + WEIR_CLI_VERSION},
+        {NULL, 0, NULL, 0},
+    };
     *cli = (struct weir_cli){0};
     int code = 0, opt;
     optind = 0; /* glibc: begin anew, also when an earlier call stopped half-way */
@@ -88,32 +90,14 @@ int weir_cli_parse(struct weir_cli *cli, int argc, char *const *argv)
         case 'c':
             code = config_set(cli, optarg);
             break;
-        case OPT_CHECK:
-            code = mode_set(cli, WEIR_CLI_CHECK);
-            break;
-        case OPT_PRINT_CONFIG:
-            code = mode_set(cli, WEIR_CLI_PRINT_CONFIG);
-            break;
-        case OPT_PRINT_SCHEMA:
-            code = mode_set(cli, WEIR_CLI_PRINT_SCHEMA);
-            break;
-        case OPT_PRINT_DOCS:
-            code = mode_set(cli, WEIR_CLI_PRINT_DOCS);
-            break;
-        case OPT_PRINT_METRICS:
-            code = mode_set(cli, WEIR_CLI_PRINT_METRICS);
-            break;
-        case OPT_PRINT_PATHS:
-            code = mode_set(cli, WEIR_CLI_PRINT_PATHS);
-            break;
         case 'h':
             code = mode_set(cli, WEIR_CLI_HELP);
             break;
         case 'V':
             code = mode_set(cli, WEIR_CLI_VERSION);
             break;
-        default: /* getopt_long has said why */
-            code = usage_error();
+        default: /* below them: getopt_long has said why */
+            code = opt >= OPT_MODE ? mode_set(cli, (enum weir_cli_mode)(opt - OPT_MODE)) : usage_error();
         }
     }
     if (code != 0)
