@@ -256,22 +256,22 @@ static void render_events(struct weir_admin_call *call, const struct weir_admin_
         *rv = weir_render_cluster_events(&call->text, from->snapshot, &from->events->ring, call->events.count);
 }
 
-static void render_cluster(struct weir_admin_call *call, const struct weir_admin_sources *from, int *rv)
-{
-    static int (*const pages_of_cluster[])(struct weir_textbuf * out, const struct weir_snapshot *s) = {
-        [WEIR_ADMIN_CLUSTER_STATE] = weir_render_cluster_state,
-        [WEIR_ADMIN_CLUSTER_NODES] = weir_render_cluster_nodes,
-        [WEIR_ADMIN_CLUSTER_SHARDS] = weir_render_cluster_shards,
-        [WEIR_ADMIN_CLUSTER_MAP] = weir_render_cluster_map,
-        [WEIR_ADMIN_CLUSTER_BREAKERS] = weir_render_cluster_breakers,
-        [WEIR_ADMIN_CLUSTER_LIMITS] = weir_render_cluster_limits,
-        [WEIR_ADMIN_CLUSTER_HINTS] = weir_render_cluster_hints,
-        [WEIR_ADMIN_CLUSTER_ANALYTICS] = weir_render_cluster_analytics};
-    if (call->page == WEIR_ADMIN_CLUSTER_EVENTS)
-        render_events(call, from, rv);
-    else
-        *rv = pages_of_cluster[call->page](&call->text, from->snapshot);
-}
+/* Pages that are made of the snapshot alone, and are always a 200 in JSON. */
+static int (*const plain[WEIR_ADMIN_NONE])(struct weir_textbuf *out, const struct weir_snapshot *s) = {
+    [WEIR_ADMIN_CONNECTIONS] = weir_render_health_connections,
+    [WEIR_ADMIN_CIRCUIT] = weir_render_circuits,
+    [WEIR_ADMIN_METRICS] = weir_render_metrics_json,
+    [WEIR_ADMIN_POOL_STATS] = weir_render_pool_stats,
+    [WEIR_ADMIN_LATENCY] = weir_render_latency,
+    [WEIR_ADMIN_CLUSTER_STATE] = weir_render_cluster_state,
+    [WEIR_ADMIN_CLUSTER_NODES] = weir_render_cluster_nodes,
+    [WEIR_ADMIN_CLUSTER_SHARDS] = weir_render_cluster_shards,
+    [WEIR_ADMIN_CLUSTER_MAP] = weir_render_cluster_map,
+    [WEIR_ADMIN_CLUSTER_BREAKERS] = weir_render_cluster_breakers,
+    [WEIR_ADMIN_CLUSTER_LIMITS] = weir_render_cluster_limits,
+    [WEIR_ADMIN_CLUSTER_HINTS] = weir_render_cluster_hints,
+    [WEIR_ADMIN_CLUSTER_ANALYTICS] = weir_render_cluster_analytics,
+};
 
 void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sources *from)
 {
@@ -285,30 +285,15 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
         if (weir_health_of_node(s) == WEIR_UNHEALTHY)
             call->status = 503;
         break;
-    case WEIR_ADMIN_CONNECTIONS:
-        rv = weir_render_health_connections(&call->text, s);
-        break;
     case WEIR_ADMIN_PROVIDERS:
         render_providers(call, s, &rv);
-        break;
-    case WEIR_ADMIN_CIRCUIT:
-        rv = weir_render_circuits(&call->text, s);
-        break;
-    case WEIR_ADMIN_METRICS:
-        rv = weir_render_metrics_json(&call->text, s);
         break;
     case WEIR_ADMIN_PROMETHEUS:
         call->content_type = WEIR_PROMETHEUS_CONTENT_TYPE;
         rv = weir_render_prometheus(&call->text, s);
         break;
-    case WEIR_ADMIN_POOL_STATS:
-        rv = weir_render_pool_stats(&call->text, s);
-        break;
     case WEIR_ADMIN_ALERTS:
         rv = weir_alerting_render(from->alerting, &call->text, s);
-        break;
-    case WEIR_ADMIN_LATENCY:
-        rv = weir_render_latency(&call->text, s);
         break;
     case WEIR_ADMIN_MEMORY_POOL:
         render_memory_pool(call, from, &rv);
@@ -316,23 +301,17 @@ void weir_admin_render(struct weir_admin_call *call, const struct weir_admin_sou
     case WEIR_ADMIN_MEMORY_GC:
         render_memory_gc(call, s, &rv);
         break;
-    case WEIR_ADMIN_CLUSTER_STATE:
-    case WEIR_ADMIN_CLUSTER_NODES:
-    case WEIR_ADMIN_CLUSTER_SHARDS:
-    case WEIR_ADMIN_CLUSTER_MAP:
-    case WEIR_ADMIN_CLUSTER_BREAKERS:
-    case WEIR_ADMIN_CLUSTER_LIMITS:
     case WEIR_ADMIN_CLUSTER_EVENTS:
-    case WEIR_ADMIN_CLUSTER_HINTS:
-    case WEIR_ADMIN_CLUSTER_ANALYTICS:
-        render_cluster(call, from, &rv);
+        render_events(call, from, &rv);
         break;
     case WEIR_ADMIN_OVERVIEW:
         rv = weir_overview_make(from->overview, from, from->now_ms);
         if (rv == 0)
             weir_admin_recall(call, from->overview, from->now_ms);
         break;
-    default: /* answered elsewhere: by workers, or by what operates the node */
+    default: /* those without a renderer are answered elsewhere: by workers, or by what operates the node */
+        if (plain[call->page] != NULL)
+            rv = plain[call->page](&call->text, s);
         break;
     }
     call->text.failed = call->text.failed || rv != 0;
