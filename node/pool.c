@@ -209,6 +209,23 @@ static bool parked_will_do(const struct weir_pool *p, const struct weir_endpoint
     return c != NULL && c->shared && p->connector->lively(p->arg, c);
 }
 
+/* The connection that is at hand for it, and is its own from now on; NULL: none is. */
+static struct weir_pool_conn *take_at_hand(struct weir_pool *p, struct weir_pool_waiter *w)
+{
+    struct weir_pool_conn *c = weir_pool_shared_take(p, w->wanted);
+    if (c != NULL && w->place.demand->waiting > 0) {
+        weir_pool_shared_offer(p, c); /* older ones first: it was refused to them while too many were open */
+        c = weir_pool_shared_take(p, w->wanted);
+    }
+    if (c == NULL && (!w->place.fresh || parked_will_do(p, w->wanted)))
+        c = weir_pool_conn_take_parked(p, w->wanted);
+    if (c != NULL) {
+        weir_pool_shared_leased(p, c);
+        c->leases++;
+    }
+    return c;
+}
+
 enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_waiter *w, struct weir_pool_conn **c,
                                         struct weir_err *err)
 {
@@ -219,18 +236,9 @@ enum weir_pool_result weir_pool_acquire(struct weir_pool *p, struct weir_pool_wa
     w->place.demand = &w->wanted->local[p->worker].demand;
     weir_list_init(&w->place.link);
     for (;;) {
-        *c = weir_pool_shared_take(p, w->wanted);
-        if (*c != NULL && w->place.demand->waiting > 0) {
-            weir_pool_shared_offer(p, *c); /* older ones first: it was refused to them while too many were open */
-            *c = weir_pool_shared_take(p, w->wanted);
-        }
-        if (*c == NULL && (!w->place.fresh || parked_will_do(p, w->wanted)))
-            *c = weir_pool_conn_take_parked(p, w->wanted);
-        if (*c != NULL) {
-            weir_pool_shared_leased(p, *c);
-            (*c)->leases++;
+        *c = take_at_hand(p, w);
+        if (*c != NULL)
             return WEIR_POOL_GRANTED;
-        }
         if (weir_pool_has_place(w->place.demand)) {
             begin_to_wait(p, w);
             return WEIR_POOL_WAITING;
