@@ -9,7 +9,7 @@
  *   the forecast does not want more, one more than there are is advised, at most once per cooldown.
  * - Fewer is advised when for a whole cooldown the whole window needed fewer, with a tenth to spare, no node was full
  *   and no alert asked for more: as many as it needed at most. Nodes that came without advice are left alone for a
- * cooldown, too.
+ *   cooldown, too.
  * - While too little is known, what is there is right: more than were advised at once, fewer when there have been fewer
  *   for a cooldown, so that a node that is being restarted is not advised away.
  *

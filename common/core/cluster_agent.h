@@ -5,7 +5,7 @@
  *     tick, reply, push, contact, peer, owes, thirsty, drain ... -> [agent] -> port act(): SEND, SIGHT, LEARN, ...
  *
  * - Membership: a beat each min(1 s, failover_timeout / 3) tells the store that this node lives, and learns from it
- * what has changed; only that is asked for. Who is dead is judged by core/members.
+ *   what has changed; only that is asked for. Who is dead is judged by core/members.
  * - Map: the published one with the highest (epoch, leader) ever seen; while none was, each node computes the same one
  *   from the members that it sees. Peers that cannot be reached are passed over at once, here only.
  * - Circuits: reports go out in batches, urgent ones at once; what others' reports changed comes back by push and, were

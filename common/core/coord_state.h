@@ -16,7 +16,7 @@
  *   that go back leave the bucket as if they had not been taken. It owes a full bucket and one limit at most: whatever
  *   was spent before that is over.
  * - APPEND keeps a node's record, FOLD a point of the cluster's, ADVISE the hints; the latter two under the leader's
- * token.
+ *   token.
  *
  * Bounds: WEIR_CLUSTER_NODES_MAX members (more are refused), WEIR_COORD_CIRCUITS_MAX circuits and
  * WEIR_COORD_LIMITS_MAX limits (the least recently changed, or used, is forgotten), WEIR_COORD_EVENTS_KEPT events,

@@ -17,7 +17,7 @@
  * - What a round does is decided in core/rebalance_round.h; when, and under which epoch it is published, here.
  * - Load and what is ahead: core/coordinator_history.h.
  * - Moving a shard takes no agreement: its new owner serves from the moment it has the map, the old one ends its
- * streams.
+ *   streams.
  *
  * Times, texts and callbacks are as in core/cluster_agent.h. */
 #ifndef WEIR_CORE_COORDINATOR_AGENT_H

@@ -3,16 +3,15 @@
  *
  * - Each member's quota is its weight's part of the shards, rounded down; the shards left over go, one each, to members
  *   whose part was rounded: first to those that hold more than their rounded part already, then by largest remainder,
- * then by id. So every quota is less than one away from the exact part, and the least possible moves.
+ *   then by id. So every quota is less than one away from the exact part, and the least possible moves.
  * - A member keeps what it holds, up to its quota. Of its surplus the shards with the fewest live streams go, of
  *   these the ones to which it has the weakest claim by rendezvous.
  * - Surplus and shards without an owner go to members below their quota, each by rendezvous among these.
  * - So the moves are the shards of owners that are no longer there plus the sum of the surpluses: the least for these
- * quotas, and at most ceil(shards / members) when one of equal weight joins.
+ *   quotas, and at most ceil(shards / members) when one of equal weight joins.
  * - A draining member has no quota, and is emptied before anybody's surplus goes. One that joins has none until it is
- *   active, unless it owns shards still (it was away for less time than anybody noticed). When nobody is active
- *   the joining are taken for active, and without these the draining: no shard is without an owner while somebody
- * lives.
+ *   active, unless it owns shards still (it was away for less time than anybody noticed). When nobody is active the
+ *   joining are taken for active, and without these the draining: no shard is without an owner while somebody lives.
  *
  * With loads, quotas become bands of load_slack_percent around them, and within these shards move from the most to the
  * least loaded member, by load for its weight, when the highest is more than load_ratio_percent of the mean. */

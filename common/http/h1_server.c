@@ -5,7 +5,7 @@
  * out of it:
  * - what arrives is malformed: `malformed` asks for an answer, nothing more is read, the connection closes after it;
  * - the response ends before the request: a small rest of the body is read and dropped, a larger one ends the
- * connection;
+ *   connection;
  * - the user resets: closed as soon as it is off the stack;
  * - the peer ends its direction: the open exchange is reset; a response that has ended is still sent out;
  * - the peer wants no more, or the response ends with the connection: closed once the output is out. */

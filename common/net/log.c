@@ -1,12 +1,12 @@
 /* The way of a line, and where it can get lost:
  * - A producer formats on its stack and copies the whole line into its ring (one writer, one reader, no lock),
- * publishing it by moving `head`. Ring full: dropped, counted by the producer.
+ *   publishing it by moving `head`. Ring full: dropped, counted by the producer.
  * - The writer copies whole lines of one ring after the other into its batch and gives the room back by moving `tail`.
  * - It writes the batch; where that would block it polls, and meanwhile the rings fill up. The reader of a pipe gone,
- * or a disk full: the batch is dropped and counted by the writer.
+ *   or a disk full: the batch is dropped and counted by the writer.
  * - Nothing left: it naps for a batch interval, looks again, and then sleeps on its eventfd. It says so in `state`
- * before it looks at the rings for the last time; a producer looks at `state` after it has moved `head`. Both in the
- * one order of sequentially consistent operations, so no line is left behind by a sleeper.
+ *   before it looks at the rings for the last time; a producer looks at `state` after it has moved `head`. Both in the
+ *   one order of sequentially consistent operations, so no line is left behind by a sleeper.
  * - At the end: what a blocked pipe does not take until the deadline is lost, and counted. */
 #include "net/log.h"
 
