@@ -5,7 +5,7 @@
  *                       `------- BACKOFF <----------'
  *
  * A step goes on to the next at once or suspends with a deadline. LIMIT is entered again while not one byte of the
- * answer has gone to the client (core/retry decides, request_try.c carries out). One passage from LIMIT to the end
+ * answer has gone to the client (core/retry decides, request_outcome.c carries out). One passage from LIMIT to the end
  * of an answer, or to a failure, is a try; the free replacement of a reused connection that died unanswered goes on
  * with its try.
  *
@@ -208,12 +208,14 @@ bool weir_request_answer_begin(struct weir_request *r, unsigned status, const ch
 /* Sends a whole answer of weir's own. */
 void weir_request_answer(struct weir_request *r, unsigned status, const char *content_type, const void *body,
                          size_t len);
-/* -- tries (request_try.c) -- */
+/* -- tries: made (request_try.c) -- */
 
 /* The first try: its provider counts a request, and retry.deadline begins to run. */
 void weir_request_begin_tries(struct weir_request *r);
 /* Begins a try: rate limit, endpoint, connection, sending. */
 void weir_request_try(struct weir_request *r);
+
+/* -- ... and ended (request_outcome.c) -- */
 
 /* The connector has counted it. */
 #define WEIR_TRY_COUNTED WEIR_EC_COUNT
