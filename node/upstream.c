@@ -137,7 +137,7 @@ bool weir_upstream_run(struct weir_upstream *u, struct weir_stream *s, bool http
 {
     weir_http_conn_init(&u->conn, s, false);
     count_bytes_here(u);
-    u->limits = u->worker->response_limits;
+    u->limits = u->target->provider->is_link ? u->worker->peer_response_limits : u->worker->response_limits;
     u->http2 = http2;
     struct weir_codec *codec = make_codec(u, http2);
     if (codec == NULL) {

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "http/h2.h"
 #include "node/client.h"
 #include "node/cluster_view.h"
 #include "node/node.h"
@@ -14,7 +15,7 @@
 /* While server.max_connections is reached: how often it is looked at whether another worker's client has gone. */
 #define ACCEPT_RETRY_MS 50u
 
-/* x-weir-peer and x-request-id, with room to spare: a head that was good where it landed is good at its owner. */
+/* x-weir-peer and x-request-id, x-weir-node and x-weir-shard, with room to spare. */
 #define PEER_ADDS_BYTES  1024u
 #define PEER_ADDS_FIELDS 4u
 
@@ -147,17 +148,24 @@ struct view_message {
     struct weir_view *view;
 };
 
+/* A head that was good where it came into the cluster is good on a link too. */
+static struct weir_http_limits on_link(struct weir_http_limits l)
+{
+    l.fields_max += PEER_ADDS_FIELDS;
+    l.head_bytes_max += PEER_ADDS_BYTES + l.fields_max * WEIR_H2_FIELD_OVERHEAD;
+    return l;
+}
+
 static void apply_limits(struct weir_worker *w, const struct weir_config *c)
 {
     w->limits = (struct weir_http_limits){.head_bytes_max = c->server.head_bytes_max,
                                           .fields_max = c->server.headers_max,
                                           .body_bytes_max = c->server.body_bytes_max};
-    w->peer_limits = w->limits;
-    w->peer_limits.head_bytes_max += PEER_ADDS_BYTES;
-    w->peer_limits.fields_max += PEER_ADDS_FIELDS;
+    w->peer_limits = on_link(w->limits);
     /* Answers carry more fields than requests: rate limits, cookies, tracing. */
     w->response_limits = (struct weir_http_limits){.head_bytes_max = 4 * c->server.head_bytes_max,
                                                    .fields_max = 2 * c->server.headers_max};
+    w->peer_response_limits = on_link(w->response_limits);
 }
 
 /* To peers that are gone, or elsewhere. */

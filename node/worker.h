@@ -49,9 +49,10 @@ struct weir_worker {
     struct weir_hold *hold; /* of the current view */
     struct weir_log_producer *log;
     struct weir_rng rng;
-    struct weir_http_limits limits;          /* of requests, from the current view's server section */
-    struct weir_http_limits response_limits; /* of what upstreams answer */
-    struct weir_http_limits peer_limits;     /* of what peers hand over: requests, and what a peer adds to them */
+    struct weir_http_limits limits;               /* of requests, from the current view's server section */
+    struct weir_http_limits response_limits;      /* of what upstreams answer */
+    struct weir_http_limits peer_limits;          /* of what peers hand over: requests, and what a peer adds to them */
+    struct weir_http_limits peer_response_limits; /* likewise, of what peers answer */
     struct weir_worker_listener listeners[WEIR_LISTENERS_MAX];
     unsigned listener_count;
     _Atomic(struct weir_trace_ring *) traces; /* finished spans, for control; made with the first one */

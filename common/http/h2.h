@@ -47,6 +47,8 @@
 #define WEIR_H2_NOISE_PER_SECOND 500
 /* CONTINUATION frames of one head, besides those that a head as large as allowed fills; 16 KB each. */
 #define WEIR_H2_CONTINUATIONS_MAX 8
+/* What a field costs of a head's limit on top of its text (RFC 9113 6.5.2): 28 more than in HTTP/1.1. */
+#define WEIR_H2_FIELD_OVERHEAD 32
 /* Acknowledgements that wait to be sent (PING and SETTINGS floods): the connection is over beyond that. */
 #define WEIR_H2_ACKS_MAX 100
 

@@ -29,8 +29,6 @@
 /* A WINDOW_UPDATE of less than that is noise, unless data went out that it may be for; as many are held against it. */
 #define WEIR_H2_WINDOW_UPDATE_MIN 256
 #define WEIR_H2_UPDATES_DUE_MAX   10000u
-/* What a field costs on top of its text (RFC 9113 6.5.2). */
-#define WEIR_H2_FIELD_OVERHEAD 32
 
 /* Bytes in order; grows by doubling, owns nothing when empty. */
 struct weir_h2_buf {

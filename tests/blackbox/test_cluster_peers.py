@@ -151,6 +151,17 @@ def test_the_client_stays_who_it_is(stage):
     assert line["client"] == "203.0.113.7"
 
 
+def test_heads_as_large_as_allowed(stage):
+    """Fields cost more on a link than from clients and providers that speak HTTP/1.1: the nodes make up for that."""
+    many = "".join(f"x-many-{i}: {'a' * 318}\r\n" for i in range(190))
+    upstream = stage.upstream(f"HTTP/1.1 200 OK\r\n{many}content-length: 2\r\n\r\nok")
+    c = Cluster(stage, upstream, count=2)
+    fields = {f"x-many-{i}": "a" * 165 for i in range(85)}
+    r = c.nodes[0].get("/", **{"x-session-id": c.key_of(c.nodes[1]), **fields})
+    assert r.status == 200 and r.get("x-weir-node") == "n1"
+    assert len(r.headers) > 190 and upstream.requests[-1].get("x-many-84") == fields["x-many-84"]
+
+
 def test_a_field_of_peers_from_a_client_goes_nowhere(stage):
     upstream = stage.upstream(OK)
     c = Cluster(stage, upstream, count=2)
