@@ -56,7 +56,7 @@ START_TEST(test_a_standby_goes_on)
 }
 END_TEST
 
-/* The leader's process stands still with requests on their way: what it asked comes to the told.store after another one
+/* The leader's process stands still with requests on their way: what it asked comes to the store after another one
  * has taken the lead, and is refused there. */
 START_TEST(test_a_paused_leader_changes_nothing)
 {
@@ -82,7 +82,7 @@ START_TEST(test_a_paused_leader_changes_nothing)
 }
 END_TEST
 
-/* The told.store takes the lead told.away while the holder believes in it: the first refusal makes it ask. */
+/* The store takes the lead away while the holder believes in it: the first refusal makes it ask. */
 START_TEST(test_a_refusal_makes_it_ask)
 {
     told_run(60, "abc");

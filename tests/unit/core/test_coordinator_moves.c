@@ -53,7 +53,7 @@ START_TEST(test_load_moves)
 }
 END_TEST
 
-/* Few requests say nothing; a short peak is smoothed told.away; without load_moves nothing moves at all. */
+/* Few requests say nothing; a short peak is smoothed away; without load_moves nothing moves at all. */
 START_TEST(test_loads_that_move_nothing)
 {
     struct weir_err err;
