@@ -468,7 +468,8 @@ static void check_cluster(json_t *findings, const struct ctl_exam *x)
     if (ctl_store_is_away(x->state)) {
         json_t *f = add_finding(findings, x, "store out of reach", NULL);
         sentence(f, "%s, since %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"));
-        set_text(f, "advice", "The node serves on with what it knows; circuits and limits are its own meanwhile.");
+        set_text(f, "advice",
+                 "Does it run? store_lost in the log says why not. Circuits and limits are the node's own.");
     }
     if (alive > 1 && shards > 0 && shards < CTL_SHARDS_PER_NODE * alive) {
         json_t *f = add_finding(findings, x, "few shards", NULL);

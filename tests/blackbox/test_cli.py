@@ -1,6 +1,7 @@
 """weir-node's command line: what it takes, what it says, and its exit codes."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -39,6 +40,16 @@ def test_help_and_version():
         assert option in run.stdout
     run = weir("--version")
     assert run.returncode == 0 and run.stdout.startswith("weir-node ")
+
+
+def test_the_manual_page_names_paths_that_there_are():
+    paths = {line.split("\t")[0] for line in weir("--print-paths").stdout.splitlines()}
+    text = (ROOT / "docs/man/weir-node.1").read_text()
+    section = text[text.index(".SH ENDPOINTS") : text.index(".SH EXAMPLES")]
+    named = set(re.findall(r"^\.IR? (/\S+?)(?: ,|$)", section, re.M))
+    within = re.search(r"^\.IR /api/cluster/ \{ (.*) \},$", section, re.M).group(1).split(" , ")
+    assert {"/dashboard", "/health/ready", "/metrics/prometheus"} <= named and "hints" in within
+    assert named - {"/health*"} | {f"/api/cluster/{name}" for name in within} <= paths
 
 
 def test_check_names_the_files_of_every_part(tmp_path):
