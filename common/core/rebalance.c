@@ -1,12 +1,17 @@
-#include "core/rebalance.h"
+#include "core/rebalance_inner.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define STAYS ((uint8_t)WEIR_MOVE_REASONS)
-/* Loads are multiplied by this, so that a shard's part of a small load is not nothing. */
-#define LOAD_UNIT 1024u
+/* A shard that may be taken from its owner. */
+struct weir_rebalance_candidate {
+    uint64_t claim; /* the owner's */
+    uint32_t streams;
+    uint16_t owner, shard;
+    uint8_t class; /* the lower first: CLASS_* */
+};
+enum { CLASS_DRAINING, CLASS_ABOVE, CLASS_SPARE, CLASS_STAYS };
 
 const char *weir_move_reason_text(enum weir_move_reason r)
 {
@@ -16,41 +21,11 @@ const char *weir_move_reason_text(enum weir_move_reason r)
     return texts[r];
 }
 
-/* A member, at the place of its id in the order of ids: its index in the new map. */
-struct part {
-    const struct weir_rebalance_member *member;
-    bool takes;                /* may own shards */
-    uint32_t have;             /* shards now */
-    uint32_t had;              /* in the old map */
-    uint32_t low, quota, high; /* low and high are the quota itself unless load_aware */
-    uint64_t load;             /* in LOAD_UNIT */
-    bool stuck;                /* has no shard that would help whoever carries less */
-};
-
-/* A shard that may be taken from its owner. */
-struct candidate {
-    uint64_t claim; /* the owner's */
-    uint32_t streams;
-    uint16_t owner, shard;
-    uint8_t class; /* the lower first: CLASS_* */
-};
-enum { CLASS_DRAINING, CLASS_ABOVE, CLASS_SPARE, CLASS_STAYS };
-
-struct work {
-    const struct weir_rebalance_opts *opts;
-    const struct weir_shard_map *old; /* NULL: none, or of another shard_count */
-    struct weir_shard_map *map;
-    uint8_t *reason; /* of each shard: why it moves, or STAYS */
-    struct candidate *candidates;
-    uint32_t planned, left; /* moves that could wait: made, and left for the next round */
-    struct part parts[];    /* one for each member */
-};
-
 /* -- members -- */
 
 static int by_id(const void *a, const void *b)
 {
-    const struct part *l = a, *r = b;
+    const struct weir_rebalance_part *l = a, *r = b;
     struct weir_str x = l->member->id, y = r->member->id;
     int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
     if (order != 0)
@@ -58,7 +33,7 @@ static int by_id(const void *a, const void *b)
     return x.len < y.len ? -1 : x.len > y.len;
 }
 
-static int set_members(struct work *w, const struct weir_rebalance_member *members, uint32_t count,
+static int set_members(struct weir_rebalance_work *w, const struct weir_rebalance_member *members, uint32_t count,
                        struct weir_err *err)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -68,7 +43,7 @@ static int set_members(struct work *w, const struct weir_rebalance_member *membe
             return weir_err_set(err, WEIR_EINVAL, "member %.*s: a weight of %u", WEIR_FMT(members[i].id),
                                 members[i].weight);
         w->parts[i].member = &members[i];
-        w->parts[i].load = (uint64_t)members[i].load * LOAD_UNIT;
+        w->parts[i].load = (uint64_t)members[i].load * WEIR_REBALANCE_LOAD_UNIT;
     }
     qsort(w->parts, count, sizeof w->parts[0], by_id);
     for (uint32_t i = 0; i < count; i++) {
@@ -81,7 +56,7 @@ static int set_members(struct work *w, const struct weir_rebalance_member *membe
 }
 
 /* Whoever owns shards and is still a member keeps them for now. */
-static void keep_old(struct work *w)
+static void keep_old(struct weir_rebalance_work *w)
 {
     const struct weir_shard_map *old = w->old;
     uint16_t now[WEIR_CLUSTER_NODES_MAX];
@@ -90,18 +65,20 @@ static void keep_old(struct work *w)
     for (uint32_t s = 0; s < w->map->shard_count; s++) {
         uint16_t owner = old != NULL ? now[old->owner[s]] : WEIR_NODE_NOBODY;
         w->map->owner[s] = owner;
-        w->reason[s] = owner != WEIR_NODE_NOBODY ? STAYS : old != NULL ? WEIR_MOVE_LOST : WEIR_MOVE_UNOWNED;
+        w->reason[s] = owner != WEIR_NODE_NOBODY ? WEIR_REBALANCE_STAYS
+                       : old != NULL             ? WEIR_MOVE_LOST
+                                                 : WEIR_MOVE_UNOWNED;
         if (owner != WEIR_NODE_NOBODY)
             w->parts[owner].had = ++w->parts[owner].have;
     }
 }
 
-static void set_takers(struct work *w)
+static void set_takers(struct weir_rebalance_work *w)
 {
     bool any[3] = {false};
     bool anybody = false;
     for (uint32_t i = 0; i < w->map->node_count; i++) {
-        struct part *p = &w->parts[i];
+        struct weir_rebalance_part *p = &w->parts[i];
         assert(p->member != NULL);
         p->takes = p->member->state == WEIR_NODE_ACTIVE || (p->member->state == WEIR_NODE_JOINING && p->had > 0);
         any[p->member->state] = true;
@@ -132,7 +109,7 @@ static int by_right(const void *a, const void *b)
     return l->part < r->part ? -1 : 1;
 }
 
-static void set_band(const struct work *w, struct part *p)
+static void set_band(const struct weir_rebalance_work *w, struct weir_rebalance_part *p)
 {
     p->low = p->high = p->quota;
     if (!w->opts->load_aware)
@@ -144,14 +121,14 @@ static void set_band(const struct work *w, struct part *p)
     p->high = p->quota + slack;
 }
 
-static void set_quotas(struct work *w)
+static void set_quotas(struct weir_rebalance_work *w)
 {
     struct rounded rounded[WEIR_CLUSTER_NODES_MAX];
     uint32_t shards = w->map->shard_count, weights = 0, spare = shards, count = 0;
     for (uint32_t i = 0; i < w->map->node_count; i++)
         weights += w->parts[i].takes ? w->parts[i].member->weight : 0;
     for (uint32_t i = 0; i < w->map->node_count; i++) {
-        struct part *p = &w->parts[i];
+        struct weir_rebalance_part *p = &w->parts[i];
         if (!p->takes)
             continue;
         uint64_t exact = (uint64_t)shards * p->member->weight; /* in parts of a shard, weights of which are one */
@@ -170,7 +147,7 @@ static void set_quotas(struct work *w)
 
 /* -- taking shards away -- */
 
-static int by_ease(const struct candidate *l, const struct candidate *r)
+static int by_ease(const struct weir_rebalance_candidate *l, const struct weir_rebalance_candidate *r)
 {
     if (l->streams != r->streams)
         return l->streams < r->streams ? -1 : 1;
@@ -181,34 +158,35 @@ static int by_ease(const struct candidate *l, const struct candidate *r)
 
 static int by_owner(const void *a, const void *b)
 {
-    const struct candidate *l = a, *r = b;
+    const struct weir_rebalance_candidate *l = a, *r = b;
     return l->owner != r->owner ? (l->owner < r->owner ? -1 : 1) : by_ease(l, r);
 }
 
 static int by_class(const void *a, const void *b)
 {
-    const struct candidate *l = a, *r = b;
+    const struct weir_rebalance_candidate *l = a, *r = b;
     return l->class != r->class ? (l->class < r->class ? -1 : 1) : by_ease(l, r);
 }
 
 /* All shards of whoever has more than it shall, each in its class; sorted by owner. Returns how many. */
-static uint32_t find_candidates(struct work *w)
+static uint32_t find_candidates(struct weir_rebalance_work *w)
 {
     uint32_t count = 0;
     for (uint32_t s = 0; s < w->map->shard_count; s++) {
         uint16_t owner = w->map->owner[s];
         if (owner == WEIR_NODE_NOBODY || w->parts[owner].have <= w->parts[owner].quota)
             continue;
-        w->candidates[count++] = (struct candidate){.claim = weir_hash_pair(w->map->nodes[owner].hash, s),
-                                                    .streams = w->opts->streams != NULL ? w->opts->streams[s] : 0,
-                                                    .owner = owner,
-                                                    .shard = (uint16_t)s};
+        w->candidates[count++] =
+            (struct weir_rebalance_candidate){.claim = weir_hash_pair(w->map->nodes[owner].hash, s),
+                                              .streams = w->opts->streams != NULL ? w->opts->streams[s] : 0,
+                                              .owner = owner,
+                                              .shard = (uint16_t)s};
     }
     qsort(w->candidates, count, sizeof w->candidates[0], by_owner);
     for (uint32_t i = 0, rank = 0; i < count; i++) {
-        struct candidate *c = &w->candidates[i];
+        struct weir_rebalance_candidate *c = &w->candidates[i];
         rank = i > 0 && c->owner == c[-1].owner ? rank + 1 : 0;
-        const struct part *p = &w->parts[c->owner];
+        const struct weir_rebalance_part *p = &w->parts[c->owner];
         if (!p->takes)
             c->class = CLASS_DRAINING;
         else if (p->have > p->high && rank < p->have - p->high)
@@ -220,18 +198,18 @@ static uint32_t find_candidates(struct work *w)
 }
 
 /* How many shards those below their band need, beside the ones that have no owner. */
-static uint32_t needed(const struct work *w)
+static uint32_t needed(const struct weir_rebalance_work *w)
 {
     uint32_t lacking = 0, unowned = w->map->shard_count;
     for (uint32_t i = 0; i < w->map->node_count; i++) {
-        const struct part *p = &w->parts[i];
+        const struct weir_rebalance_part *p = &w->parts[i];
         lacking += p->have < p->low ? p->low - p->have : 0;
         unowned -= p->have;
     }
     return lacking > unowned ? lacking - unowned : 0;
 }
 
-static void release(struct work *w)
+static void release(struct weir_rebalance_work *w)
 {
     uint32_t count = find_candidates(w), wanted = 0, need = needed(w);
     qsort(w->candidates, count, sizeof w->candidates[0], by_class);
@@ -242,7 +220,7 @@ static void release(struct work *w)
     w->planned = cap != 0 && wanted > cap ? cap : wanted;
     w->left = wanted - w->planned;
     for (uint32_t i = 0; i < w->planned; i++) {
-        const struct candidate *c = &w->candidates[i];
+        const struct weir_rebalance_candidate *c = &w->candidates[i];
         w->reason[c->shard] = c->class == CLASS_DRAINING ? WEIR_MOVE_DRAINING : WEIR_MOVE_QUOTA;
         w->map->owner[c->shard] = WEIR_NODE_NOBODY;
         w->parts[c->owner].have--;
@@ -251,29 +229,12 @@ static void release(struct work *w)
 
 /* -- giving them -- */
 
-static uint64_t shard_load(const struct work *w, uint32_t shard, uint16_t from)
-{
-    if (w->opts->streams != NULL)
-        return (uint64_t)w->opts->streams[shard] * LOAD_UNIT;
-    const struct part *p = &w->parts[from];
-    return p->had == 0 ? 0 : (uint64_t)p->member->load * LOAD_UNIT / p->had;
-}
-
-/* Moves what a shard carries along with it, as far as that is known. from: a part, or WEIR_NODE_NOBODY. */
-static void move_load(struct work *w, uint32_t shard, uint16_t from, uint16_t to)
-{
-    if (from == WEIR_NODE_NOBODY)
-        return;
-    uint64_t load = shard_load(w, shard, from);
-    w->parts[from].load -= load < w->parts[from].load ? load : w->parts[from].load;
-    w->parts[to].load += load;
-}
-
-static uint32_t find_takers(const struct work *w, struct weir_rendezvous_candidate *takers, bool to_quota)
+static uint32_t find_takers(const struct weir_rebalance_work *w, struct weir_rendezvous_candidate *takers,
+                            bool to_quota)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < w->map->node_count; i++) {
-        const struct part *p = &w->parts[i];
+        const struct weir_rebalance_part *p = &w->parts[i];
         if (p->have < (to_quota ? p->quota : p->low))
             takers[count++] = (struct weir_rendezvous_candidate){w->map->nodes[i].hash, w->map->nodes[i].weight, i};
     }
@@ -292,7 +253,7 @@ static uint32_t drop_taker(struct weir_rendezvous_candidate *takers, uint32_t co
 
 /* Gives each shard without an owner to one that is below its band, and when there is none, below its quota. What the
  * quotas lack is never less than what has no owner, so somebody always is. */
-static void assign(struct work *w)
+static void assign(struct weir_rebalance_work *w)
 {
     struct weir_rendezvous_candidate takers[WEIR_CLUSTER_NODES_MAX];
     bool to_quota = false;
@@ -307,112 +268,25 @@ static void assign(struct work *w)
             alike = weir_rendezvous_alike(takers, count);
         }
         uint32_t chosen = weir_rendezvous_pick(s, takers, count, alike);
-        struct part *p = &w->parts[chosen];
+        struct weir_rebalance_part *p = &w->parts[chosen];
         w->map->owner[s] = (uint16_t)chosen;
         if (++p->have == (to_quota ? p->quota : p->low))
             count = drop_taker(takers, count, chosen);
     }
 }
 
-/* -- loads -- */
-
-static bool carries_more(const struct part *a, const struct part *b)
-{
-    return a->load * b->member->weight > b->load * a->member->weight;
-}
-
-/* The most loaded one that may give, when that is above the ratio, and the least loaded one that may take. */
-static bool find_pair(const struct work *w, uint16_t *from, uint16_t *to)
-{
-    uint64_t load = 0, weight = 0;
-    *from = *to = WEIR_NODE_NOBODY;
-    for (uint32_t i = 0; i < w->map->node_count; i++) {
-        const struct part *p = &w->parts[i];
-        if (!p->takes)
-            continue;
-        load += p->load;
-        weight += p->member->weight;
-        if (p->have > p->low && !p->stuck && (*from == WEIR_NODE_NOBODY || carries_more(p, &w->parts[*from])))
-            *from = (uint16_t)i;
-        if (p->have < p->high && (*to == WEIR_NODE_NOBODY || carries_more(&w->parts[*to], p)))
-            *to = (uint16_t)i;
-    }
-    if (*from == WEIR_NODE_NOBODY || *to == WEIR_NODE_NOBODY)
-        return false;
-    const struct part *p = &w->parts[*from];
-    uint32_t percent = w->opts->load_ratio_percent;
-    percent = percent == 0 ? WEIR_REBALANCE_LOAD_RATIO_PERCENT : percent;
-    return (unsigned __int128)p->load * weight * 100 > (unsigned __int128)load * p->member->weight * percent;
-}
-
-/* The shard that carries most, but not so much that the taker would carry more than the giver then; of several the one
- * to which the giver has the weakest claim. WEIR_SHARDS_MAX: none. */
-static uint32_t find_shard(const struct work *w, uint16_t from, uint16_t to)
-{
-    const struct part *giver = &w->parts[from], *taker = &w->parts[to];
-    uint64_t giver_weight = giver->member->weight, taker_weight = taker->member->weight;
-    uint64_t ours = giver->load * taker_weight, theirs = taker->load * giver_weight;
-    uint64_t most = ours > theirs ? (ours - theirs) / (giver_weight + taker_weight) : 0;
-    uint64_t best_load = 0, best_claim = 0;
-    uint32_t best = WEIR_SHARDS_MAX;
-    for (uint32_t s = 0; s < w->map->shard_count; s++) {
-        if (w->map->owner[s] != from || w->reason[s] != STAYS)
-            continue;
-        uint64_t load = shard_load(w, s, from);
-        if (load == 0 || load > most || load < best_load)
-            continue;
-        uint64_t claim = weir_hash_pair(w->map->nodes[from].hash, s);
-        if (load == best_load && claim >= best_claim)
-            continue;
-        best = s;
-        best_load = load;
-        best_claim = claim;
-    }
-    return best;
-}
-
-/* Each turn moves a shard for good or gives one member up. */
-static void even_out(struct work *w)
-{
-    uint16_t from, to;
-    uint32_t cap = w->opts->moves_max;
-    while ((cap == 0 || w->planned < cap) && find_pair(w, &from, &to)) {
-        uint32_t s = find_shard(w, from, to);
-        if (s == WEIR_SHARDS_MAX) {
-            w->parts[from].stuck = true;
-            continue;
-        }
-        w->reason[s] = WEIR_MOVE_LOAD;
-        w->map->owner[s] = to;
-        w->parts[from].have--;
-        w->parts[to].have++;
-        move_load(w, s, from, to);
-        w->planned++;
-    }
-}
-
 /* -- the plan -- */
 
-/* From here on owner is final, but for what the loads move. */
-static void settle_loads(struct work *w)
-{
-    for (uint32_t s = 0; s < w->map->shard_count; s++)
-        if (w->reason[s] == WEIR_MOVE_DRAINING || w->reason[s] == WEIR_MOVE_QUOTA)
-            move_load(w, s, weir_shard_map_find(w->map, weir_str_of(w->old->nodes[w->old->owner[s]].id)),
-                      w->map->owner[s]);
-    even_out(w);
-}
-
-static int list_moves(struct weir_rebalance_plan *plan, const struct work *w)
+static int list_moves(struct weir_rebalance_plan *plan, const struct weir_rebalance_work *w)
 {
     uint32_t count = 0;
     for (uint32_t s = 0; s < w->map->shard_count; s++)
-        count += w->reason[s] != STAYS;
+        count += w->reason[s] != WEIR_REBALANCE_STAYS;
     plan->moves = malloc((count > 0 ? count : 1) * sizeof *plan->moves);
     if (plan->moves == NULL)
         return WEIR_ENOMEM;
     for (uint32_t s = 0; s < w->map->shard_count; s++)
-        if (w->reason[s] != STAYS)
+        if (w->reason[s] != WEIR_REBALANCE_STAYS)
             plan->moves[plan->move_count++] =
                 (struct weir_shard_move){.shard = s,
                                          .from = w->old != NULL ? w->old->owner[s] : WEIR_NODE_NOBODY,
@@ -422,7 +296,7 @@ static int list_moves(struct weir_rebalance_plan *plan, const struct work *w)
     return WEIR_OK;
 }
 
-static int run(struct weir_rebalance_plan *plan, struct work *w)
+static int run(struct weir_rebalance_plan *plan, struct weir_rebalance_work *w)
 {
     keep_old(w);
     set_takers(w);
@@ -430,7 +304,7 @@ static int run(struct weir_rebalance_plan *plan, struct work *w)
     release(w);
     assign(w);
     if (w->opts->load_aware)
-        settle_loads(w);
+        weir_rebalance_by_load(w);
     weir_shard_map_count(w->map);
     return list_moves(plan, w);
 }
@@ -447,7 +321,7 @@ int weir_rebalance(struct weir_rebalance_plan *plan, const struct weir_rebalance
     if (opts->leader.len > 0 && !weir_coord_id_valid(opts->leader))
         return weir_err_set(err, WEIR_EINVAL, "rebalance: the leader's is no id");
     int code = WEIR_ENOMEM;
-    struct work *w = calloc(1, sizeof *w + member_count * sizeof w->parts[0]);
+    struct weir_rebalance_work *w = calloc(1, sizeof *w + member_count * sizeof w->parts[0]);
     if (w == NULL)
         goto out;
     w->opts = opts;
