@@ -30,7 +30,7 @@ static const struct weir_config_provider link_config = {
                       .max_pending = WAITING_MAX,
                       .max_connections_cap = CONNECTIONS_MAX},
              .timeout = {.total_ms = HOP_MS_MAX,
-                         .connect_ms = WEIR_PEER_CONNECT_MS,
+                         .connect_ms = WEIR_PEER_LINK_MS,
                          .read_ms = HOP_MS_MAX,
                          .write_ms = HOP_MS_MAX,
                          .pool_ms = WEIR_PEER_CONNECT_MS},

@@ -19,6 +19,8 @@
 
 /* Connecting takes a round trip in a data centre; whoever has not answered by then is served around. */
 #define WEIR_PEER_CONNECT_MS 250u
+/* The link itself goes on, for the requests to come: TLS between busy or distant machines may take longer. */
+#define WEIR_PEER_LINK_MS 2000u
 
 struct weir_peer {
     const char *id;

@@ -81,10 +81,11 @@ class Redis(Process):
 class Wire(threading.Thread):
     """A TCP proxy before something, that can be slow or cut."""
 
-    def __init__(self, port):
+    def __init__(self, port, delay_s=0.0):
         super().__init__(daemon=True)
         self.to = port
-        self.delay_s = 0.0
+        self.delay_s = delay_s
+        self.accepted = 0
         self.is_cut = False
         self.carried = 0  # bytes, both ways
         self.pairs = []
@@ -98,6 +99,7 @@ class Wire(threading.Thread):
                 near, _ = self.listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             if self.is_cut:
                 near.close()
                 continue

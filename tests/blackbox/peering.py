@@ -1,20 +1,24 @@
 """Nodes that hand requests to each other, on peer ports that the test knows, with a secret that it knows, too."""
 
 import harness
-from cluster import Redis
+from cluster import Redis, Wire
 
 SECRET = "the secret of the tests"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Cluster:
-    """Nodes n0, n1, ... on a Redis of their own, each seeing all the others alive."""
+    """Nodes n0, n1, ... on a Redis of their own, each seeing all the others alive. With delay_s, they reach each other over
+    wires."""
 
-    def __init__(self, stage, providers, count=3, nodes=None, server=None, http_client=None, **pool):
+    def __init__(self, stage, providers, count=3, nodes=None, server=None, http_client=None, delay_s=None, **pool):
         self.stage = stage
         redis = Redis(stage.scratch)
         stage.running.append(redis.finish)
         self.peer_ports = [harness.free_port() for _ in range(count)]
+        self.wires = [Wire(port, delay_s) for port in self.peer_ports] if delay_s is not None else []
+        stage.running.extend(w.close for w in self.wires)
+        reached = [{"advertise": f"127.0.0.1:{w.port}"} for w in self.wires] or [{}] * count
         self.nodes = [
             stage.node(
                 providers,
@@ -28,6 +32,7 @@ class Cluster:
                     "peer_listen": f"127.0.0.1:{port}",
                     "peer_secret": SECRET,
                     "shard_count": 64,
+                    **reached[i],
                     **pool,
                 },
             )

@@ -86,18 +86,25 @@ def test_weirs_own_pages_are_not_there(stage, mock):
         assert peer.get("/metrics").status == 403
 
 
+def peer_tls(pki):
+    files = {"ca_file": "ca.pem", "cert_file": "peer.pem", "key_file": "peer.key"}
+    return {"server_name": "localhost", **{key: str(pki / name) for key, name in files.items()}}
+
+
+def test_a_link_that_takes_longer_than_a_request_waits_serves_those_after_it(stage, mock, pki):
+    """Or nodes that are far from each other, or busy, would never have one."""
+    c = Cluster(stage, mock, count=2, failover_timeout=3, peer_tls=peer_tls(pki), peer_ack_timeout=10, delay_s=0.2)
+    harness.wait_for(lambda: c.find_key_of(c.nodes[1]), "n1 to be handed a request")
+    assert c.nodes[0].metric("weir_peer_fallbacks_total", reason="connect") > 0, "the first came too early"
+
+
 def test_links_over_tls_in_both_directions(stage, mock, pki):
     c = Cluster(
         stage,
         mock,
         count=2,
         failover_timeout=3,  # how long a peer is left alone whose link failed
-        peer_tls={
-            "ca_file": str(pki / "ca.pem"),
-            "cert_file": str(pki / "peer.pem"),
-            "key_file": str(pki / "peer.key"),
-            "server_name": "localhost",
-        },
+        peer_tls=peer_tls(pki),
     )
     # The first handshake may take longer than a node waits for a peer, where many tests share a machine.
     key = harness.wait_for(lambda: c.find_key_of(c.nodes[1]), "n1 to be handed a request")

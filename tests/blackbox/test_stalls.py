@@ -137,7 +137,7 @@ def test_end_of_an_answer_reaches_a_slow_client(stage):
 def test_client_that_does_not_take_the_end_of_an_answer_is_given_up(stage):
     size = 3_000_000
     upstream = stage.upstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
-    node = stage.node(upstream, server={"idle_timeout": 0.2, "write_timeout": 0.4}, http_client=LONG)
+    node = stage.node(upstream, server={"idle_timeout": 0.2, "write_timeout": 2}, http_client=LONG)
     with node.client(receive_buffer=2048) as c:
         c.ask("GET", "/")
         while node.metric("weir_upstream_exchanges_total") == 0:

@@ -17,7 +17,7 @@ LIMITED = {"rate_limit": {"requests_per_minute": 600, "burst": 20}}
 
 @pytest.fixture
 def cluster(stage):
-    return Cluster(stage, shard_count=24)
+    return Cluster(stage, shard_count=24, redis_timeout=5)
 
 
 def providers(mock):
