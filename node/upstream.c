@@ -158,7 +158,10 @@ struct weir_exchange *weir_upstream_open(struct weir_upstream *u, struct weir_re
     u->close_reason = WEIR_EC_CLOSED_FAILED;
     struct weir_exchange *x = u->conn.codec->ops->open(u->conn.codec);
     if (x == NULL) {
-        weir_pool_discard(&u->worker->pool, &u->pooled, WEIR_EC_CLOSED_FAILED);
+        if (u->conn.codec->exchanges_open > 0) /* out of memory for this one: the others go on */
+            weir_pool_release(&u->worker->pool, &u->pooled);
+        else
+            weir_pool_discard(&u->worker->pool, &u->pooled, WEIR_EC_CLOSED_FAILED);
         return NULL;
     }
     count(u, WEIR_EC_STREAMS, u->http2);

@@ -68,8 +68,8 @@ struct weir_address *weir_upstream_address(const struct weir_upstream *u, const 
  * themselves. Logs when the address is put out or comes back. */
 void weir_upstream_address_tried(struct weir_worker *w, const struct weir_endpoint *e, struct weir_address *a, bool ok);
 
-/* A leased connection has been given to a request, which gets its exchanges' events. NULL: it broke meanwhile; it has
- * then been discarded. */
+/* A leased connection has been given to a request, which gets its exchanges' events. NULL: it broke meanwhile, or
+ * there is no memory; it has then been discarded, or given back if others are under way on it. */
 struct weir_exchange *weir_upstream_open(struct weir_upstream *u, struct weir_request *r);
 
 /* The request lets its exchange go before it is over; HTTP/1.1: the connection closes, and this is why. */
