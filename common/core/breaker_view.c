@@ -36,6 +36,42 @@ static void forget_pending(struct weir_breaker_view *v)
     v->asking = v->idled = false;
 }
 
+/* -- the ends of probes that may not have been heard -- */
+
+static void keep_unheard(struct weir_breaker_view *v, uint64_t now_ms, uint64_t gen, uint64_t permit,
+                         enum weir_breaker_verdict verdict)
+{
+    struct weir_breaker_report *u = &v->unheard;
+    if (u->gen != gen || u->probe_count == 0) {
+        *u = (struct weir_breaker_report){.gen = gen};
+        v->unheard_since_ms = v->unheard_ms = now_ms;
+    }
+    for (uint32_t i = 0; i < u->probe_count; i++)
+        if (u->probes[i].permit == permit)
+            return;
+    if (u->probe_count == WEIR_BREAKER_BATCH)
+        return;
+    u->probes[u->probe_count].permit = permit;
+    u->probes[u->probe_count++].verdict = verdict;
+}
+
+static void keep_unheard_of(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_report *r)
+{
+    for (uint32_t i = 0; i < r->probe_count; i++)
+        keep_unheard(v, now_ms, r->gen, r->probes[i].permit, r->probes[i].verdict);
+}
+
+static void tell_again(struct weir_breaker_view *v, uint64_t now_ms)
+{
+    struct weir_breaker_report again = v->unheard;
+    if (again.probe_count == 0 || again.gen != v->shared.gen)
+        return;
+    again.node = v->pending.node;
+    weir_breaker_report_add(&v->pending, &again);
+    v->unheard_ms = now_ms;
+    v->urgent = true;
+}
+
 /* -- letting through -- */
 
 static uint64_t cooling_until(const struct weir_breaker_view *v)
@@ -78,6 +114,10 @@ static uint64_t needed_ms(const struct weir_breaker_policy *p)
  * somebody else has it sooner. */
 void weir_breaker_view_hand_back(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms)
 {
+    if (now_ms >= v->unheard_since_ms + p->permit_ms) /* expired, whoever has heard */
+        v->unheard.probe_count = 0;
+    if (v->sharing && now_ms >= v->unheard_ms + WEIR_BREAKER_ASK_MS)
+        tell_again(v, now_ms);
     for (uint32_t i = v->permit_count; i-- > 0;) {
         if (v->permits[i].expires_ms > now_ms + needed_ms(p))
             continue;
@@ -198,6 +238,8 @@ void weir_breaker_view_done(struct weir_breaker_view *v, const struct weir_break
     struct weir_breaker_report r = report_of(node, t->own_gen, t->own_permit, verdict);
     r.cooldown_ms = cooldown_ms;
     weir_breaker_report(&v->own, p, now_ms, &r, out);
+    if (!v->sharing && t->permit != 0)
+        keep_unheard(v, now_ms, t->gen, t->permit, verdict);
     if (!v->sharing)
         return;
     remember(v, now_ms, verdict == WEIR_BREAKER_SUCCESS, verdict == WEIR_BREAKER_FAILURE);
@@ -271,6 +313,7 @@ bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct
             out->recent_ok += v->recent[i].ok;
             out->recent_fail += v->recent[i].fail;
         }
+    keep_unheard_of(v, now_ms, out);
     v->pending = (struct weir_breaker_report){.node = out->node, .gen = out->gen};
     v->cooldown_until_ms = 0;
     v->urgent = false;
@@ -299,6 +342,8 @@ void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_brea
     if (!other)
         return;
     forget_pending(v);
+    v->unheard.probe_count = v->unheard.gen == s.gen ? v->unheard.probe_count : 0;
+    tell_again(v, now_ms);
     /* On return of the store the own circuit is the fresher one, unless the shared one is open as well. */
     if (!first || s.phase != WEIR_BREAKER_CLOSED)
         renew_own(v, now_ms);
@@ -307,6 +352,7 @@ void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_brea
 void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
                                uint64_t store_ms)
 {
+    v->unheard.probe_count = 0;
     v->asking = v->asking && v->pending.want > 0; /* asked after this answer's report had gone */
     /* By the store's clock it was not time yet: nothing was denied, and when it is, it may be asked for. */
     if (!v->asking && v->sharing && v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
@@ -333,6 +379,9 @@ void weir_breaker_view_alone(struct weir_breaker_view *v, uint64_t now_ms)
         v->own.openings = 1;
     }
     v->own.cooldown_until_ms = later(v->own.cooldown_until_ms, s.cooldown_until_ms);
+    keep_unheard_of(v, now_ms, &v->pending);
+    for (uint32_t i = 0; i < v->permit_count; i++)
+        keep_unheard(v, now_ms, s.gen, v->permits[i].id, WEIR_BREAKER_NEITHER);
     v->sharing = v->urgent = false;
     v->shared = (struct weir_breaker_sight){0};
     v->cooldown_until_ms = 0;

@@ -30,6 +30,8 @@ struct weir_breaker_view {
                                    and who asks for one should wait for it, though another endpoint may serve it */
     bool urgent;
     struct weir_breaker_bucket recent[WEIR_BREAKER_RECENT_S];
+    struct weir_breaker_report unheard; /* ends of probes that whoever grants permits may not have heard: gen, probes */
+    uint64_t unheard_ms, unheard_since_ms; /* told last; the first of them */
 };
 
 /* What a request carries while it is with the endpoint. */
@@ -88,7 +90,8 @@ void weir_breaker_view_rename(struct weir_breaker_view *v, uint64_t node);
 /* Whether a report is owed; urgent: now, for a change of the own circuit, a probe's end, a cooldown or wanted permits;
  * else with the next batch. */
 bool weir_breaker_view_owes(const struct weir_breaker_view *v, bool *urgent);
-/* Moves the report out; it is lost if it is not delivered. False: there was nothing to say. */
+/* Moves the report out; it is lost if it is not delivered, but that the ends of its probes are told again, until there
+ * is an answer. False: there was nothing to say. */
 bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct weir_breaker_report *out);
 /* The shared circuit as it was at store_ms on its holder's clock. Older generations are ignored. */
 void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
@@ -96,8 +99,9 @@ void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_brea
 /* The permits of a reply to the own report; learn first. */
 void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
                                uint64_t store_ms);
-/* Permits that were not used for a while go back: to be called now and then, or somebody else's requests wait until
- * they expire. One that is wanted first goes back then, and another is asked for. */
+/* Permits that were not used for a while go back, and what may not have been heard of those that were is told again:
+ * to be called now and then, or somebody else's requests wait until they expire. One that is wanted first goes back
+ * then, and another is asked for. */
 void weir_breaker_view_hand_back(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms);
 /* The store is away, or is another one: on alone. An open circuit stays open until its deadline. */
 void weir_breaker_view_alone(struct weir_breaker_view *v, uint64_t now_ms);

@@ -318,6 +318,30 @@ def test_a_store_that_was_frozen_as_it_was_asked_for_a_probe(stage):
     wait_for(lambda: circuit(a)["state"] == "closed", "the circuit to close")
 
 
+def test_a_probe_that_ends_while_the_store_is_frozen(stage):
+    """Its permit is out still when the store is back: how it ended is told then, and nobody waits until it expires."""
+    endpoint = Endpoint(stage)
+    cluster, (a, b) = cluster_of(stage, endpoint, count=2, recovery_s=1)
+    fail(a, 5)
+    b.wait_events("circuit_opened")
+    wait_for(lambda: not circuit(a).get("retry_in_seconds"), "the wait to be over")
+    endpoint.gate.clear()
+    answers = []
+    probe = threading.Thread(target=lambda: answers.append(ask(a)))
+    probe.start()
+    wait_for(lambda: endpoint.inside == 1, "the probe")
+    cluster.redis.freeze()
+    cluster.wait_contact(0)
+    endpoint.gate.set()
+    probe.join()
+    assert answers[0].status == 200
+    cluster.redis.thaw()
+    cluster.wait_contact(1)
+    for n in (a, b):
+        wait_for(lambda n=n: ask(n).status == 200 and circuit(n)["shared"], f"{n.name} to be served", 20)
+        wait_for(lambda n=n: circuit(n)["state"] == "closed", f"the circuit to close on {n.name}")
+
+
 def test_an_endpoint_is_checked_by_one_node(stage):
     up = stage.upstream([OK])
     cluster = Cluster(stage, connection_affinity="round_robin", health_check_interval=0.3)

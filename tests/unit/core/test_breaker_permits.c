@@ -159,6 +159,60 @@ START_TEST(test_a_permit_that_nobody_wants_goes_back)
 }
 END_TEST
 
+/* The permit would hold everybody up until it expires: how its probe ended is told when the store is back. */
+START_TEST(test_a_probe_that_ends_while_the_store_is_away)
+{
+    open_for_both();
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    struct weir_breaker_answer probe = weir_breaker_view_admit(&b, &policy, now, &reply);
+    ck_assert_int_eq(probe.word, WEIR_BREAKER_ADMIT);
+    weir_breaker_view_alone(&b, now);
+    now += 1000;
+    weir_breaker_view_done(&b, &policy, now, &probe.ticket, WEIR_BREAKER_SUCCESS, 0, &reply);
+    now += 1000;
+    learn(&b);
+    bool urgent;
+    ck_assert(weir_breaker_view_owes(&b, &urgent) && urgent);
+    sync(&b);
+    ck_assert_int_eq(shared.phase, WEIR_BREAKER_CLOSED);
+}
+END_TEST
+
+START_TEST(test_a_permit_in_hand_when_the_store_goes)
+{
+    open_for_both();
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    weir_breaker_view_alone(&b, now);
+    now += 1000;
+    learn(&b);
+    sync(&b);
+    ck_assert_uint_eq(shared.permit_count, 0);
+}
+END_TEST
+
+/* ... and told again should nobody have answered. */
+START_TEST(test_the_end_of_a_probe_that_was_not_heard)
+{
+    struct weir_breaker_report lost;
+    open_for_both();
+    ck_assert_int_eq(ask(&b), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&b);
+    ck_assert(request(&b, WEIR_BREAKER_SUCCESS));
+    ck_assert(weir_breaker_view_take(&b, now, &lost));
+    weir_breaker_view_hand_back(&b, &policy, now + WEIR_BREAKER_ASK_MS - 1);
+    ck_assert(!weir_breaker_view_take(&b, now, &lost));
+    now += WEIR_BREAKER_ASK_MS;
+    weir_breaker_view_hand_back(&b, &policy, now);
+    sync(&b);
+    ck_assert_int_eq(shared.phase, WEIR_BREAKER_CLOSED);
+    now += WEIR_BREAKER_ASK_MS;
+    weir_breaker_view_hand_back(&b, &policy, now);
+    ck_assert(!weir_breaker_view_take(&b, now, &lost));
+}
+END_TEST
+
 /* A half-open circuit that is busy with its probes is not asked about by each request. */
 START_TEST(test_a_refusal_lasts)
 {
@@ -216,5 +270,7 @@ START_TEST(test_asked_a_moment_too_early)
 END_TEST
 
 CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_permits_that_were_not_used_in_time,
-           test_an_idle_permit_goes_back, test_a_permit_that_nobody_wants_goes_back, test_a_refusal_lasts,
-           test_waits_for_the_answer_to_its_question, test_asked_a_moment_too_early)
+           test_an_idle_permit_goes_back, test_a_permit_that_nobody_wants_goes_back,
+           test_a_probe_that_ends_while_the_store_is_away, test_a_permit_in_hand_when_the_store_goes,
+           test_the_end_of_a_probe_that_was_not_heard, test_a_refusal_lasts, test_waits_for_the_answer_to_its_question,
+           test_asked_a_moment_too_early)
