@@ -15,11 +15,12 @@ static bool is_found(const json_t *findings, const char *provider)
     return false;
 }
 
-/* A sentence for each endpoint that failed its last check. */
+/* A sentence for each endpoint that failed its last check, or has no address to check: the first check comes later. */
 static json_t *evidence_of(const json_t *endpoints)
 {
     json_t *evidence = json_array();
     const char *id;
+    double addresses;
     json_t *e; /* jansson's loop takes no const */
     json_object_foreach((json_t *)endpoints, id, e)
     {
@@ -27,6 +28,8 @@ static json_t *evidence_of(const json_t *endpoints)
         if (json_is_true(json_object_get(e, "checks_failed")))
             json_array_append_new(evidence, json_sprintf("the check of %s failed: %s (%s)", id,
                                                          ctl_text(last, "error", "-"), ctl_text(last, "at", "-")));
+        else if (ctl_number(e, "addresses", &addresses) && addresses == 0)
+            json_array_append_new(evidence, json_sprintf("%s has no address: its name does not resolve", id));
     }
     return evidence;
 }

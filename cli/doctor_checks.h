@@ -5,7 +5,8 @@
 
 #include "cli/doctor.h"
 
-/* Adds to the findings one for each provider whose endpoints failed their last check, unless one is about it already.
+/* Adds to the findings one for each provider whose endpoints failed their last check, or have no address, unless one is
+ * about it already.
  */
 void ctl_diagnose_checks(json_t *findings, const struct ctl_exam *x);
 

@@ -143,17 +143,21 @@ START_TEST(test_failed_checks)
         providers = read(
            "{\"providers\":{\"a\":{\"endpoints\":{\"http://1\":{\"checks_failed\":true,\"last_check\":{\"at\":\"noon\","
            "\"error\":\"refused\"}},\"http://2\":{\"checks_failed\":false}}},\"b\":{\"endpoints\":{\"http://3\":"
-           "{\"checks_failed\":true}}},\"c\":{\"endpoints\":{\"http://4\":{\"checks_failed\":false}}}}}"),
+           "{\"checks_failed\":true}}},\"c\":{\"endpoints\":{\"http://"
+           "4\":{\"checks_failed\":false,\"addresses\":1}}},\"d\":{\"endpoints\":{\"http://5\":{\"addresses\":0}}}}}"),
        *after = read("{\"node_id\":\"n\"}"),
        *findings = read("[{\"kind\":\"high error rate\",\"provider\":\"b\"}]"); /* says more */
     ctl_diagnose_checks(findings, &(struct ctl_exam){.after = after, .providers = providers});
-    ck_assert_uint_eq(json_array_size(findings), 2);
+    ck_assert_uint_eq(json_array_size(findings), 3);
     const json_t *f = json_array_get(findings, 1), *evidence = json_object_get(f, "evidence");
     ck_assert_str_eq(json_string_value(json_object_get(f, "provider")), "a");
     ck_assert_uint_eq(json_array_size(evidence), 1);
     ck_assert_str_eq(json_string_value(json_array_get(evidence, 0)), "the check of http://1 failed: refused (noon)");
+    evidence = json_object_get(json_array_get(findings, 2), "evidence");
+    ck_assert_str_eq(json_string_value(json_array_get(evidence, 0)),
+                     "http://5 has no address: its name does not resolve");
     ctl_diagnose_checks(findings, &(struct ctl_exam){.after = after});
-    ck_assert_uint_eq(json_array_size(findings), 2);
+    ck_assert_uint_eq(json_array_size(findings), 3);
     json_decref(findings);
     json_decref(after);
     json_decref(providers);
