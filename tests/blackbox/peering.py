@@ -4,6 +4,7 @@ import harness
 from cluster import Redis, Wire
 
 SECRET = "the secret of the tests"
+ACK_S = 2  # a loaded machine is no slow peer
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -32,6 +33,7 @@ class Cluster:
                     "peer_listen": f"127.0.0.1:{port}",
                     "peer_secret": SECRET,
                     "shard_count": 64,
+                    "peer_ack_timeout": ACK_S,
                     **reached[i],
                     **pool,
                 },

@@ -7,11 +7,15 @@ from harness import wait_for
 from load import Load
 
 
+# A loaded machine is neither a slow store nor a silent node.
+PATIENT = {"redis_timeout": 1, "failover_timeout": 6}
+
+
 class Trial:
     """Three nodes under load while something happens to their store."""
 
-    def __init__(self, stage, mock, through_wire=False, **pool):
-        self.cluster = Cluster(stage, shard_count=24, **pool)
+    def __init__(self, stage, mock, through_wire=False):
+        self.cluster = Cluster(stage, shard_count=24, **PATIENT)
         self.redis = self.cluster.redis
         self.wire = self.cluster.wire() if through_wire else None
         self.nodes = self.cluster.nodes(3, mock)
