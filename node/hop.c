@@ -116,6 +116,7 @@ bool weir_hop_head(struct weir_request *r, struct weir_head *out)
         .authority = r->head->authority,
         .content_length = r->head->content_length,
         .has_body = r->head->has_body,
+        .te_trailers = r->head->te_trailers,
         .fields = r->head->fields,
     };
     return len > 0 && value.ptr != NULL && weir_fields_add(&out->fields, &r->arena, field_peer, value);

@@ -285,6 +285,7 @@ bool weir_request_head_up(struct weir_request *r, struct weir_head *out)
         .authority = weir_str_of(r->endpoint->config->authority),
         .content_length = r->head->content_length,
         .has_body = r->head->has_body,
+        .te_trailers = r->head->te_trailers,
         .fields = r->head->fields,
         .close = foreign || !r->provider->config->connection_reuse,
     };

@@ -65,8 +65,9 @@ struct weir_head {
     int64_t content_length;    /* as the field said; WEIR_LENGTH_UNKNOWN without one */
     bool has_body;             /* a body follows (its length may turn out to be 0) */
     bool expect_continue;      /* requests: the client waits for 100 (RFC 9110 10.1.1) */
-    bool keep_alive;           /* received: the connection can go on after this exchange */
-    bool close;                /* sending, HTTP/1.1: end the connection after this exchange ("Connection: close") */
+    bool te_trailers; /* requests: TE says that trailers are taken (RFC 9110 10.1.4); sent on in HTTP/2 alone */
+    bool keep_alive;  /* received: the connection can go on after this exchange */
+    bool close;       /* sending, HTTP/1.1: end the connection after this exchange ("Connection: close") */
     /* End-to-end fields only: framing, hop-by-hop fields and those that Connection names have been taken out (RFC
      * 9110 7.6.1); host is in `authority`. Trailer announcements (Trailer) and Expect are kept. Sending: the codec adds
      * framing itself, Host from authority, and nothing else. */

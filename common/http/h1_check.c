@@ -127,6 +127,15 @@ static const struct weir_malformed *check_trailer(struct weir_h1 *h, enum weir_f
     }
 }
 
+static bool lists_trailers(struct weir_str te)
+{
+    struct weir_str item;
+    while (weir_str_next_item(&te, &item))
+        if (weir_str_eq_nocase(item, WEIR_STR("trailers")))
+            return true;
+    return false;
+}
+
 const struct weir_malformed *weir_h1_check_field(struct weir_h1 *h, struct weir_str name, struct weir_str value)
 {
     struct weir_h1_head *head = h->head;
@@ -154,8 +163,10 @@ const struct weir_malformed *weir_h1_check_field(struct weir_h1 *h, struct weir_
     case WEIR_FIELD_PROXY_AUTHENTICATE: /* for the next hop alone (RFC 9110 11.7) */
     case WEIR_FIELD_PROXY_AUTHORIZATION:
     case WEIR_FIELD_PROXY_CONNECTION:
-    case WEIR_FIELD_TE:
     case WEIR_FIELD_UPGRADE:
+        return NULL;
+    case WEIR_FIELD_TE:
+        head->head.te_trailers |= lists_trailers(value);
         return NULL;
     case WEIR_FIELD_EXPECT:
         head->head.expect_continue |= weir_str_eq_nocase(value, WEIR_STR("100-continue"));

@@ -176,7 +176,9 @@ static const struct weir_malformed *check_regular(struct weir_h2_stream *s, stru
         return add_crumb(s, value);
     case WEIR_FIELD_PROXY_AUTHENTICATE: /* for the next hop alone (RFC 9110 11.7) */
     case WEIR_FIELD_PROXY_AUTHORIZATION:
+        return NULL;
     case WEIR_FIELD_TE:
+        head->head.te_trailers = true;
         return NULL;
     case WEIR_FIELD_EXPECT:
         head->head.expect_continue |= weir_str_eq_nocase(value, WEIR_STR("100-continue"));

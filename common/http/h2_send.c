@@ -5,8 +5,8 @@
 
 /* Fields of a head that needs no block of its own. */
 #define NVS_SHORT 48
-/* Pseudo fields and content-length. */
-#define NVS_EXTRA 5
+/* Pseudo fields, content-length and te. */
+#define NVS_EXTRA 6
 
 struct nvs {
     nghttp2_nv some[NVS_SHORT];
@@ -267,6 +267,8 @@ void weir_h2_submit_request(struct weir_h2_stream *s, const struct weir_head *he
         nvs_add(&v, WEIR_STR(":authority"), head->authority);
     nvs_add(&v, WEIR_STR(":path"), head->target);
     nvs_add_fields(&v, &head->fields);
+    if (head->te_trailers) /* without it a gRPC server refuses */
+        nvs_add(&v, WEIR_STR("te"), WEIR_STR("trailers"));
     if (!end)
         announce(s, &v, head->content_length);
     else if (head->content_length >= 0 || expects_length(head->method))

@@ -95,6 +95,15 @@ def test_trailers(start):
     assert ("x-in", "7") in [tuple(f) for f in upstream.requests[0].trailers]
 
 
+@pytest.mark.parametrize(("te", "passed"), [("gzip, Trailers", ["trailers"]), ("gzip", []), (None, [])])
+def test_te_tells_of_trailers_alone(start, te, passed):
+    """A gRPC server refuses who does not say so."""
+    upstream, node = start(lambda s: s.answer(200, json.dumps(s.headers).encode()))
+    with node.client() as c:
+        seen = c.get("/", [("TE", te)] if te else []).json()
+    assert [v for n, v in seen if n == "te"] == passed
+
+
 def test_sequential_requests_use_a_connection_per_worker(start):
     upstream, node = start(lambda s: s.answer(), workers=WORKERS)
     for r in many(node, 8, lambda c, i: [c.get("/").text for _ in range(125)]):
