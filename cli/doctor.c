@@ -467,9 +467,9 @@ static void check_cluster(json_t *findings, const struct ctl_exam *x)
         return;
     if (ctl_store_is_away(x->state)) {
         json_t *f = add_finding(findings, x, "store out of reach", NULL);
-        sentence(f, "%s, since %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"));
-        set_text(f, "advice",
-                 "Does it run? store_lost in the log says why not. Circuits and limits are the node's own.");
+        sentence(f, "%s, since %s: %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"),
+                 ctl_text(x->state, "store_error", "not tried yet"));
+        set_text(f, "advice", "Does it run? Until it is back, circuits and limits are the node's own.");
     }
     if (alive > 1 && shards > 0 && shards < CTL_SHARDS_PER_NODE * alive) {
         json_t *f = add_finding(findings, x, "few shards", NULL);

@@ -12,9 +12,10 @@ static void show_store(struct weir_textbuf *out, const struct ctl_style *style, 
 {
     const char *store = ctl_text(s, "store", "-"), *refused = ctl_text(s, "refused", NULL);
     bool contact = json_is_true(json_object_get(s, "contact"));
-    const char *since = ctl_text(s, "since", NULL);
-    ctl_fact(out, style, "store", contact ? CTL_PLAIN : CTL_BAD, "%s, %s%s%s", store,
-             contact ? "in contact" : "OUT OF REACH", since != NULL ? " since " : "", since != NULL ? since : "");
+    const char *since = ctl_text(s, "since", NULL), *why = ctl_text(s, "store_error", NULL);
+    ctl_fact(out, style, "store", contact ? CTL_PLAIN : CTL_BAD, "%s, %s%s%s%s%s", store,
+             contact ? "in contact" : "OUT OF REACH", since != NULL ? " since " : "", since != NULL ? since : "",
+             why != NULL ? ": " : "", why != NULL ? why : "");
     if (refused != NULL)
         ctl_fact(out, style, "membership", CTL_BAD, "REFUSED by the store: %s", refused);
 }

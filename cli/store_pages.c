@@ -227,6 +227,7 @@ static void make_state(const struct ctl_store_pages *p, json_t *answer)
     for (size_t i = 0; i < total; i++)
         alive += json_is_true(json_object_get(json_array_get(p->members, i), "alive"));
     json_object_set_new(answer, "contact", json_true());
+    json_object_set_new(answer, "store_error", json_null());
     json_object_set(answer, "epoch", json_object_get(p->map, "epoch"));
     json_object_set(answer, "leader", json_object_get(p->map, "leader"));
     json_object_set(answer, "lead", p->lead);

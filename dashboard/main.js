@@ -75,8 +75,8 @@ function noticesOf(state) {
         all.push({
             state: "bad",
             text:
-                "This node has no contact with the store. It goes on with what it knows; limits and circuits are its own " +
-                "until the store is back.",
+                `This node has no contact with the store${state.store_error ? ` (${state.store_error})` : ""}. It goes on with ` +
+                "what it knows; limits and circuits are its own until the store is back.",
         });
     if (state.refused) all.push({ state: "bad", text: `The store does not let this node in: ${state.refused}` });
     if (state.state === "draining") all.push({ state: "warn", text: "This node finishes what it has, and ends." });

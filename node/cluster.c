@@ -35,11 +35,17 @@ static void contact_is(struct weir_cluster *c, bool contact)
     c->contact_since_unix_ms = weir_clock_unix_ms();
 }
 
+static void note_away(struct weir_cluster *c, const char *why)
+{
+    snprintf(c->away, sizeof c->away, "%s", why);
+}
+
 static void join_contact(struct weir_cluster *c)
 {
     if (c->contact)
         return;
     contact_is(c, true);
+    c->away[0] = '\0';
     c->told_away = true; /* from now on the agent says so */
     weir_cluster_together(c);
 }
@@ -59,6 +65,7 @@ static void note(struct weir_cluster *c, const struct weir_cluster_action *a)
         break;
     case WEIR_CLUSTER_CONTACT_LOST:
         contact_is(c, false);
+        note_away(c, a->note.why);
         break;
     case WEIR_CLUSTER_CONTACT_BACK:
         join_contact(c);
@@ -184,8 +191,10 @@ static void store_pushed(void *cluster, const struct weir_coord_push *p)
 static void store_contact(void *cluster, bool up, const char *why)
 {
     struct weir_cluster *c = cluster;
-    if (!up && !c->contact)
+    if (!up && !c->contact) {
+        note_away(c, why);
         weir_cluster_tell_away(c, why);
+    }
     weir_cluster_agent_contact(c->agent, now_ms(c), up, why);
     weir_cluster_settle(c);
 }

@@ -73,6 +73,7 @@ struct weir_cluster {
     bool told_few;     /* that there are too few shards */
     bool told_away;    /* at the start, before there was any contact to lose */
     char refused[160]; /* why it is no member; "": it is not refused */
+    char away[160];    /* why there is no contact, as told last; "": there is, or it has not been tried */
     uint64_t contact_since_unix_ms;
     uint64_t load_due_ms;
     /* What happened inside the agent, for `later`. */

@@ -131,6 +131,7 @@ int weir_cluster_show(struct weir_cluster *c, struct weir_snapshot *s, struct we
                                           .member = c->member,
                                           .refused = c->refused[0] != '\0' ? c->refused : NULL,
                                           .contact = c->contact,
+                                          .away = c->away[0] != '\0' ? c->away : NULL,
                                           .contact_since_unix_ms = c->contact_since_unix_ms,
                                           .now_ms = c->reactor->now_ms,
                                           .sight = weir_cluster_agent_sight(c->agent),

@@ -53,6 +53,7 @@ struct weir_cluster_snapshot {
     bool member;                    /* the store has taken it in; it may be away since */
     const char *refused;            /* why it is no member though the store answers; NULL: it does not refuse */
     bool contact;                   /* with the store */
+    const char *away;               /* why there is none; NULL: there is, or it has not been tried yet */
     uint64_t contact_since_unix_ms; /* that has been so since */
     uint64_t now_ms;                /* on the clock of the sight's times */
     const struct weir_cluster_sight *sight;

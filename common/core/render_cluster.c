@@ -56,6 +56,7 @@ static void set_membership(struct weir_tree *t, const struct weir_cluster_snapsh
     weir_tree_bool(t, t->root, "member", c->member);
     weir_tree_text(t, t->root, "refused", c->refused);
     weir_tree_bool(t, t->root, "contact", c->contact);
+    weir_tree_text(t, t->root, "store_error", c->away);
     weir_tree_time(t, t->root, "since", c->contact_since_unix_ms);
     weir_tree_text(t, t->root, "store", c->store);
     weir_tree_u64(t, t->root, "epoch", sight->epoch);
@@ -73,7 +74,7 @@ static void set_membership(struct weir_tree *t, const struct weir_cluster_snapsh
 
 static void set_alone(struct weir_tree *t)
 {
-    static const char *const none[] = {"refused", "contact", "since", "store", "leader", "lead", "mode"};
+    static const char *const none[] = {"refused", "contact", "store_error", "since", "store", "leader", "lead", "mode"};
     static const char *const zero[] = {"epoch", "shard_count", "owned"};
     weir_tree_bool(t, t->root, "member", false);
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)

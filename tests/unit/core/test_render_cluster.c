@@ -178,7 +178,7 @@ START_TEST(test_state)
     ck_assert_uint_eq(json_object_size(json_object_get(answer, "requests")), WEIR_COORD_OPS);
     json_object_del(answer, "requests");
     is(answer, HEAD
-       "\"state\":\"draining\",\"member\":true,\"refused\":null,\"contact\":true,"
+       "\"state\":\"draining\",\"member\":true,\"refused\":null,\"contact\":true,\"store_error\":null,"
        "\"since\":\"2026-11-18T11:06:40.000Z\",\"store\":\"redis://10.0.0.9:6379\",\"epoch\":7,"
        "\"leader\":\"co-1\",\"lead\":null,\"mode\":\"sticky\",\"pool_sharding\":false,\"shard_count\":8,\"owned\":4,"
        "\"nodes\":{\"alive\":2,\"total\":3},\"requests_failed\":3}");
@@ -288,7 +288,8 @@ START_TEST(test_alone)
         .enabled = true, .phase = WEIR_BREAKER_HALF_OPEN, .reason = WEIR_BREAKER_BY_WAITED, .failures = 5};
     h.s.gauges[WEIR_NG_DRAINING] = 0;
     is(answer_of(weir_render_cluster_state), ALONE
-       "\"state\":\"active\",\"member\":false,\"refused\":null,\"contact\":null,\"since\":null,\"store\":null,"
+       "\"state\":\"active\",\"member\":false,\"refused\":null,\"contact\":null,\"store_error\":null,\"since\":null,"
+       "\"store\":null,"
        "\"epoch\":0,\"leader\":null,\"lead\":null,\"mode\":null,\"pool_sharding\":false,\"shard_count\":0,\"owned\":0,"
        "\"nodes\":{\"alive\":1,\"total\":1}}");
     h.s.gauges[WEIR_NG_DRAINING] = 1;
