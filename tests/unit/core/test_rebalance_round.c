@@ -191,6 +191,7 @@ START_TEST(test_who_does_not_live)
     ck_assert_uint_eq(decide(), 0);
     members[0].alive = false;
     round_of.failover = true;
+    weir_rebalance_plan_close(&plan);
     ck_assert_int_eq(weir_round_decide(&round_of, &plan, &still, &err), WEIR_ENOTFOUND);
     ck_assert_ptr_null(plan.map);
     ck_assert_ptr_null(still);
