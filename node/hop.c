@@ -204,6 +204,7 @@ void weir_hop_lost(struct weir_request *r, const struct weir_try_failure *f)
     const struct weir_outcome *o = &f->outcome;
     if (!r->hop.acked) {
         weir_hop_failed(r, o->kind != WEIR_OUTCOME_LOST  ? WEIR_HOP_CONNECT
+                           : f->silent                   ? WEIR_HOP_ACK
                            : o->reused || o->unprocessed ? WEIR_HOP_STALE
                                                          : WEIR_HOP_LOST);
         return;

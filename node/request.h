@@ -227,6 +227,7 @@ struct weir_try_failure {
     const char *message; /* what the endpoint did, without its name: clients need not know it */
     const char *why;     /* the same for the log, with address and the system's reason; NULL: code says it */
     enum weir_endpoint_counter counter;
+    bool silent; /* nobody has closed or reset anything: no answer to a PING, no acknowledgement of a segment */
 };
 /* The try under way ended without a whole answer: another one follows, or the client hears of it. */
 void weir_request_try_failed(struct weir_request *r, const struct weir_try_failure *f);

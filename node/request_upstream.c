@@ -325,9 +325,9 @@ static enum weir_endpoint_counter lost_class(const struct weir_reset *why)
 static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
 {
     struct weir_request *r = x->user;
-    /* Silence is no close: who answers no PING, or no segment, may be at work on the request. */
-    bool died =
-        (why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR) && why->os_error != -ETIMEDOUT;
+    /* Silence is no close: who says nothing may be at work on the request. */
+    bool silent = why->os_error == -ETIMEDOUT;
+    bool died = (why->reason == WEIR_RESET_PEER_CLOSED || why->reason == WEIR_RESET_PEER_ERROR) && !silent;
     bool begun = r->hop.peer != NULL ? r->hop.answered : why->response_begun; /* an acknowledgement is no answer */
     const struct weir_try_failure f = {
         .outcome = {.kind = WEIR_OUTCOME_LOST,
@@ -339,6 +339,7 @@ static void up_reset(struct weir_exchange *x, const struct weir_reset *why)
         .code = lost_code(why),
         .counter = lost_class(why),
         .message = weir_reset_text(why->reason),
+        .silent = silent,
     };
     r->up = NULL;
     r->upstream = NULL;

@@ -273,8 +273,10 @@ def test_a_peer_that_is_gone_costs_nobody_a_request(stage, mock):
     assert fallbacks(c.nodes[0], "connect") + fallbacks(c.nodes[0], "stale") >= 1
 
 
-def test_a_peer_that_is_silent_is_served_around_and_dispatches_nothing_late(stage, mock):
-    c = Cluster(stage, mock, count=2, failover_timeout=60)
+@pytest.mark.parametrize("ack_s", [0.5, 10], ids=["acknowledgement", "ping"])
+def test_a_peer_that_is_silent_is_served_around_and_dispatches_nothing_late(stage, mock, ack_s):
+    """By the clock that runs out first: the acknowledgement's, or the link's, which asks with PING whether the peer is there."""
+    c = Cluster(stage, mock, count=2, failover_timeout=60, peer_ack_timeout=ack_s)
     key = c.key_of(c.nodes[1])
     mock.reset_stats()
     freeze(c.nodes[1])
