@@ -1,66 +1,32 @@
 #include "cli/doctor.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/doctor_change.h"
+#include "cli/doctor_finding.h"
 #include "cli/show.h"
 #include "core/tuning.h"
 
 /* What solves pool exhaustion by rule of thumb where nothing better is known, and what the other remedies say. */
-#define GROWTH             1.5
-#define CONNECT_SHORT_S    5.0
-#define TIMEOUT_GROWTH     1.5
-#define TOTAL_GROWTH       2.0
-#define SHRINK             0.5
-#define CONNECT_LONG_S     30.0 /* more does not help a connect that hangs */
-#define ATTEMPTS           5.0
-#define RETRY_DELAY_S      30.0
-#define FAILURES           3.0
-#define RECOVERY_S         30.0
-#define BACKOFF_S          1.0
-#define REPLAY_KB          16.0
-#define CLEANUP_S          300.0
-#define SENTENCE_BYTES_MAX 512
+#define GROWTH          1.5
+#define CONNECT_SHORT_S 5.0
+#define TIMEOUT_GROWTH  1.5
+#define TOTAL_GROWTH    2.0
+#define SHRINK          0.5
+#define CONNECT_LONG_S  30.0 /* more does not help a connect that hangs */
+#define ATTEMPTS        5.0
+#define RETRY_DELAY_S   30.0
+#define FAILURES        3.0
+#define RECOVERY_S      30.0
+#define BACKOFF_S       1.0
+#define REPLAY_KB       16.0
+#define CLEANUP_S       300.0
 /* Fewer connections than these are not what fills a memory. */
 #define CONNECTIONS_TELLING 100.0
 /* As events and circuits have it (weir_breaker_reason_label). */
 #define BY_HAND "operator"
-
-/* -- findings -- */
-
-static json_t *add_finding(json_t *findings, const struct ctl_exam *x, const char *kind, const char *provider)
-{
-    json_t *f =
-        json_pack("{s:s, s:s?, s:s?, s:[], s:s, s:[], s:n}", "kind", kind, "node", ctl_text(x->after, "node_id", NULL),
-                  "provider", provider, "evidence", "change", "", "held", "advice");
-    json_array_append_new(findings, f);
-    return f;
-}
-
-static void sentence(json_t *finding, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void sentence(json_t *finding, const char *fmt, ...)
-{
-    char text[SENTENCE_BYTES_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    json_array_append_new(json_object_get(finding, "evidence"), json_string(text));
-}
-
-static void set_text(json_t *finding, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void set_text(json_t *finding, const char *key, const char *fmt, ...)
-{
-    char text[4 * SENTENCE_BYTES_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    json_object_set_new(finding, key, json_string(text));
-}
 
 /* -- measures -- */
 
@@ -130,8 +96,8 @@ static const json_t *firing(const struct patient *p, const char *name)
 static void tell_alert(json_t *finding, const json_t *alert)
 {
     if (alert != NULL)
-        sentence(finding, "the alert %s fires since %s: %s", ctl_text(alert, "name", "-"),
-                 ctl_text(alert, "since", "-"), ctl_text(alert, "condition", "-"));
+        ctl_finding_evidence(finding, "the alert %s fires since %s: %s", ctl_text(alert, "name", "-"),
+                             ctl_text(alert, "since", "-"), ctl_text(alert, "condition", "-"));
 }
 
 /* Lines for the provider, compared with what its node is configured with. */
@@ -151,7 +117,7 @@ static const char *tell_failures(json_t *finding, const struct patient *p)
         const json_t *last = json_object_get(e, "last_failure");
         const char *error = ctl_text(last, "error", NULL);
         if (error != NULL)
-            sentence(finding, "%s failed last with: %s (%s)", id, error, ctl_text(last, "at", "-"));
+            ctl_finding_evidence(finding, "%s failed last with: %s (%s)", id, error, ctl_text(last, "at", "-"));
         if (error != NULL && strcasestr(error, "connection refused") != NULL)
             deserted = id;
     }
@@ -177,13 +143,13 @@ static void check_pool(json_t *findings, const struct patient *p)
     bool exhausted = waiting > 0 && used >= CTL_POOL_FULL_PERCENT;
     if (!exhausted && full + late == 0 && alert == NULL)
         return;
-    json_t *f = add_finding(findings, p->x, "pool exhaustion", p->name);
+    json_t *f = ctl_finding_add(findings, p->x, "pool exhaustion", p->name);
     double limit = number(p->after, "max_connections"), kept = number(p->after, "max_keepalive_connections");
-    sentence(f, "%.0f of %.0f connections are in use, and %.0f requests wait for one",
-             number(p->after, "active_connections"), limit, waiting);
+    ctl_finding_evidence(f, "%.0f of %.0f connections are in use, and %.0f requests wait for one",
+                         number(p->after, "active_connections"), limit, waiting);
     if (full + late > 0)
-        sentence(f, "in %.0f s %.0f requests waited too long, and %.0f found the queue full", p->x->seconds, late,
-                 full);
+        ctl_finding_evidence(f, "in %.0f s %.0f requests waited too long, and %.0f found the queue full", p->x->seconds,
+                             late, full);
     tell_alert(f, alert);
     double rps = ceil(more(p, "total_requests") / p->x->seconds), ms = number(p->after, "avg_response_time_ms");
     double whole = whole_of(p, limit), wanted = weir_tuning_pool_size((int64_t)rps, ms);
@@ -198,13 +164,15 @@ static void check_pool(json_t *findings, const struct patient *p)
     ctl_change_number(&c, "max_connections", CTL_AT_LEAST, wanted, whole);
     ctl_change_number(&c, "max_keepalive_connections", CTL_AT_LEAST, kept_wanted, -1);
     if (!ctl_change_end(&c, f))
-        set_text(f, "advice",
-                 "That many are configured, and about %.0f are in force: auto_tune and pool_limits.load_scaling hold "
-                 "the limit down, and can be turned off.",
-                 whole);
+        ctl_finding_text(
+            f, "advice",
+            "That many are configured, and about %.0f are in force: auto_tune and pool_limits.load_scaling hold "
+            "the limit down, and can be turned off.",
+            whole);
     else if (connect > CONNECT_SHORT_S)
-        set_text(f, "advice", "Connects that hang hold places in the pool: timeout.connect is %g s, %g would do.",
-                 connect, CONNECT_SHORT_S);
+        ctl_finding_text(f, "advice",
+                         "Connects that hang hold places in the pool: timeout.connect is %g s, %g would do.", connect,
+                         CONNECT_SHORT_S);
 }
 
 /* Only the clocks that ran out: a longer one of another kind mends nothing. */
@@ -238,26 +206,28 @@ static void check_timeouts(json_t *findings, const struct patient *p)
            total = configured_timeout(p, "total");
     if (connects + reads == 0)
         return;
-    json_t *f = add_finding(findings, p->x, "connection timeouts", p->name);
+    json_t *f = ctl_finding_add(findings, p->x, "connection timeouts", p->name);
     if (connects > 0)
-        sentence(f, "in %.0f s %.0f connects did not come about within %g s", p->x->seconds, connects, connect);
+        ctl_finding_evidence(f, "in %.0f s %.0f connects did not come about within %g s", p->x->seconds, connects,
+                             connect);
     if (reads > 0)
-        sentence(f, "in %.0f s %.0f answers did not come within %g s, or end within %g s", p->x->seconds, reads, read,
-                 total);
+        ctl_finding_evidence(f, "in %.0f s %.0f answers did not come within %g s, or end within %g s", p->x->seconds,
+                             reads, read, total);
     if (number(p->after, "avg_response_time_ms") > 0)
-        sentence(f, "a connection takes %.1f ms on average, an answer %.1f ms",
-                 number(p->after, "avg_connection_time_ms"), number(p->after, "avg_response_time_ms"));
+        ctl_finding_evidence(f, "a connection takes %.1f ms on average, an answer %.1f ms",
+                             number(p->after, "avg_connection_time_ms"), number(p->after, "avg_response_time_ms"));
     tell_failures(f, p);
     change_timeouts(f, p, connects > 0, reads > 0);
     if (connects > 0 && connect >= CONNECT_LONG_S)
-        set_text(f, "advice",
-                 "More than %g s does not mend a connect that hangs: is %s to be reached at all from here? weirctl "
-                 "breakers, and /health/providers, say.",
-                 connect, p->name);
+        ctl_finding_text(
+            f, "advice",
+            "More than %g s does not mend a connect that hangs: is %s to be reached at all from here? weirctl "
+            "breakers, and /health/providers, say.",
+            connect, p->name);
     else
-        set_text(f, "advice",
-                 "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.",
-                 p->name);
+        ctl_finding_text(
+            f, "advice",
+            "Is %s to be reached at all from here, and well? weirctl breakers, and /health/providers, say.", p->name);
 }
 
 /* The last word that the cluster's events have of an endpoint's opening; NULL: they have none. */
@@ -283,12 +253,13 @@ static bool is_by_hand(const json_t *circuit, const json_t *opening)
 static void tell_order(json_t *findings, const struct patient *p, const json_t *circuit, const json_t *opening)
 {
     const char *endpoint = ctl_text(circuit, "endpoint", "-"), *state = ctl_text(circuit, "state", "-");
-    json_t *f = add_finding(findings, p->x, "circuit opened by hand", p->name);
-    sentence(f, "the circuit of %s is %s since %.0f s, by an operator's word to node %s", endpoint, state,
-             number(circuit, "state_seconds"), ctl_text(opening, "node", ctl_text(p->x->after, "node_id", "-")));
+    json_t *f = ctl_finding_add(findings, p->x, "circuit opened by hand", p->name);
+    ctl_finding_evidence(f, "the circuit of %s is %s since %.0f s, by an operator's word to node %s", endpoint, state,
+                         number(circuit, "state_seconds"),
+                         ctl_text(opening, "node", ctl_text(p->x->after, "node_id", "-")));
     if (number(circuit, "retry_in_seconds") > 0)
-        sentence(f, "in %.0f s a request may try it again", number(circuit, "retry_in_seconds"));
-    set_text(f, "advice", "weirctl breaker close %s closes it at once.", endpoint);
+        ctl_finding_evidence(f, "in %.0f s a request may try it again", number(circuit, "retry_in_seconds"));
+    ctl_finding_text(f, "advice", "weirctl breaker close %s closes it at once.", endpoint);
 }
 
 /* Circuits of the provider that are not closed: whether there are any that have opened by themselves. */
@@ -307,8 +278,8 @@ static bool tell_circuits(json_t *findings, json_t **finding, const struct patie
             continue;
         }
         if (*finding == NULL)
-            *finding = add_finding(findings, p->x, "high error rate", p->name);
-        sentence(*finding, "the circuit of %s is %s", endpoint, state);
+            *finding = ctl_finding_add(findings, p->x, "high error rate", p->name);
+        ctl_finding_evidence(*finding, "the circuit of %s is %s", endpoint, state);
         any = true;
     }
     return any;
@@ -344,12 +315,12 @@ static void check_errors(json_t *findings, const struct patient *p)
     const json_t *alert = firing(p, "high_error_rate");
     json_t *f = NULL;
     if (connections || answers || alert != NULL)
-        f = add_finding(findings, p->x, "high error rate", p->name);
+        f = ctl_finding_add(findings, p->x, "high error rate", p->name);
     if (connections)
-        sentence(f, "in %.0f s %.0f connections failed or were lost, beside %.0f that were opened", p->x->seconds, lost,
-                 opened);
+        ctl_finding_evidence(f, "in %.0f s %.0f connections failed or were lost, beside %.0f that were opened",
+                             p->x->seconds, lost, opened);
     if (answers)
-        sentence(f, "in %.0f s %.0f of %.0f tries failed", p->x->seconds, failed, tries);
+        ctl_finding_evidence(f, "in %.0f s %.0f of %.0f tries failed", p->x->seconds, failed, tries);
     if (f != NULL)
         tell_alert(f, alert);
     if (!tell_circuits(findings, &f, p) && f == NULL)
@@ -357,12 +328,14 @@ static void check_errors(json_t *findings, const struct patient *p)
     const char *deserted = tell_failures(f, p);
     bool left = change_errors(f, p), alone = json_object_size(json_object_get(p->after, "endpoints")) == 1;
     if (deserted != NULL)
-        set_text(f, "advice", "Nobody listens at %s: is it running?", deserted);
+        ctl_finding_text(f, "advice", "Nobody listens at %s: is it running?", deserted);
     else if (left)
-        set_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.", p->name);
+        ctl_finding_text(f, "advice", "The lines contain the damage; its cause is at %s, or on the way there.",
+                         p->name);
     else
-        set_text(f, "advice", "What contains the damage is set; its cause is at %s, or on the way there.%s", p->name,
-                 alone ? " A second one among its endpoints would give requests somewhere to go meanwhile." : "");
+        ctl_finding_text(
+            f, "advice", "What contains the damage is set; its cause is at %s, or on the way there.%s", p->name,
+            alone ? " A second one among its endpoints would give requests somewhere to go meanwhile." : "");
 }
 
 /* -- memory -- */
@@ -419,16 +392,17 @@ static void check_memory(json_t *findings, const struct ctl_exam *x)
     const struct patient most = largest(x);
     if (used < CTL_MEMORY_FULL_PERCENT)
         return;
-    json_t *f = add_finding(findings, x, "memory", NULL);
-    sentence(f, "the node takes %.1f MB, %.0f %% of the %.1f MB that it may", number(memory, "resident_bytes") / 1e6,
-             used, limit / 1e6);
+    json_t *f = ctl_finding_add(findings, x, "memory", NULL);
+    ctl_finding_evidence(f, "the node takes %.1f MB, %.0f %% of the %.1f MB that it may",
+                         number(memory, "resident_bytes") / 1e6, used, limit / 1e6);
     if (json_is_object(was) && more_bytes * 100 >= limit)
-        sentence(f, "in %.0f s it has grown by %.1f MB", x->seconds, more_bytes / 1e6);
-    sentence(f, "%.0f connections to providers are open, and %.0f of clients; %.0f requests are under way",
-             number(x->after, "connections_total"), clients > 0 ? clients - 1 : 0, requests > 0 ? requests - 1 : 0);
+        ctl_finding_evidence(f, "in %.0f s it has grown by %.1f MB", x->seconds, more_bytes / 1e6);
+    ctl_finding_evidence(f, "%.0f connections to providers are open, and %.0f of clients; %.0f requests are under way",
+                         number(x->after, "connections_total"), clients > 0 ? clients - 1 : 0,
+                         requests > 0 ? requests - 1 : 0);
     if (most.after != NULL)
         change_memory(f, &most, requests - 1);
-    set_text(
+    ctl_finding_text(
         f, "advice",
         "/debug/memory/pool says what takes it. A node that has to be that large needs more: server.memory_limit, or "
         "the limit of its control group.");
@@ -447,15 +421,16 @@ static void check_nodes(json_t *findings, const struct ctl_exam *x)
         bool alive = json_is_true(json_object_get(node, "alive"));
         if (!alive) {
             if (lost == NULL) {
-                lost = add_finding(findings, x, "lost nodes", NULL);
-                set_text(lost, "advice", "Look at its log, or start it again; its shards are at the others meanwhile.");
+                lost = ctl_finding_add(findings, x, "lost nodes", NULL);
+                ctl_finding_text(lost, "advice",
+                                 "Look at its log, or start it again; its shards are at the others meanwhile.");
             }
-            sentence(lost, "node %s has not been heard of for %.0f s", id, number(node, "age_ms") / 1000);
+            ctl_finding_evidence(lost, "node %s has not been heard of for %.0f s", id, number(node, "age_ms") / 1000);
         } else if (!json_is_true(json_object_get(node, "self")) && used >= CTL_POOL_FULL_PERCENT) {
-            json_t *f = add_finding(findings, x, "pool exhaustion", NULL);
+            json_t *f = ctl_finding_add(findings, x, "pool exhaustion", NULL);
             json_object_set_new(f, "node", json_string(id));
-            sentence(f, "the fullest pool of node %s is in use to %.0f %%", id, used);
-            set_text(f, "advice", "Ask the node itself: weirctl doctor --node with its URL.");
+            ctl_finding_evidence(f, "the fullest pool of node %s is in use to %.0f %%", id, used);
+            ctl_finding_text(f, "advice", "Ask the node itself: weirctl doctor --node with its URL.");
         }
     }
 }
@@ -466,16 +441,16 @@ static void check_cluster(json_t *findings, const struct ctl_exam *x)
     if (!json_is_string(json_object_get(x->state, "cluster")))
         return;
     if (ctl_store_is_away(x->state)) {
-        json_t *f = add_finding(findings, x, "store out of reach", NULL);
-        sentence(f, "%s, since %s: %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"),
-                 ctl_text(x->state, "store_error", "not tried yet"));
-        set_text(f, "advice", "Does it run? Until it is back, circuits and limits are the node's own.");
+        json_t *f = ctl_finding_add(findings, x, "store out of reach", NULL);
+        ctl_finding_evidence(f, "%s, since %s: %s", ctl_text(x->state, "store", "-"), ctl_text(x->state, "since", "-"),
+                             ctl_text(x->state, "store_error", "not tried yet"));
+        ctl_finding_text(f, "advice", "Does it run? Until it is back, circuits and limits are the node's own.");
     }
     if (alive > 1 && shards > 0 && shards < CTL_SHARDS_PER_NODE * alive) {
-        json_t *f = add_finding(findings, x, "few shards", NULL);
-        sentence(f, "%.0f shards for %.0f nodes: their parts are uneven", shards, alive);
-        set_text(f, "change", "distributed_pool:\n  shard_count: %.0f # %.0f now\n", 2 * CTL_SHARDS_PER_NODE * alive,
-                 shards);
+        json_t *f = ctl_finding_add(findings, x, "few shards", NULL);
+        ctl_finding_evidence(f, "%.0f shards for %.0f nodes: their parts are uneven", shards, alive);
+        ctl_finding_text(f, "change", "distributed_pool:\n  shard_count: %.0f # %.0f now\n",
+                         2 * CTL_SHARDS_PER_NODE * alive, shards);
     }
     check_nodes(findings, x);
 }

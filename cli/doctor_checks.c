@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "cli/doctor_finding.h"
 #include "cli/show.h"
 
 #define ADVICE "Is its URL right, and does this machine reach it? curl -v with that URL shows how far one gets."
@@ -41,10 +42,11 @@ void ctl_diagnose_checks(json_t *findings, const struct ctl_exam *x)
     json_object_foreach(providers, name, p)
     {
         json_t *evidence = evidence_of(json_object_get(p, "endpoints"));
-        if (json_array_size(evidence) > 0 && !is_found(findings, name))
-            json_array_append_new(findings, json_pack("{s:s, s:s?, s:s, s:O, s:s, s:[], s:s}", "kind", "failed checks",
-                                                      "node", ctl_text(x->after, "node_id", NULL), "provider", name,
-                                                      "evidence", evidence, "change", "", "held", "advice", ADVICE));
+        if (json_array_size(evidence) > 0 && !is_found(findings, name)) {
+            json_t *f = ctl_finding_add(findings, x, "failed checks", name);
+            json_object_set(f, "evidence", evidence);
+            ctl_finding_text(f, "advice", ADVICE);
+        }
         json_decref(evidence);
     }
 }
