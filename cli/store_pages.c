@@ -207,31 +207,35 @@ static void make_nodes(const struct ctl_store_pages *p, json_t *answer)
     json_object_set(answer, "nodes", p->members);
 }
 
+/* keys: ended by NULL. */
+static void copy_of_map(const struct ctl_store_pages *p, json_t *answer, const char *const *keys)
+{
+    for (; *keys != NULL; keys++)
+        json_object_set(answer, *keys, json_object_get(p->map, *keys));
+}
+
 static void make_shards(const struct ctl_store_pages *p, json_t *answer)
 {
-    static const char *const fields[] = {"epoch", "leader", "shard_count", "owners"};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        json_object_set(answer, fields[i], json_object_get(p->map, fields[i]));
+    static const char *const keys[] = {"epoch", "leader", "shard_count", "owners", NULL};
+    copy_of_map(p, answer, keys);
 }
 
 static void make_map(const struct ctl_store_pages *p, json_t *answer)
 {
-    static const char *const fields[] = {"shard_count", "map"};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        json_object_set(answer, fields[i], json_object_get(p->map, fields[i]));
+    static const char *const keys[] = {"shard_count", "map", NULL};
+    copy_of_map(p, answer, keys);
 }
 
 static void make_state(const struct ctl_store_pages *p, json_t *answer)
 {
+    static const char *const keys[] = {"epoch", "leader", "shard_count", NULL};
     size_t alive = 0, total = json_array_size(p->members);
     for (size_t i = 0; i < total; i++)
         alive += json_is_true(json_object_get(json_array_get(p->members, i), "alive"));
     json_object_set_new(answer, "contact", json_true());
     json_object_set_new(answer, "store_error", json_null());
-    json_object_set(answer, "epoch", json_object_get(p->map, "epoch"));
-    json_object_set(answer, "leader", json_object_get(p->map, "leader"));
     json_object_set(answer, "lead", p->lead);
-    json_object_set(answer, "shard_count", json_object_get(p->map, "shard_count"));
+    copy_of_map(p, answer, keys);
     json_object_set_new(answer, "nodes",
                         json_pack("{s:I, s:I}", "alive", (json_int_t)alive, "total", (json_int_t)total));
 }

@@ -191,7 +191,9 @@ static int pick_probe(const struct weir_choosing *c, uint64_t candidates)
 /* It asked for a permit before, and the answer is on its way. */
 static bool awaits_probe(const struct weir_choosing *c, uint64_t now_ms)
 {
-    for (unsigned i = 0; c->permit_end_ms > now_ms && i < c->provider->endpoint_count; i++)
+    if (c->permit_end_ms <= now_ms)
+        return false;
+    for (unsigned i = 0; i < c->provider->endpoint_count; i++)
         if (is_meant(c, &c->provider->endpoints[i]) &&
             weir_circuit_is_asking(c->provider->endpoints[i].rt, now_ms, true))
             return true;
