@@ -281,9 +281,7 @@ struct weir_coord_map_reply {
 };
 
 struct weir_coord_lead_reply {
-    uint64_t token;      /* of the one who leads: moves with each change of the leader */
-    const char *leader;  /* its id */
-    uint64_t left_ms;    /* of its lease */
+    struct weir_coord_led led;
     uint64_t map_epoch;  /* the published map's */
     uint64_t epoch_seen; /* the highest that any member has told */
 };

@@ -30,11 +30,8 @@ struct weir_coord_led weir_coord_led_now(const struct weir_coord_turn *t)
 static void tell(const struct weir_coord_turn *t)
 {
     const struct weir_coord_state *s = t->s;
-    struct weir_coord_led led = weir_coord_led_now(t);
     t->reply->lead = (struct weir_coord_lead_reply){
-        .token = led.token,
-        .leader = led.leader,
-        .left_ms = led.left_ms,
+        .led = weir_coord_led_now(t),
         .map_epoch = s->map.epoch,
         .epoch_seen = weir_coord_epoch_seen(s),
     };

@@ -180,15 +180,15 @@ static void lead_reply(struct weir_coordinator_agent *a, uint64_t now_ms, const 
         return;
     a->lead_request = 0;
     if (r->word == WEIR_COORD_OK && !a->resigned) {
-        weir_coordinator_led(a, now_ms, weir_leader_lease_granted(&a->lease, now_ms, r->sent_ms, r->lead.token),
+        weir_coordinator_led(a, now_ms, weir_leader_lease_granted(&a->lease, now_ms, r->sent_ms, r->lead.led.token),
                              "the lease ran out");
         (void)weir_members_clock(&a->members, r->sent_ms, now_ms, r->now_us);
         weir_coordinator_take_epochs(a, now_ms, &r->lead);
         a->members_wanted = true;
     } else if (r->word == WEIR_COORD_STALE) {
-        weir_coordinator_led(a, now_ms, weir_leader_lease_refused(&a->lease, now_ms, r->lead.left_ms),
+        weir_coordinator_led(a, now_ms, weir_leader_lease_refused(&a->lease, now_ms, r->lead.led.left_ms),
                              "somebody else leads");
-        stand_by(a, r->lead.leader != NULL ? r->lead.leader : "");
+        stand_by(a, r->lead.led.leader != NULL ? r->lead.led.leader : "");
     } else {
         weir_leader_lease_failed(&a->lease, now_ms);
     }

@@ -231,7 +231,7 @@ void weir_coordinator_publish_reply(struct weir_coordinator_agent *a, uint64_t n
     if (r->word != WEIR_COORD_STALE)
         return;
     weir_coordinator_take_epochs(a, now_ms, &r->lead);
-    if (r->lead.token != a->lease.token)
-        weir_coordinator_led(a, now_ms, weir_leader_lease_refused(&a->lease, now_ms, r->lead.left_ms),
+    if (r->lead.led.token != a->lease.token)
+        weir_coordinator_led(a, now_ms, weir_leader_lease_refused(&a->lease, now_ms, r->lead.led.left_ms),
                              "the store knows a newer leader");
 }

@@ -108,9 +108,7 @@ static void take_map(struct weir_taker *t, struct weir_coord_map_reply *m)
 
 static void take_lead(struct weir_taker *t, struct weir_coord_lead_reply *l)
 {
-    l->token = weir_take_u64(t);
-    l->leader = weir_take_id(t);
-    l->left_ms = weir_take_u64(t);
+    take_led(t, &l->led);
     l->map_epoch = weir_take_u64(t);
     l->epoch_seen = weir_take_u64(t);
 }

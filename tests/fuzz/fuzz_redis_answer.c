@@ -126,8 +126,8 @@ static void check_rest(const struct weir_coord_reply *r)
         check_text(r->map.map, WEIR_COORD_MAP_MAX);
         check_led(&r->map.led);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
-        check_id(r->lead.leader);
-        check_number(r->lead.token);
+        check_id(r->lead.led.leader);
+        check_number(r->lead.led.token);
     } else if (r->op == WEIR_COORD_ADVICE) {
         check_id(r->advice.leader);
         check_text(r->advice.hints, WEIR_COORD_HINTS_MAX);

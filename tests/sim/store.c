@@ -208,7 +208,7 @@ static struct carried_reply *carry_reply(struct sim_world *w, const struct weir_
         out->r.beat.secret = sim_intern(w, r->beat.secret);
         out->r.beat.led.leader = sim_intern(w, r->beat.led.leader);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
-        out->r.lead.leader = sim_intern(w, r->lead.leader != NULL ? r->lead.leader : "");
+        out->r.lead.led.leader = sim_intern(w, r->lead.led.leader != NULL ? r->lead.led.leader : "");
     } else if (more > 0 && r->op == WEIR_COORD_MEMBERS) {
         memcpy(out->members, r->members.at, more);
     } else if (more > 0 && r->op == WEIR_COORD_CIRCUITS) {

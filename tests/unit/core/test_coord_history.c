@@ -17,7 +17,7 @@ static void setup(void)
     coord_setup(&f);
     struct weir_coord_request q = coord_lead("c", 0, LEASE_MS);
     ck_assert_int_eq(coord_do(&f, &q), WEIR_COORD_OK);
-    token = f.reply.lead.token;
+    token = f.reply.lead.led.token;
 }
 
 static void teardown(void)

@@ -35,18 +35,18 @@ static enum weir_coord_word publish(const char *id, uint64_t token, uint64_t epo
 START_TEST(test_one_leads_until_its_lease_is_over)
 {
     ck_assert_int_eq(lead("a", 0), WEIR_COORD_OK);
-    uint64_t token = f.reply.lead.token;
-    ck_assert_uint_eq(f.reply.lead.left_ms, LEASE_MS);
+    uint64_t token = f.reply.lead.led.token;
+    ck_assert_uint_eq(f.reply.lead.led.left_ms, LEASE_MS);
     pass_ms(LEASE_MS - 1);
     ck_assert_int_eq(lead("b", 0), WEIR_COORD_STALE);
-    ck_assert_str_eq(f.reply.lead.leader, "a");
-    ck_assert_uint_eq(f.reply.lead.left_ms, 1);
-    ck_assert_uint_eq(f.reply.lead.token, token);
+    ck_assert_str_eq(f.reply.lead.led.leader, "a");
+    ck_assert_uint_eq(f.reply.lead.led.left_ms, 1);
+    ck_assert_uint_eq(f.reply.lead.led.token, token);
     ck_assert_int_eq(lead("a", token), WEIR_COORD_OK);
-    ck_assert_uint_eq(f.reply.lead.token, token);
+    ck_assert_uint_eq(f.reply.lead.led.token, token);
     pass_ms(LEASE_MS);
     ck_assert_int_eq(lead("b", 0), WEIR_COORD_OK);
-    ck_assert_uint_eq(f.reply.lead.token, token + 1);
+    ck_assert_uint_eq(f.reply.lead.led.token, token + 1);
     ck_assert_int_eq(lead("a", token), WEIR_COORD_STALE);
 }
 END_TEST
@@ -57,7 +57,7 @@ START_TEST(test_a_restarted_leader_waits_for_its_own_lease)
     ck_assert_int_eq(lead("a", 0), WEIR_COORD_STALE);
     pass_ms(LEASE_MS);
     ck_assert_int_eq(lead("a", 0), WEIR_COORD_OK);
-    ck_assert_uint_eq(f.reply.lead.token, 2);
+    ck_assert_uint_eq(f.reply.lead.led.token, 2);
 }
 END_TEST
 
@@ -72,7 +72,7 @@ START_TEST(test_resigning_frees_the_lead_and_spends_the_token)
     coord_do(&f, &q);
     ck_assert_int_eq(publish("a", 1, 1, "m"), WEIR_COORD_STALE);
     ck_assert_int_eq(lead("b", 0), WEIR_COORD_OK);
-    ck_assert_uint_eq(f.reply.lead.token, 2);
+    ck_assert_uint_eq(f.reply.lead.led.token, 2);
 }
 END_TEST
 
@@ -81,7 +81,7 @@ START_TEST(test_a_clock_set_back_makes_no_lease_longer)
     lead("a", 0);
     f.now_us -= UINT64_C(3600) * 1000000;
     ck_assert_int_eq(lead("b", 0), WEIR_COORD_STALE);
-    ck_assert_uint_eq(f.reply.lead.left_ms, LEASE_MS);
+    ck_assert_uint_eq(f.reply.lead.led.left_ms, LEASE_MS);
     pass_ms(LEASE_MS);
     ck_assert_int_eq(lead("b", 0), WEIR_COORD_OK);
 }

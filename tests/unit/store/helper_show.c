@@ -75,7 +75,8 @@ static void show_rest(struct weir_textbuf *o, const struct weir_coord_reply *r)
     case WEIR_COORD_LEAD:
     case WEIR_COORD_PUBLISH:
         weir_textbuf_printf(o, "token %" PRIu64 " leader '%s' left %" PRIu64 " map %" PRIu64 " seen %" PRIu64 "\n",
-                            r->lead.token, r->lead.leader, r->lead.left_ms, r->lead.map_epoch, r->lead.epoch_seen);
+                            r->lead.led.token, r->lead.led.leader, r->lead.led.left_ms, r->lead.map_epoch,
+                            r->lead.epoch_seen);
         break;
     case WEIR_COORD_REPORT:
         show_report(o, &r->report);

@@ -68,7 +68,7 @@ static void keep_reply(struct store_fixture *f, const struct weir_coord_reply *r
         r->map.map = weir_arena_dup(&f->arena, r->map.map);
         r->map.led.leader = keep(f, r->map.led.leader);
     } else if (r->op == WEIR_COORD_LEAD || r->op == WEIR_COORD_PUBLISH) {
-        r->lead.leader = keep(f, r->lead.leader);
+        r->lead.led.leader = keep(f, r->lead.led.leader);
     } else if (r->op == WEIR_COORD_ADVICE) {
         r->advice.leader = keep(f, r->advice.leader);
         r->advice.hints = weir_arena_dup(&f->arena, r->advice.hints);

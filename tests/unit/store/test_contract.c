@@ -94,13 +94,13 @@ START_TEST(test_the_lead_and_the_map)
         ck_assert_uint_eq(f.reply.map.led.token, 0);
         struct weir_coord_request q = coord_lead("c1", 0, 60000);
         ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
-        uint64_t token = f.reply.lead.token;
-        ck_assert_str_eq(f.reply.lead.leader, "c1");
+        uint64_t token = f.reply.lead.led.token;
+        ck_assert_str_eq(f.reply.lead.led.leader, "c1");
         q = coord_lead("c2", 0, 60000);
         ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_STALE);
-        ck_assert_str_eq(f.reply.lead.leader, "c1");
-        ck_assert_uint_eq(f.reply.lead.token, token);
-        ck_assert_uint_gt(f.reply.lead.left_ms, 0);
+        ck_assert_str_eq(f.reply.lead.led.leader, "c1");
+        ck_assert_uint_eq(f.reply.lead.led.token, token);
+        ck_assert_uint_gt(f.reply.lead.led.left_ms, 0);
 
         q = coord_publish("c1", token, 3, "");
         q.publish.map = (struct weir_str){text, len};
@@ -126,12 +126,12 @@ START_TEST(test_the_lead_and_the_map)
         ck_assert_int_eq(store_ask(&f, &resign), WEIR_COORD_OK);
         q = coord_lead("c2", 0, 20);
         ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
-        ck_assert_uint_eq(f.reply.lead.token, token + 1);
+        ck_assert_uint_eq(f.reply.lead.led.token, token + 1);
         q = coord_lead("c3", 0, 60000);
         while (store_ask(&f, &q) == WEIR_COORD_STALE)
             ;
-        ck_assert_str_eq(f.reply.lead.leader, "c3");
-        ck_assert_uint_eq(f.reply.lead.token, token + 2);
+        ck_assert_str_eq(f.reply.lead.led.leader, "c3");
+        ck_assert_uint_eq(f.reply.lead.led.token, token + 2);
     }
     free(text);
 }

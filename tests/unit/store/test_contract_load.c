@@ -64,7 +64,7 @@ static uint64_t lead(const char *id)
 {
     struct weir_coord_request q = coord_lead(id, 0, 600000);
     ck_assert_int_eq(store_ask(&f, &q), WEIR_COORD_OK);
-    return f.reply.lead.token;
+    return f.reply.lead.led.token;
 }
 
 static struct weir_coord_request a_fold(uint64_t token, uint32_t step, uint64_t number)
