@@ -201,9 +201,9 @@ static bool awaits_probe(const struct weir_choosing *c, uint64_t now_ms)
 }
 
 /* It has just asked for one, and should wait for the answer. */
-static bool begins_to_wait(const struct weir_choosing *c, const struct weir_view_endpoint *e, uint64_t now_ms)
+static bool begins_to_wait(const struct weir_choosing *c, const struct weir_breaker_answer *a)
 {
-    return c->permit_end_ms == 0 && c->tried == 0 && weir_circuit_is_asking(e->rt, now_ms, true);
+    return c->permit_end_ms == 0 && c->tried == 0 && a->awaited;
 }
 
 enum weir_choice weir_choose(struct weir_choosing *c)
@@ -229,7 +229,7 @@ enum weir_choice weir_choose(struct weir_choosing *c)
         struct weir_breaker_answer a = weir_circuit_admit(e->rt, &by);
         if (a.word != WEIR_BREAKER_ADMIT) {
             asked = asked || a.word == WEIR_BREAKER_REFUSE_ASKED;
-            if (begins_to_wait(c, e, by.now_ms))
+            if (begins_to_wait(c, &a))
                 return WEIR_CHOICE_ASKED;
             items[i].closed = true; /* another worker was faster */
             continue;

@@ -161,9 +161,9 @@ struct weir_breaker_answer weir_breaker_view_admit(struct weir_breaker_view *v, 
         weir_breaker_view_hand_back(v, p, now_ms);
         if (v->permit_count == 0) {
             ask(v, now_ms);
-            return refuse(weir_breaker_view_is_asking(v, now_ms) ? WEIR_BREAKER_REFUSE_ASKED
-                                                                 : WEIR_BREAKER_REFUSE_HALF_OPEN,
-                          now_ms, 0);
+            if (!weir_breaker_view_is_asking(v, now_ms))
+                return refuse(WEIR_BREAKER_REFUSE_HALF_OPEN, now_ms, 0);
+            return (struct weir_breaker_answer){.word = WEIR_BREAKER_REFUSE_ASKED, .awaited = v->idled};
         }
     }
     if (v->own.phase == WEIR_BREAKER_OPEN && v->own.open_until_ms > now_ms)

@@ -52,6 +52,7 @@ struct weir_breaker_answer {
     enum weir_breaker_answer_word word;
     struct weir_breaker_ticket ticket; /* ADMIT: each must come back by done, once */
     uint64_t wait_ms;                  /* OPEN, COOLING: for Retry-After; else 0 */
+    bool awaited;                      /* ASKED: it should wait for the answer, which may be here by now: see idled */
 };
 
 /* node: from 1; see struct weir_breaker_report. */

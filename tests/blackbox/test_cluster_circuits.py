@@ -157,7 +157,7 @@ def test_a_single_request_finds_out(stage):
 
 def test_few_requests_find_out_beside_another_endpoint(stage):
     """Who asks first is served by the other endpoint, and nobody comes in time to use the permit: it goes back, and the
-    next request that asks for one waits for it."""
+    next request that asks for one waits for it (or one after that, where the answer takes longer than it may wait)."""
     one, two = Endpoint(stage), Endpoint(stage)
     cluster = Cluster(stage, connection_affinity="round_robin")
     endpoints = {"p": {"endpoints": [{"url": one.url}, {"url": two.url}]}}
@@ -184,9 +184,11 @@ def test_few_requests_find_out_beside_another_endpoint(stage):
     one.sick = False
     wait_for(lambda: not of_one().get("retry_in_seconds"), "the wait to be over")
     wait_for(asks, "a permit")
-    wait_for(lambda: not is_out(), "the permit to go back")
-    assert ask(a).status == 200
-    wait_for(lambda: of_one()["state"] == "closed", "the circuit to close")
+    for _ in range(20):
+        wait_for(lambda: not is_out(), "the permit to go back")
+        assert ask(a).status == 200
+        wait_for(lambda: is_out() or of_one()["state"] == "closed", "a permit, or the circuit to close")
+    assert of_one()["state"] == "closed"
 
 
 def of_circuits(node):
