@@ -76,6 +76,15 @@ bool ctl_store_is_away(const json_t *state)
     return json_is_string(json_object_get(state, "cluster")) && json_is_false(json_object_get(state, "contact"));
 }
 
+bool ctl_lead_is_gone(const json_t *state)
+{
+    const json_t *lead = json_object_get(state, "lead");
+    double terms, epoch;
+    ctl_number(lead, "terms", &terms);
+    ctl_number(state, "epoch", &epoch);
+    return json_is_object(lead) && ctl_text(lead, "coordinator", NULL) == NULL && (terms > 0 || epoch > 0);
+}
+
 /* -- events -- */
 
 /* What every event has has a place of its own in the line. */

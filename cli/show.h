@@ -18,6 +18,8 @@ void ctl_show_value(struct weir_textbuf *out, enum ctl_output form, const json_t
 void ctl_show_event(struct weir_textbuf *out, enum ctl_output form, const struct ctl_style *style, const json_t *event);
 /* The node is a member of a cluster and has no contact to its store, as the answer of `status` says. */
 bool ctl_store_is_away(const json_t *state);
+/* A coordinator has led, and none does now. */
+bool ctl_lead_is_gone(const json_t *state);
 
 /* -- the pages (cli/show_cluster.c, cli/show_traffic.c, cli/show_hints.c), called by ctl_show -- */
 

@@ -42,15 +42,13 @@ static void show_lead(struct weir_textbuf *out, const struct ctl_style *style, c
     const json_t *lead = json_object_get(s, "lead");
     const char *coordinator = ctl_text(lead, "coordinator", NULL);
     char left[CTL_DURATION_MAX];
-    double seconds, terms, epoch;
+    double seconds;
     ctl_number(lead, "lease_seconds", &seconds);
-    ctl_number(lead, "terms", &terms);
-    ctl_number(s, "epoch", &epoch);
     if (lead == NULL) /* a node of before it was told */
         return;
     if (!json_is_object(lead))
         ctl_fact(out, style, "coordinator", CTL_WARN, "not known without contact to the store");
-    else if (coordinator == NULL && (terms > 0 || epoch > 0))
+    else if (ctl_lead_is_gone(s))
         ctl_fact(out, style, "coordinator", CTL_BAD, "no coordinator leads: the map stays as it is");
     else if (coordinator == NULL)
         ctl_fact(out, style, "coordinator", CTL_PLAIN, "none has led yet");

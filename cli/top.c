@@ -211,18 +211,22 @@ static void show_pools(const struct ctl_top *t, struct weir_textbuf *out, const 
 static void show_head(const struct ctl_top *t, struct weir_textbuf *out, const struct ctl_style *style)
 {
     const json_t *nodes = json_object_get(t->state, "nodes"), *cluster = json_object_get(t->hints, "cluster");
+    const char *leader = ctl_text(json_object_get(t->state, "lead"), "coordinator", NULL);
     double alive, total, epoch;
     char text[512];
     ctl_number(nodes, "alive", &alive);
     ctl_number(nodes, "total", &total);
     ctl_number(t->state, "epoch", &epoch);
-    snprintf(text, sizeof text, "weir %s, cluster %s: %.0f of %.0f nodes, map %.0f", ctl_text(t->state, "node", "-"),
-             ctl_text(t->state, "cluster", "none"), alive, total, epoch);
+    snprintf(text, sizeof text, "weir %s, cluster %s: %.0f of %.0f nodes, map %.0f%s%s%s",
+             ctl_text(t->state, "node", "-"), ctl_text(t->state, "cluster", "none"), alive, total, epoch,
+             leader != NULL ? ", " : "", leader != NULL ? leader : "", leader != NULL ? " leads" : "");
     ctl_paint(out, style, alive < total ? CTL_WARN : CTL_GOOD, weir_str_of(text));
     if (json_is_true(json_object_get(t->hints, "valid"))) {
         snprintf(text, sizeof text, "  advice: %s", ctl_text(cluster, "action", "-"));
         ctl_paint(out, style, CTL_PLAIN, weir_str_of(text));
     }
+    if (ctl_lead_is_gone(t->state))
+        ctl_paint(out, style, CTL_BAD, WEIR_STR("  NO COORDINATOR LEADS"));
     if (ctl_store_is_away(t->state))
         ctl_paint(out, style, CTL_BAD, WEIR_STR("  STORE OUT OF REACH"));
     weir_textbuf_char(out, '\n');

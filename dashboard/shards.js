@@ -11,6 +11,12 @@ function ownersOf(shards) {
     return owner;
 }
 
+/** Who leads now, which need not be whose map is in force; nothing of a cluster that never had a coordinator. */
+export function leads({ lead, epoch }, leader) {
+    if (lead?.coordinator) return lead.coordinator === leader ? ", which leads" : `, ${lead.coordinator} leads`;
+    return lead && (lead.terms > 0 || epoch > 0) ? ", no coordinator leads" : "";
+}
+
 function inWords(owner) {
     const ranges = owner.ranges.map(([first, last]) => (first === last ? first : `${first} to ${last}`));
     return `${owner.node} serves ${count(owner.count, "shard")}: ${ranges.join(", ")}`;
@@ -38,7 +44,7 @@ export class Shards {
         const owner = ownersOf(shards);
         const known = this.before.length === owner.length;
         const by = shards.leader ? `by ${shards.leader}` : "the members' own";
-        text(this.note, `${count(shards.shard_count, "shard")}, epoch ${int(shards.epoch)}, ${by}, ${state.mode ?? ""}`);
+        text(this.note, `${count(shards.shard_count, "shard")}, epoch ${int(shards.epoch)}, ${by}${leads(state, shards.leader)}, ${state.mode ?? ""}`);
         this.map.style.setProperty("--across", across(owner.length));
         set(this.map, {
             "data-small": owner.length > LETTERS_MAX ? "" : null,

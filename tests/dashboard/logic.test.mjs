@@ -6,6 +6,7 @@ import { readHints, Said } from "../../dashboard/hints.js";
 import { Lately, quantile } from "../../dashboard/histogram.js";
 import { Model, stateOf } from "../../dashboard/model.js";
 import { Ring } from "../../dashboard/ring.js";
+import { leads } from "../../dashboard/shards.js";
 
 test("a ring keeps its size, whatever is put into it", () => {
     const ring = new Ring(2, 300);
@@ -230,4 +231,14 @@ test("what the model keeps does not grow with time, nor with nodes that come and
     for (let i = 100; i < 3000; i++) m.take(overview(`n${i}`, { nodes: ["a", `n${i}`], at: 1000 * i }), 1000 * i);
     assert.equal(m.kept.cells, cells);
     assert.ok(m.kept.sources <= 17 && m.kept.gone <= 31);
+});
+
+test("who leads", () => {
+    const lead = { coordinator: "k2", lease_seconds: 2, terms: 3 };
+    const nobody = { coordinator: null, lease_seconds: 0, terms: 3 };
+    assert.equal(leads({ lead, epoch: 4 }, "k2"), ", which leads");
+    assert.equal(leads({ lead, epoch: 4 }, "k1"), ", k2 leads");
+    assert.equal(leads({ lead: nobody, epoch: 4 }, "k1"), ", no coordinator leads");
+    assert.equal(leads({ lead: { ...nobody, terms: 0 }, epoch: 0 }, null), "");
+    assert.equal(leads({ lead: null, epoch: 4 }, "k1"), "", "the store is away");
 });

@@ -28,7 +28,7 @@ static void take(void)
     ctl_top_take(
         &t,
         json_loads("{\"node\":\"a\",\"cluster\":\"c\",\"contact\":true,\"epoch\":4,\"nodes\":{\"alive\":2,"
-                   "\"total\":2}}",
+                   "\"total\":2},\"lead\":{\"coordinator\":\"k\",\"lease_seconds\":2,\"terms\":3}}",
                    0, NULL),
         json_loads("{\"nodes\":[" NODE("a", "3") "," NODE("b", "9") "]}", 0, NULL),
         json_loads("{\"providers\":{\"x\":{\"connections_active\":1},\"y\":{\"connections_active\":5}}}", 0, NULL),
@@ -58,7 +58,7 @@ START_TEST(test_a_frame)
 {
     take();
     const char *text = frame();
-    ck_assert_ptr_nonnull(strstr(text, "weir a, cluster c: 2 of 2 nodes, map 4  advice: hold\nby name\n"));
+    ck_assert_ptr_nonnull(strstr(text, "weir a, cluster c: 2 of 2 nodes, map 4, k leads  advice: hold\nby name\n"));
     ck_assert_ptr_nonnull(strstr(text, "in flight  = 12\n"));
     ck_assert_ptr_nonnull(strstr(text, "expected   =# 24 in 1 min 0 s\n"));
     ck_assert(before(text, "\na ", "\nb ") && before(text, "\nx ", "\ny "));
@@ -94,6 +94,15 @@ START_TEST(test_nothing_is_known)
 }
 END_TEST
 
+START_TEST(test_nobody_leads)
+{
+    ctl_top_take(&t, json_loads("{\"lead\":{\"coordinator\":null,\"terms\":3}}", 0, NULL), NULL, NULL, NULL);
+    ck_assert_ptr_nonnull(strstr(frame(), "NO COORDINATOR LEADS"));
+    ctl_top_take(&t, json_loads("{\"lead\":{\"coordinator\":null,\"terms\":0}}", 0, NULL), NULL, NULL, NULL);
+    ck_assert_ptr_null(strstr(frame(), "LEADS"));
+}
+END_TEST
+
 START_TEST(test_loads_are_bounded)
 {
     for (unsigned i = 0; i < CTL_TOP_LOADS_MAX + 5; i++)
@@ -114,5 +123,5 @@ START_TEST(test_sparklines)
 }
 END_TEST
 
-CHECK_MAIN("top", setup, teardown, test_a_frame, test_sorted, test_filtered, test_nothing_is_known,
+CHECK_MAIN("top", setup, teardown, test_a_frame, test_sorted, test_filtered, test_nothing_is_known, test_nobody_leads,
            test_loads_are_bounded, test_sparklines)
