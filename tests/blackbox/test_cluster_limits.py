@@ -15,11 +15,22 @@ def limited(mock, per_minute, burst, **more):
 
 # Nobody waits for long: what is refused is told so.
 IMPATIENT = {"pool_limits": {"pool_block_timeout": 0.2}, "timeout": {"pool": 0.2}}
-ALONE = {"connection_affinity": "round_robin"}
+# A loaded machine is no slow store: a node that takes it for one spends its share.
+ALONE = {"connection_affinity": "round_robin", "redis_timeout": 1}
 
 
 def limit(node):
     return node.get("/api/cluster/limits").json()["limits"][0]
+
+
+def wait_served(node):
+    """Until a request is let through: where none is leased and the store is slow, one that waits 0.2 s is refused."""
+    wait_for(lambda: ask(node).status == 200, f"{node.name} to let a request through")
+
+
+def wait_seconds(node, seconds, what):
+    since = node.metric("weir_uptime_seconds")
+    wait_for(lambda: node.metric("weir_uptime_seconds") > since + seconds, what)
 
 
 def wait_mode(nodes, mode):
@@ -75,14 +86,18 @@ def test_a_refusal_tells_the_clusters_numbers(stage, mock):
     cluster = Cluster(stage, **ALONE)
     a, b = cluster.nodes(2, limited(mock, 6, 3), http_client=IMPATIENT)
     wait_mode([a, b], "leased")
-    for n in (a, b):
-        wait_for(lambda n=n: ask(n).status == 429, "the limit to be used up")
-    r = ask(b)
-    assert r.status == 429
+    begun = time.monotonic()
+
+    def refusal(n):
+        r = ask(n)
+        return r if r.status == 429 else None
+
+    wait_for(lambda: refusal(a), "the limit to be used up")
+    r = wait_for(lambda: refusal(b), "the limit to be used up")  # not one more: a token may come meanwhile
     assert r.get("x-ratelimit-limit-requests") == "6"
     assert r.get("x-ratelimit-remaining-requests") == "0"
     assert 1 <= int(r.get("retry-after")) <= 10
-    assert mock.stats()["requests"]["total"] <= 4
+    assert mock.stats()["requests"]["total"] <= 4 + (time.monotonic() - begun) * 6 / 60
 
 
 def test_the_store_goes_and_each_node_keeps_its_share(stage, mock):
@@ -98,12 +113,13 @@ def test_the_store_goes_and_each_node_keeps_its_share(stage, mock):
     cluster.redis.thaw()
     wait_mode([a, b], "leased")
     assert a.metric("weir_cluster_limits_degraded") == 0
-    assert ask(a).status == 200
+    wait_served(a)
 
 
 def test_what_was_spent_alone_is_charged(stage, mock):
     cluster = Cluster(stage, **ALONE)
-    a = cluster.nodes(1, limited(mock, 60, 30, degraded_share=1.0), http_client=IMPATIENT)[0]
+    # So few a minute that what is earned meanwhile does not hide what was spent.
+    a = cluster.nodes(1, limited(mock, 6, 30, degraded_share=1.0), http_client=IMPATIENT)[0]
     wait_mode([a], "leased")
     cluster.redis.freeze()
     wait_mode([a], "degraded")
@@ -118,7 +134,7 @@ def test_fail_closed(stage, mock):
     cluster = Cluster(stage, **ALONE)
     a = cluster.nodes(1, limited(mock, 6000, 100, fail="closed"), http_client=IMPATIENT)[0]
     wait_mode([a], "leased")
-    assert ask(a).status == 200
+    wait_served(a)
     cluster.redis.freeze()
     wait_mode([a], "closed")
     wait_for(lambda: ask(a).status == 429, "requests to be refused")
@@ -154,24 +170,31 @@ def test_what_is_leased_and_not_used_goes_back(stage, mock):
     wait_mode([a], "leased")
     for _ in range(20):
         wait_for(lambda: ask(a).status == 200, "a token")
-    since = a.metric("weir_uptime_seconds")
     # From a bucket that was full a moment ago, what comes back might have been lost anyway.
-    wait_for(lambda: a.metric("weir_uptime_seconds") > since + 4, "the bucket to have been less than full for a while")
-    rest = limit(a)["remaining"]
-    assert ask(a).status == 200
-    assert limit(a)["leased"] > 5 and limit(a)["remaining"] < rest - 5
-    wait_for(lambda: limit(a)["leased"] == 0 and limit(a)["remaining"] >= rest - 1, "the tokens to be back")
+    wait_seconds(a, 4, "the bucket to have been less than full for a while")
+
+    def go_back():
+        """Not those of a lease that was over before it was looked at, or whose end was told too late."""
+        rest = limit(a)["remaining"]
+        assert ask(a).status == 200
+        now = limit(a)
+        assert now["leased"] > 5 and now["remaining"] < rest - 5
+        wait_seconds(a, 2, "the lease to be over, and that to be told")
+        assert limit(a)["leased"] == 0
+        return limit(a)["remaining"] >= rest - 1
+
+    wait_for(go_back, "the tokens to be back")
 
 
 def test_a_node_that_ends_leaves_at_once(stage, mock):
     cluster = Cluster(stage, failover_timeout=30, **ALONE)
     a, b = cluster.nodes(2, limited(mock, 60, 40), http_client=IMPATIENT)
     wait_mode([a, b], "leased")
-    assert ask(b).status == 200
+    wait_served(b)
     assert cluster.leave(b) == 0
     b.wait_only_events("cluster_left")
     a.wait_only_events("node_left", node_id=b.id)
-    assert ask(a).status == 200
+    wait_served(a)
 
 
 def test_connections_follow_the_shards(stage, mock):
