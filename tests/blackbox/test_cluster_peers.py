@@ -9,7 +9,7 @@ import harness
 import pytest
 from http1 import Closed
 from http2 import Client2
-from peering import OK, Cluster, wait_access
+from peering import ACK_S, OK, Cluster, wait_access
 
 
 def freeze(node):
@@ -273,7 +273,7 @@ def test_a_peer_that_is_gone_costs_nobody_a_request(stage, mock):
     assert fallbacks(c.nodes[0], "connect") + fallbacks(c.nodes[0], "stale") >= 1
 
 
-@pytest.mark.parametrize("ack_s", [0.5, 10], ids=["acknowledgement", "ping"])
+@pytest.mark.parametrize("ack_s", [ACK_S, 10], ids=["acknowledgement", "ping"])
 def test_a_peer_that_is_silent_is_served_around_and_dispatches_nothing_late(stage, mock, ack_s):
     """By the clock that runs out first: the acknowledgement's, or the link's, which asks with PING whether the peer is there."""
     c = Cluster(stage, mock, count=2, failover_timeout=60, peer_ack_timeout=ack_s)
@@ -374,8 +374,13 @@ def test_a_body_too_large_to_be_sent_again_is_not(stage, mock):
     c = Cluster(stage, mock, count=2, failover_timeout=60)
     key = c.key_of(c.nodes[1])
     with c.nodes[0].client() as client:
+        received = c.nodes[0].metric("weir_downstream_received_bytes_total")
         client.ask("POST", "/upload", [("x-session-id", key), ("x-mock-gate", "g")], b"x" * 300000)
         mock.wait_waiting("g")
+        # The provider is there at the head already: what has not come yet could be sent again.
+        harness.wait_for(
+            lambda: c.nodes[0].metric("weir_downstream_received_bytes_total") > received + 300000, "all of the body to be taken"
+        )
         c.nodes[1].popen.kill()
         c.nodes[1].popen.wait()
         c.nodes[1].stopped = True
