@@ -63,7 +63,7 @@ static int show_limits(struct weir_cluster *c, struct weir_cluster_snapshot *out
                                                  .share = weir_cluster_limit_share(&l),
                                                  .leased = weir_lease_tokens(&lease, now_us),
                                                  .told = l.store.at_us != 0,
-                                                 .remaining = l.store.remaining,
+                                                 .remaining = weir_cluster_limit_in_store(&l, now_us),
                                                  .waiting = weir_waitline_count(&p->rt->limit.line)};
     }
     out->limits = at;

@@ -117,6 +117,7 @@ static void refuse_token(struct weir_request *r)
     struct weir_limiter_values v = weir_limit_show(limit_of(r), weir_worker_now_us(r->worker));
     weir_provider_add(weir_request_provider_counters(r), WEIR_PC_RATE_REFUSED, 1);
     r->retry_after_s = v.retry_after_s;
+    v.remaining = 0; /* for this one, whatever is on its way to those before it */
     if (!add_shown(r, &v))
         r->own_fields.count = 0;
     weir_request_fail(r, 429, "rate_limited",

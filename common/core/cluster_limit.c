@@ -140,16 +140,30 @@ uint64_t weir_cluster_limit_wait_us(const struct weir_cluster_limit *l, uint64_t
     return wait > 0 ? wait : 1;
 }
 
+/* Until the store's bucket is full. */
+static uint64_t full_us(const struct weir_cluster_limit *l, uint64_t now_us)
+{
+    uint64_t passed = now_us > l->store.at_us ? now_us - l->store.at_us : 0;
+    return l->store.full_us > passed ? l->store.full_us - passed : 0;
+}
+
+uint32_t weir_cluster_limit_in_store(const struct weir_cluster_limit *l, uint64_t now_us)
+{
+    uint64_t parts = full_us(l, now_us) * l->config.limit;
+    uint64_t missing = (parts + WEIR_LIMITER_MINUTE_US - 1) / WEIR_LIMITER_MINUTE_US;
+    uint32_t by_now = l->store.at_us != 0 && l->config.burst > missing ? (uint32_t)(l->config.burst - missing) : 0;
+    return by_now > l->store.remaining ? by_now : l->store.remaining;
+}
+
 struct weir_limiter_values weir_cluster_limit_show(const struct weir_cluster_limit *l, uint64_t now_us,
                                                    uint64_t wait_us)
 {
     struct weir_limiter shown = {.limit = l->config.limit};
     struct weir_limiter_answer a = {.ok = wait_us == 0, .wait_us = wait_us};
-    uint64_t passed = now_us > l->store.at_us ? now_us - l->store.at_us : 0;
     switch (l->mode) {
     case WEIR_CLUSTER_LIMIT_LEASED:
-        a.remaining = weir_add_u32(l->store.remaining, leased(l, now_us));
-        a.full_us = l->store.full_us > passed ? l->store.full_us - passed : 0;
+        a.remaining = weir_add_u32(weir_cluster_limit_in_store(l, now_us), leased(l, now_us));
+        a.full_us = full_us(l, now_us);
         break;
     case WEIR_CLUSTER_LIMIT_DEGRADED:
         shown.limit = l->alone.limit;

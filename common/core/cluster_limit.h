@@ -72,6 +72,8 @@ void weir_cluster_limit_take(struct weir_cluster_limit *l, uint64_t now_us);
 void weir_cluster_limit_put_back(struct weir_cluster_limit *l, uint64_t now_us);
 /* Until the nth token from now on will be here, as far as can be known; more than 0. */
 uint64_t weir_cluster_limit_wait_us(const struct weir_cluster_limit *l, uint64_t now_us, uint32_t nth);
+/* In the store's bucket by now, if nobody has taken any since it told. */
+uint32_t weir_cluster_limit_in_store(const struct weir_cluster_limit *l, uint64_t now_us);
 /* For those who are refused, and for metrics; wait_us: of one that comes now, 0: none. */
 struct weir_limiter_values weir_cluster_limit_show(const struct weir_cluster_limit *l, uint64_t now_us,
                                                    uint64_t wait_us);

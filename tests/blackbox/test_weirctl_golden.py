@@ -85,6 +85,8 @@ class Trio:
             assert [row["load"]["requests_per_second"] for row in rows] == [0, 0, 0]
             assert [row["load"]["connections"] for row in rows] == [1, 0, 0]
             assert all(row["shared"] for row in breakers)
+            limit = json.loads(weirctl("limits", "-o", "json", node=self.node).stdout)["limits"][0]
+            assert (limit["leased"], limit["remaining"]) == (0, limit["burst"])
             assert weirctl("hints", node=self.node).returncode == 0
             return True
 

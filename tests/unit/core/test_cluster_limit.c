@@ -279,6 +279,22 @@ START_TEST(test_no_share_is_none)
 }
 END_TEST
 
+START_TEST(test_the_bucket_fills_unseen)
+{
+    open_all();
+    ck_assert_uint_eq(weir_cluster_limit_in_store(&nodes[0], now), 0);
+    pull(0, 40);
+    uint32_t told = nodes[0].store.remaining;
+    ck_assert_uint_eq(weir_cluster_limit_in_store(&nodes[0], now), told);
+    ck_assert_uint_lt(told, 20);
+    now += SECOND;
+    ck_assert_uint_eq(weir_cluster_limit_in_store(&nodes[0], now), told + 10);
+    now += WEIR_LIMITER_MINUTE_US;
+    ck_assert_uint_eq(weir_cluster_limit_in_store(&nodes[0], now), 60);
+    ck_assert_uint_eq(weir_cluster_limit_show(&nodes[0], now, 0).remaining, 60);
+}
+END_TEST
+
 START_TEST(test_the_wait_follows_what_the_store_says)
 {
     open_all();
@@ -399,6 +415,6 @@ CHECK_MAIN("cluster_limit", setup, teardown, test_asks_once_and_spends_without_a
            test_draining_hands_back_all, test_away_it_keeps_a_share_and_is_charged_for_it,
            test_a_charge_without_an_answer_is_made_again, test_an_answer_that_is_late_lets_nobody_wait,
            test_late_is_no_reason_to_refuse, test_closed_it_waits_a_moment_and_then_refuses, test_no_share_is_none,
-           test_the_wait_follows_what_the_store_says, test_a_burst_costs_no_more_than_it_spends,
-           test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
+           test_the_bucket_fills_unseen, test_the_wait_follows_what_the_store_says,
+           test_a_burst_costs_no_more_than_it_spends, test_below_the_limit_nobody_waits, test_four_nodes_keep_one_limit,
            test_one_that_dies_takes_no_more_than_its_leases, test_strict_never_goes_above)
