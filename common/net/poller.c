@@ -49,7 +49,8 @@ static void run_turn(uv_check_t *after)
         return;
     p->turns++;
     p->in_turn = true;
-    if (p->readable)
+    bool looks = p->turn_clock != NULL && p->turn_clock(p->turn_arg);
+    if (p->readable || looks)
         note_events(p);
     if (p->turn_start != NULL)
         p->turn_start(p->turn_arg);

@@ -5,10 +5,12 @@
  * whoever reads or writes sees EAGAIN, so work may be put off (no credit, budget spent) without losing an edge. Sources
  * with something left to do stand in the run queue; the loop does not sleep while it is not empty.
  *
- * A turn runs once in every iteration of the loop, after the loop's own poll phase: every event of one epoll_wait is
- * first noted in its source's `ready`, then turn_start is called, then each source in the queue is run, at most once,
- * then turn_end. So whoever takes an idle connection off a shelf in this turn can see that its peer has already hung
- * up. Work found by other handles of the loop (their callbacks come before the turn) is part of the same turn. */
+ * A turn runs once in every iteration of the loop, after the loop's own poll phase: turn_clock is called, every event
+ * of one epoll_wait is noted in its source's `ready`, then turn_start is called, then each source in the queue is run,
+ * at most once, then turn_end. So whoever takes an idle connection off a shelf in this turn can see that its peer has
+ * already hung up, and a clock that the turn judges has been read before the events that it is judged with: what came
+ * before a deadline is seen before it, even by a thread that was kept from the processor between the loop's poll and
+ * the turn. Work found by other handles of the loop (their callbacks come before the turn) is part of the same turn. */
 #ifndef WEIR_NET_POLLER_H
 #define WEIR_NET_POLLER_H
 
@@ -41,7 +43,8 @@ struct weir_poller {
     uint64_t turns;
     uint64_t sources; /* registered now */
     unsigned open_handles;
-    void (*turn_start)(void *arg); /* before the first source of a turn runs: clock, messages */
+    bool (*turn_clock)(void *arg); /* first of all. True: look for events even if the loop has announced none */
+    void (*turn_start)(void *arg); /* before the first source of a turn runs: messages */
     bool (*turn_end)(
         void *arg); /* after the last: timers, gathered output. True: something is left for the next turn */
     void *turn_arg;

@@ -50,11 +50,17 @@ static void arm_timer(struct weir_reactor *r, uint64_t due_ms)
     uv_timer_start(&r->timer, on_timer, due_ms > loop_ms ? due_ms - loop_ms : 0, 0);
 }
 
-static void on_turn_start(void *arg)
+static bool on_turn_clock(void *arg)
 {
     struct weir_reactor *r = arg;
     weir_reactor_clock(r);
     r->turn_us = r->now_us;
+    return r->timer_ms <= r->now_ms; /* what has come since the loop looked is to be read before deadlines fire */
+}
+
+static void on_turn_start(void *arg)
+{
+    struct weir_reactor *r = arg;
     weir_mailbox_drain(&r->mailbox);
 }
 
@@ -131,6 +137,7 @@ int weir_reactor_init(struct weir_reactor *r, struct weir_err *err)
         return err->code;
     }
     r->mailbox.woken = on_mail;
+    r->poller.turn_clock = on_turn_clock;
     r->poller.turn_start = on_turn_start;
     r->poller.turn_end = on_turn_end;
     r->poller.turn_arg = r;

@@ -2,10 +2,10 @@
  * turn, and the list of senders with output gathered in this turn. One reactor a thread; only weir_mailbox_post may be
  * called from another thread.
  *
- * A turn (see poller.h): events are noted, the clock is read, messages are handled, sources run, deadlines fire,
- * outboxes are flushed. All of these see the same now_ms. Callbacks of other libuv handles on this loop run before the
- * turn and see the clock of the turn before, unless they call weir_reactor_clock first; what they gather is flushed all
- * the same. */
+ * A turn (see poller.h): the clock is read, events are noted, messages are handled, sources run, deadlines fire,
+ * outboxes are flushed. All of these see the same now_ms, and no deadline fires before what came ahead of it was read.
+ * Callbacks of other libuv handles on this loop run before the turn and see the clock of the turn before, unless they
+ * call weir_reactor_clock first; what they gather is flushed all the same. */
 #ifndef WEIR_NET_REACTOR_H
 #define WEIR_NET_REACTOR_H
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct {
@@ -169,6 +170,51 @@ START_TEST(test_order_within_a_turn)
 }
 END_TEST
 
+static struct {
+    struct weir_source source;
+    uv_poll_t other;
+    int ends[2], bell[2];
+} late;
+
+static void on_arrival(struct weir_source *src)
+{
+    char got;
+    if (read(src->fd, &got, 1) == 1)
+        step('s');
+    src->ready = 0;
+}
+
+/* By now the loop has looked for events: what comes here it has not announced. */
+static void keep_from_processor(uv_poll_t *other, int status, int events)
+{
+    (void)status, (void)events;
+    uv_poll_stop(other);
+    spin_ms(60);
+    ck_assert_int_eq(write(late.ends[1], "x", 1), 1);
+}
+
+START_TEST(test_what_came_before_a_deadline_is_read_before_it_fires)
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, late.ends), 0);
+    ck_assert_int_eq(pipe(late.bell), 0);
+    weir_source_init(&late.source, late.ends[0], on_arrival);
+    ck_assert_int_eq(weir_poller_add(&f.r.poller, &late.source), WEIR_OK);
+    run_idle(&f.r); /* that it may be written to is an event of its own */
+    uv_poll_init(&f.r.loop, &late.other, late.bell[0]);
+    uv_poll_start(&late.other, UV_READABLE, keep_from_processor);
+    ck_assert_int_eq(write(late.bell[1], "x", 1), 1);
+    weir_reactor_deadline(&f.r, &f.d, f.r.now_ms + 50);
+    RUN_UNTIL(&f.r, f.fired > 0);
+    ck_assert_str_eq(f.steps, "sd");
+    weir_poller_remove(&f.r.poller, &late.source);
+    uv_close((uv_handle_t *)&late.other, NULL);
+    for (int i = 0; i < 2; i++) {
+        close(late.ends[i]);
+        close(late.bell[i]);
+    }
+}
+END_TEST
+
 static void on_stop(struct weir_message *m, void *receiver)
 {
     (void)m;
@@ -283,5 +329,6 @@ END_TEST
 
 CHECK_MAIN("reactor", setup, teardown, test_a_deadline_wakes_the_loop, test_an_earlier_deadline_moves_the_timer,
            test_a_far_deadline_set_while_firing_hides_no_near_one, test_moved_and_cleared_deadlines_cost_no_wake_ups,
-           test_order_within_a_turn, test_runs_until_a_message_stops_it, test_a_long_turn_shows_as_lag,
-           test_sleep_is_no_lag, test_out_of_memory_leaves_nothing, test_out_of_descriptors_leaves_none)
+           test_order_within_a_turn, test_what_came_before_a_deadline_is_read_before_it_fires,
+           test_runs_until_a_message_stops_it, test_a_long_turn_shows_as_lag, test_sleep_is_no_lag,
+           test_out_of_memory_leaves_nothing, test_out_of_descriptors_leaves_none)
