@@ -3,6 +3,7 @@
 Every wait has a bound (WEIR_WAIT seconds, default 30): a test never asserts how long something took, only that it happens.
 """
 
+import contextlib
 import functools
 import itertools
 import json
@@ -46,7 +47,8 @@ def has_dashboard():
 
 
 def wait_for(condition, what, bound=None):
-    """Calls condition until it returns something true, and returns that; an error of the talk inside counts as false."""
+    """Calls condition until it returns something true, and returns that; an error of the talk inside counts as false, and so
+    does what is looked for in an answer and is not there."""
     bound = WAIT_S if bound is None else bound
     deadline = time.monotonic() + bound
     pause = 0.002
@@ -56,7 +58,7 @@ def wait_for(condition, what, bound=None):
             last = condition()
             if last:
                 return last
-        except (AssertionError, OSError, Closed) as e:
+        except (AssertionError, LookupError, OSError, Closed) as e:
             last = e
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {bound:g} s for {what}; at last: {last!r}")
@@ -302,14 +304,23 @@ class Node(Process):
         with self.client() as c:
             return c.get(target, headers=list(fields.items()))
 
+    @contextlib.contextmanager
+    def held_up(self):
+        """Stopped meanwhile: what is asked has come before a clock of the connection's begins, however short it is."""
+        self.tell(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.tell(signal.SIGCONT)
+
     def pool(self, provider=None):
-        stats = self.get("/metrics").json()["connection_pool"]
+        stats = self._page("/metrics").json()["connection_pool"]
         return stats if provider is None else stats["providers"][provider]
 
-    def _metrics_text(self):
+    def _page(self, target):
         while True:
             try:
-                return self.get("/metrics/prometheus").text
+                return self.get(target)
             except Closed:  # by a test's short idle_timeout, before a loaded machine had sent the question
                 if not self.alive():
                     raise
@@ -317,7 +328,7 @@ class Node(Process):
     def metric(self, name, **labels):
         """The sum over all series of that name with those labels in the Prometheus text; 0 when there is none."""
         total = 0.0
-        for line in self._metrics_text().splitlines():
+        for line in self._page("/metrics/prometheus").text.splitlines():
             m = re.match(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)", line)
             if m and m.group(1) == name:
                 have = dict(re.findall(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"', m.group(2) or ""))

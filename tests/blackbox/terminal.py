@@ -62,7 +62,9 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip("\n")
 
     def line(self, number):
-        return self.text().split("\n")[number]
+        """Empty while the screen is, as it is being drawn."""
+        lines = self.text().split("\n")
+        return lines[number] if -len(lines) <= number < len(lines) else ""
 
     def type(self, keys):
         os.write(self.master, keys.encode())

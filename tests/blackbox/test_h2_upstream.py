@@ -195,7 +195,7 @@ def test_goaway_under_load_loses_nothing(start):
     def cut():
         while not stop.wait(0.02):
             for w in list(upstream.wires):
-                if w.last is None:
+                if w.last is None and w.total > 0:  # a node gives up who meets nothing but connections that take nothing
                     w.goaway()
 
     thread = threading.Thread(target=cut)
@@ -280,12 +280,12 @@ def test_silence_does_not_make_a_connection_stale(start):
             go.wait(60)
         s.answer()
 
-    upstream, node = start(script, http_client={"http2_ping_interval": 0.1})
+    upstream, node = start(script, http_client={"http2_ping_interval": 0.5})
     assert node.get("/first").status == 200
     with node.client() as c:
         r = c.post("/second", body=b"once")
     go.set()
-    assert r.status == 502 and node.metric("weir_upstream_pings_lost_total") == 1
+    assert r.status == 502 and node.metric("weir_upstream_pings_lost_total") >= 1
     assert [s.path for s in upstream.requests] == ["/first", "/second"]
 
 
@@ -315,7 +315,7 @@ def test_a_stalled_client_stops_nobody_else(start):
 
 
 def test_a_peer_that_answers_no_ping(start):
-    upstream, node = start(lambda s: s.answer(), http_client={"http2_ping_interval": 0.1})
+    upstream, node = start(lambda s: s.answer(), http_client={"http2_ping_interval": 0.5})
     assert node.get("/").text == "ok"
     upstream.mute = True
     wait_for(lambda: node.metric("weir_upstream_pings_lost_total") == 1, "the connection to be given up")

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness import wait_for
+from retrying import access
 
 NOW = "weir_rate_limit_requests_total"
 
@@ -66,13 +67,15 @@ def test_no_more_than_the_limit_comes_through(stage, mock, workers):
 def test_refused_at_once_and_told_when_to_come_back(stage, mock):
     node = stage.node(limited(mock, 6), http_client=waits(2))
     with node.client() as c:
+        begun = time.monotonic()
         assert c.get("/echo").status == 200
         r = c.get("/echo")  # its token comes after ten seconds, it may wait for two
         assert (r.status, r.get("x-weir-error")) == (429, "rate_limited")
-        assert r.all("retry-after") == ["10"]
+        (after,) = r.all("retry-after")
+        assert 10 >= int(after) >= 10 - (time.monotonic() - begun)
         assert r.get("x-ratelimit-limit-requests") == "6"
         assert r.get("x-ratelimit-remaining-requests") == "0"
-        assert r.get("x-ratelimit-reset-requests") == "10s"
+        assert r.get("x-ratelimit-reset-requests") == f"{after}s"
         error = r.json()["error"]
         assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limited")
         assert "mock" in error["message"] and "127.0.0.1" not in error["message"]
@@ -93,12 +96,16 @@ def test_an_admitted_answer_is_the_providers_own(stage):
 
 
 def test_who_waits_is_served_when_its_token_comes(stage, mock):
-    node = stage.node(limited(mock, 600), http_client=waits(30))
-    with node.client() as c:
-        assert [c.post("/echo", b"x" * 20000).status for _ in range(4)] == [200] * 4
-        c.get("/health/live")
+    node = stage.node(limited(mock, 60), http_client=waits(30))
+    clients = [node.client() for _ in range(4)]
+    for c in clients:  # within a second, or none of them waits
+        c.ask("POST", "/echo", body=b"x" * 20000)
+    assert [c.response().status for c in clients] == [200] * 4
+    for c in clients:
+        c.close()
     seen = outcomes(node)
     assert seen["admitted"] + seen["queued"] == 4 and seen["queued"] >= 1
+    access(node, 4)
     waited = [line for line in node.events("access") if "limit_ms" in line]
     assert len(waited) == seen["queued"]
     assert all(line["limit_ms"] <= line["total_ms"] for line in waited)
@@ -218,11 +225,13 @@ def test_a_retry_costs_a_token_like_any_try(stage):
 
 def test_a_retry_waits_for_its_token(stage):
     mock = stage.mock("--status", "500")
-    node = stage.node(limited(mock, 240), http_client=retrying(2))
+    node = stage.node(limited(mock, 60), http_client={**retrying(2), **waits(5)})
     with node.client() as c:
         assert c.get("/echo").status == 500
     assert len(mock.arrivals()) == 3
-    assert outcomes(node) == {"admitted": 1, "queued": 2, "refused": 0, "left": 0}
+    seen = outcomes(node)  # a try that takes a second earns the next one's token meanwhile
+    assert seen["admitted"] + seen["queued"] == 3 and seen["queued"] >= 1
+    assert seen["refused"] == seen["left"] == 0
 
 
 def test_a_stale_connection_is_replaced_for_free(stage):

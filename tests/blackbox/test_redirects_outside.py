@@ -178,14 +178,16 @@ def test_where_it_leads_is_dead(stage, case):
     first = stage.upstream(site({"/a": moved(f"{url}/b")}))
     guard = {"enabled": True, "failure_threshold": 1}
     health = {"enabled": True, "check_interval": 3600}
-    node = anywhere(stage, first, client={"circuit_breaker": guard, "health": health, "timeout": {"read": 0.3}})
+    # The clock is the provider's, too: only where it is to run out is it a short one, which a busy machine still meets.
+    clock, times = (2, 2) if code == "redirect_timeout" else (60, 4)
+    node = anywhere(stage, first, client={"circuit_breaker": guard, "health": health, "timeout": {"read": clock}})
     with node.client() as c:
-        for _ in range(4):
+        for _ in range(times):
             r = c.get("/a")
             assert (r.status, r.get("x-weir-error")) == (status, code)
         assert c.get("/c").status == 200
-    assert asked(first) == ["GET /a"] * 4 + ["GET /c"]
-    assert node.metric("weir_redirects_failed_total") == 4
+    assert asked(first) == ["GET /a"] * times + ["GET /c"]
+    assert node.metric("weir_redirects_failed_total") == times
     assert node.metric("weir_upstream_tries_failed_total") == 0
     ok_at_provider(node)
 

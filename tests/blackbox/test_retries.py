@@ -97,20 +97,20 @@ def test_exceptions(stage, mock, exceptions):
     retry = {"attempts": 2, "retry_on_exceptions": exceptions}
     connect, timeout = (3 if e in exceptions else 1 for e in ("ConnectError", "TimeoutException"))
     for upstream, code, count in ((mock, 502, connect), (losing, 502, connect), (hanging, 504, timeout)):
-        node = node_for(stage, upstream, retry, timeout={"read": 0.1})
+        node = node_for(stage, upstream, retry, timeout={"read": 0.1 if upstream is hanging else 60})
         assert get(node).status == code
         assert access(node)[0]["attempts"] == count
         if upstream is not mock:
-            assert len(upstream.requests) == count
+            upstream.wait(lambda u, n=count: len(u.requests) == n, "it to have read what was sent, in time or not")
 
 
 @pytest.mark.parametrize("what", ["down", "reset-before-head", "close-before-head", "stall-before-head"])
 def test_any_failure_before_the_head_is_retried_elsewhere(stage, what):
     sick, well = stage.mock(), stage.mock()
     sick.down() if what == "down" else sick.plan(fault=what)
-    node = node_for(stage, [sick, well], timeout={"read": 0.2})
+    node = node_for(stage, [sick, well], timeout={"read": 1 if what.startswith("stall") else 60})
     assert [get(node, "/echo").status for _ in range(6)] == [200] * 6
-    assert well.stats()["requests"]["total"] == 6
+    assert well.stats()["requests"]["total"] >= 6  # more, where a busy machine takes longer than the clock for a healthy one
     assert node.metric("weir_retries_total") > 0
 
 

@@ -77,12 +77,12 @@ def test_retry_after_that_is_nonsense_is_ignored(stage):
 
 
 def test_the_deadline_bounds_all_tries(stage):
-    """Each try takes half a second: three of them can begin before the deadline, not eleven."""
+    """Each try takes half a second at least: five of them can begin before the deadline, not eleven."""
     upstream = stage.upstream(silent)
-    retry = {"attempts": 10, "deadline": 1.25}
+    retry = {"attempts": 10, "deadline": 2.25}
     node = node_for(stage, upstream, retry, timeout={"read": 0.5, "total": 60})
     assert get(node).status == 504
-    assert 2 <= len(upstream.requests) <= 3
+    assert 2 <= access(node)[0]["attempts"] <= 5
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun(stage):
