@@ -62,10 +62,8 @@ class Cluster:
         return next((k for k in keys if self.served_by(self.nodes[0], k) == owner.name), None)
 
     def key_of(self, owner, start=0):
-        """A key whose owner that node is."""
-        key = self.find_key_of(owner, start)
-        assert key is not None, f"{owner.name} is handed nothing"
-        return key
+        """A key whose owner that node is. The first requests may find the link still being made, and are served at once."""
+        return harness.wait_for(lambda: self.find_key_of(owner, start), f"{owner.name} to be handed a request")
 
     def named(self, name):
         return next(n for n in self.nodes if n.name == name)

@@ -3,13 +3,12 @@ coordinator: it puts hints into the store."""
 
 import contextlib
 import json
-import socket
 
 import pytest
 from advice import BASE, Advice
 from cluster import Cluster, ask, told
 from coordinator import Coordinator
-from harness import wait_for
+from harness import free_port, wait_for
 from redis_words import command
 
 ANALYTICS = {"enabled": True, "sample_interval": 1}
@@ -73,8 +72,9 @@ def test_what_nodes_see_is_in_the_store(cluster, mock):
     wait_for(lambda: {head["node"] for head, _ in records(cluster)} == {a.id, b.id}, "both nodes to tell")
     for node in (a, b, a):
         assert ask(node).status == 200
-    wait_for(lambda: total(cluster, "requests") == 3, "three requests to be told")
-    assert total(cluster, "leases") == total(cluster, "exchanges") == 3
+    # A slot may end between a request's begin and its end, which are told each with the slot that it is in.
+    for what in ("requests", "leases", "exchanges"):
+        wait_for(lambda w=what: total(cluster, w) == 3, f"three {what} to be told")
     assert total(cluster, "connects") + total(cluster, "reused") == 3
     assert total(cluster, "exchange_us_sum") > 0 and most(cluster, "first_byte_p99_us") > 0
     assert most(cluster, "hurting") == 0
@@ -130,7 +130,8 @@ def test_hints_are_shown_and_told(cluster, mock, advice):
     advice.publish("hold", desired=5)
     for node in (a, b):
         wait_valid(node, action="hold")
-    wait_for(lambda: len(told(b, "hint_action")) == 2, "the second event")
+    for node in (a, b):
+        wait_for(lambda n=node: len(told(n, "hint_action")) == 2, "the second event")
     up, hold = told(a, "hint_action")
     assert (up["action"], up["desired_nodes"], up["node"]) == ("scale_up", 5, a.id)
     assert (hold["action"], hold["node"]) == ("hold", a.id)
@@ -227,8 +228,7 @@ def test_no_more_are_opened_than_may_be(cluster, mock, advice):
 
 
 def test_an_endpoint_that_cannot_be_reached_is_tried_once(cluster, mock, advice):
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        dead = f"http://127.0.0.1:{s.getsockname()[1]}"
+    dead = f"http://127.0.0.1:{free_port()}"
     ends = {"mock": {"endpoints": [{"url": mock.url}, {"url": dead}]}}
     node = cluster.node(ends, analytics=ANALYTICS, http_client=client(keepalive_expiry=60))
     advice.publish(pool_size=60, peak=15, peak_high=24, peak_in=50)
@@ -281,9 +281,9 @@ def test_hints_of_a_coordinator_arrive(stage, cluster, mock):
         wait_for(lambda: hints(a)["cluster"]["in_flight"]["now"] == 16, "sixteen requests in flight to be known")
         wait_for(lambda: hints(a)["cluster"]["action"] == "scale_up", "more nodes to be advised")
         assert a.metric("weir_hint_desired_nodes") >= 4
-        page = hints(a)
-        (provider,) = page["providers"]
-        assert provider["provider"] == "mock" and provider["in_flight"]["now"] == 16
+        # Of a node that was late with its slot the next hints do not know.
+        seen = lambda: [(p["provider"], p["in_flight"]["now"]) for p in hints(a)["providers"]]  # noqa: E731
+        wait_for(lambda: seen() == [("mock", 16)], "hints for the one provider, of both nodes")
         wait_for(lambda: told(b, "hint_action"), "the event")
         mock.steps("held", "all")
     wait_for(lambda: analytics(a)["performance"], "what was seen to be on the page")

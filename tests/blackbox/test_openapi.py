@@ -72,7 +72,7 @@ def test_every_page_is_described_and_no_other():
 
 
 def test_answers_in_a_cluster(stage):
-    cluster = Cluster(stage)
+    cluster = Cluster(stage, redis_timeout=5)
     mock = stage.mock()
     node, _ = cluster.nodes(2, {"openai": {"base_url": mock.url, "rate_limit": {"requests_per_minute": 600}}}, http_client=BREAKER)
     check_all(node)
@@ -136,7 +136,7 @@ class Posts:
 
 
 def post_in_a_cluster(post, stage, mock):
-    cluster = Cluster(stage)
+    cluster = Cluster(stage, redis_timeout=5)  # a busy machine's store is not away
     wire = cluster.wire()
     node, other = cluster.nodes(2, {"mock": {"base_url": mock.url}}, http_client=BREAKER)
     for page in ("/api/node/drain", "/api/node/undrain"):

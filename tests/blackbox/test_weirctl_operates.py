@@ -10,7 +10,7 @@ from harness import Process, program, wait_for
 
 @pytest.fixture
 def pair(stage, mock):
-    cluster = Cluster(stage, shard_count=24)
+    cluster = Cluster(stage, shard_count=24, redis_timeout=5)  # a busy machine's store is not away
     circuits = {"circuit_breaker": {"failure_threshold": 5, "recovery_timeout": 60}}
     cluster.nodes(2, {"mock": {"base_url": mock.url}}, http_client=circuits)
     return cluster

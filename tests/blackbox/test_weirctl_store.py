@@ -37,7 +37,8 @@ def test_the_store_says_what_nodes_say(cluster):
         wait_for(lambda: pick(stored(cluster, verb)) == pick(shown(verb, node=node)), f"the same {verb}")
     state = stored(cluster, "status")
     assert state["nodes"] == {"alive": 2, "total": 2} and state["shard_count"] == 24 and state["node"] is None
-    assert stored(cluster, "events", "-n", "3")["events"] == shown("events", "-n", "3", node=node)["events"]
+    same = lambda: stored(cluster, "events", "-n", "3")["events"] == shown("events", "-n", "3", node=node)["events"]  # noqa: E731
+    wait_for(same, "the same events")
     assert stored(cluster, "rebalance", "--dry-run")["moves"] == []
     lines = normal(weirctl("status", "--redis", cluster.url).stdout)
     assert lines[0] == "cluster  default" and "nodes  2 of 2 alive" in lines
