@@ -1,6 +1,7 @@
 """Bounds and clocks towards the client, and errors that weir makes when the upstream does not answer."""
 
 import socket
+import time
 
 import pytest
 from http1 import Client, Closed, answering
@@ -209,6 +210,20 @@ def test_read_timeout_before_the_head(stage, mock):
         # A busy machine may take longer than the clock for what does not stall.
         wait_for(lambda: c.get("/echo").status == 200, "an answer in time on the same connection")
     mock.wait_stats(lambda s: s["aborted"]["stalled"] == 1, "the upstream to be let go")
+
+
+def test_an_answer_that_came_in_time_is_not_late_for_a_node_that_was_stopped(stage, mock):
+    """As a machine that suspends it does: what the kernel has taken meanwhile is read before the clock is judged."""
+    seconds = 2
+    node = stage.node(mock, http_client={"timeout": {"read": seconds}})
+    with node.client() as c:
+        c.ask("GET", "/echo", [("x-mock-gate", "g")])
+        mock.wait_waiting("g")
+        with node.held_up():
+            mock.steps("g")
+            mock.wait_stats(lambda s: s["requests"]["open"] == 0, "the answer to be sent")
+            time.sleep(seconds)
+        assert c.response().status == 200
 
 
 def test_read_timeout_in_the_body(stage, mock):
