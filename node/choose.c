@@ -140,7 +140,8 @@ static enum weir_choice none(struct weir_choosing *c, bool asked)
             continue;
         uint64_t until = weir_circuit_refuses_until_ms(e->rt, now_ms);
         resolved = true;
-        asked = asked || weir_circuit_is_asking(e->rt, now_ms, false);
+        /* Or it may be asked by now: the answer has come since it was looked at. */
+        asked = asked || weir_circuit_is_asking(e->rt, now_ms, false) || weir_circuit_may_admit(e->rt, now_ms);
         if (until < first)
             first = until;
     }
@@ -210,10 +211,10 @@ enum weir_choice weir_choose(struct weir_choosing *c)
 {
     struct weir_balance_item items[WEIR_POOL_ENDPOINTS_MAX];
     const struct weir_circuit_caller by = {c->worker->index, c->worker->reactor.now_ms, c->worker->log};
+    if (awaits_probe(c, by.now_ms)) /* before it looks: the answer may come any moment */
+        return WEIR_CHOICE_ASKED;
     look(c, by.now_ms, items);
     bool busy = leave_out_busy(c, items), asked = false;
-    if (awaits_probe(c, by.now_ms))
-        return WEIR_CHOICE_ASKED;
     for (;;) {
         uint64_t candidates = weir_balance_candidates(items, c->provider->endpoint_count);
         int i = pick_probe(c, candidates);

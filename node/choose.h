@@ -13,9 +13,9 @@ enum weir_choice {
     WEIR_CHOSEN,
     WEIR_CHOICE_NO_ADDRESS, /* no endpoint's name resolves */
     WEIR_CHOICE_BUSY,       /* those that may be asked have as many requests as they bear (node/concurrency.h) */
-    WEIR_CHOICE_ASKED,      /* the cluster has been asked for a probe, and may grant one any moment: else like OPEN, or
-                               nobody but this request would use it */
-    WEIR_CHOICE_OPEN,       /* all circuits are open, half open with their probes out, or cooling */
+    WEIR_CHOICE_ASKED, /* the cluster has been asked for a probe, and may grant one any moment, or has just now: else
+                          like OPEN, or nobody but this request would use it */
+    WEIR_CHOICE_OPEN,  /* all circuits are open, half open with their probes out, or cooling */
 };
 
 struct weir_choosing {

@@ -121,11 +121,12 @@ void weir_circuit_learn(struct weir_endpoint *e, const struct weir_circuit_calle
 }
 
 void weir_circuit_granted(struct weir_endpoint *e, const struct weir_circuit_caller *by,
-                          const struct weir_breaker_reply *reply, uint64_t store_ms)
+                          const struct weir_breaker_report *said, const struct weir_breaker_reply *reply,
+                          uint64_t store_ms)
 {
     struct weir_circuit *c = &e->circuit;
     uv_mutex_lock(&c->lock);
-    weir_breaker_view_granted(&c->view, by->now_ms, reply, store_ms);
+    weir_breaker_view_granted(&c->view, by->now_ms, said, reply, store_ms);
     weir_circuit_leave(c, by->now_ms);
     /* Its other events are changes that were learnt, and told. */
     for (uint32_t i = 0; i < reply->event_count; i++)

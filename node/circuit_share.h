@@ -22,9 +22,10 @@ bool weir_circuit_take_report(struct weir_endpoint *e, uint64_t now_ms, enum wei
 /* The shared circuit as it was at store_ms on its store's clock. node: whose report changed it; "": not known. */
 void weir_circuit_learn(struct weir_endpoint *e, const struct weir_circuit_caller *by,
                         const struct weir_breaker_sight *seen, uint64_t store_ms, const char *node);
-/* The rest of the answer to this node's own report, learn first. */
+/* The rest of the answer to this node's own report, which said that; learn first. */
 void weir_circuit_granted(struct weir_endpoint *e, const struct weir_circuit_caller *by,
-                          const struct weir_breaker_reply *reply, uint64_t store_ms);
+                          const struct weir_breaker_report *said, const struct weir_breaker_reply *reply,
+                          uint64_t store_ms);
 /* The store is away: on alone with what is known, until it is learnt again. */
 void weir_circuit_alone(struct weir_endpoint *e, uint64_t now_ms);
 

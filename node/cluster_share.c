@@ -99,7 +99,7 @@ void weir_cluster_granted(struct weir_cluster *c, const struct weir_cluster_acti
         if (to == NULL || weir_circuit_is_asking(e, by.now_ms, false))
             to = e;
     if (to != NULL)
-        weir_circuit_granted(to, &by, a->granted.reply, a->store_ms);
+        weir_circuit_granted(to, &by, a->granted.said, a->granted.reply, a->store_ms);
 }
 
 /* -- limits -- */

@@ -61,6 +61,16 @@ static void keep_unheard_of(struct weir_breaker_view *v, uint64_t now_ms, const 
         keep_unheard(v, now_ms, r->gen, r->probes[i].permit, r->probes[i].verdict);
 }
 
+static void forget_heard(struct weir_breaker_report *u, const struct weir_breaker_report *said)
+{
+    for (uint32_t i = u->gen == said->gen ? u->probe_count : 0; i-- > 0;)
+        for (uint32_t k = 0; k < said->probe_count; k++)
+            if (u->probes[i].permit == said->probes[k].permit) {
+                u->probes[i] = u->probes[--u->probe_count];
+                break;
+            }
+}
+
 static void tell_again(struct weir_breaker_view *v, uint64_t now_ms)
 {
     struct weir_breaker_report again = v->unheard;
@@ -349,11 +359,12 @@ void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_brea
         renew_own(v, now_ms);
 }
 
-void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
-                               uint64_t store_ms)
+void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_report *said,
+                               const struct weir_breaker_reply *reply, uint64_t store_ms)
 {
-    v->unheard.probe_count = 0;
-    v->asking = v->asking && v->pending.want > 0; /* asked after this answer's report had gone */
+    forget_heard(&v->unheard, said);
+    if (said->want > 0)
+        v->asking = v->asking && v->pending.want > 0; /* asked again after this answer's report had gone */
     /* By the store's clock it was not time yet: nothing was denied, and when it is, it may be asked for. */
     if (!v->asking && v->sharing && v->shared.phase == WEIR_BREAKER_OPEN && v->shared.open_until_ms > now_ms)
         v->asked_ms = 0;

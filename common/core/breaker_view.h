@@ -97,9 +97,10 @@ bool weir_breaker_view_take(struct weir_breaker_view *v, uint64_t now_ms, struct
 /* The shared circuit as it was at store_ms on its holder's clock. Older generations are ignored. */
 void weir_breaker_view_learn(struct weir_breaker_view *v, const struct weir_breaker_policy *p, uint64_t now_ms,
                              const struct weir_breaker_sight *seen, uint64_t store_ms);
-/* The permits of a reply to the own report; learn first. */
-void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_reply *reply,
-                               uint64_t store_ms);
+/* The permits of a reply to the own report, which said that; learn first. Others may be under way: what they ask for
+ * and tell has not been answered by this one. */
+void weir_breaker_view_granted(struct weir_breaker_view *v, uint64_t now_ms, const struct weir_breaker_report *said,
+                               const struct weir_breaker_reply *reply, uint64_t store_ms);
 /* Permits that were not used for a while go back, and what may not have been heard of those that were is told again:
  * to be called now and then, or somebody else's requests wait until they expire. One that is wanted first goes back
  * then, and another is asked for. */

@@ -108,6 +108,7 @@ struct weir_cluster_action {
         } circuit;
         struct {
             const char *endpoint;
+            const struct weir_breaker_report *said; /* the report */
             const struct weir_breaker_reply *reply;
         } granted;
         struct {

@@ -82,6 +82,7 @@ static bool send_batch(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_
     for (uint32_t i = 0; i < batch->count; i++) {
         (void)snprintf(batch->endpoints[i], sizeof batch->endpoints[i], "%s", request.report.items[i].endpoint);
         batch->quiet[i] = request.report.items[i].quiet;
+        batch->said[i] = request.report.items[i].report;
     }
     a->reported_ms = now_ms;
     a->urgent_from_ms = not_before(a->urgent_from_ms, now_ms) + AGENT_URGENT_MS;
@@ -149,6 +150,7 @@ void agent_report_reply(struct weir_cluster_agent *a, uint64_t now_ms, const str
             struct weir_cluster_action action = {.what = WEIR_CLUSTER_GRANTED, .store_ms = r->now_us / 1000};
             learn(a, batch->endpoints[i], "", &r->report.items[i].sight, r->now_us / 1000);
             action.granted.endpoint = batch->endpoints[i];
+            action.granted.said = &batch->said[i];
             action.granted.reply = &r->report.items[i].reply;
             agent_act(a, &action);
             if (!batch->quiet[i])

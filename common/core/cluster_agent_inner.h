@@ -46,6 +46,7 @@ struct agent_report_batch {
     uint32_t count;
     char endpoints[WEIR_COORD_BATCH][WEIR_ENDPOINT_ID_MAX + 1];
     bool quiet[WEIR_COORD_BATCH];
+    struct weir_breaker_report said[WEIR_COORD_BATCH];
 };
 struct agent_token_batch {
     uint64_t request; /* 0: free */

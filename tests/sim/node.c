@@ -227,7 +227,7 @@ static void act(void *arg, const struct weir_cluster_action *a)
     }
     case WEIR_CLUSTER_GRANTED: {
         uint32_t e = endpoint_of(a->granted.endpoint);
-        weir_breaker_view_granted(&n->views[e], local_ms(w, n->index), a->granted.reply, a->store_ms);
+        weir_breaker_view_granted(&n->views[e], local_ms(w, n->index), a->granted.said, a->granted.reply, a->store_ms);
         break;
     }
     case WEIR_CLUSTER_ALONE:

@@ -35,7 +35,7 @@ static void sync(struct weir_breaker_view *v)
     ck_assert(weir_breaker_view_take(v, now, &r));
     weir_breaker_report(&shared, &policy, now, &r, &reply);
     learn(v);
-    weir_breaker_view_granted(v, now, &reply, now);
+    weir_breaker_view_granted(v, now, &r, &reply, now);
 }
 
 static bool request(struct weir_breaker_view *v, enum weir_breaker_verdict verdict)
@@ -231,18 +231,44 @@ START_TEST(test_a_refusal_lasts)
 }
 END_TEST
 
-/* An answer to what was said before it asked leaves it waiting for its own. */
+/* An answer to what was said before it asked leaves it waiting for its own, whether that is on its way or not. */
 START_TEST(test_waits_for_the_answer_to_its_question)
 {
+    struct weir_breaker_report before = {.node = 1}, question;
     struct weir_breaker_reply none = {0};
     open_for_both();
     ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_ASKED);
-    none.gen = a.shared.gen;
-    weir_breaker_view_granted(&a, now, &none, now);
+    before.gen = none.gen = a.shared.gen;
+    weir_breaker_view_granted(&a, now, &before, &none, now);
     ck_assert(weir_breaker_view_is_asking(&a, now));
-    sync(&a);
+    ck_assert(weir_breaker_view_take(&a, now, &question));
+    weir_breaker_view_granted(&a, now, &before, &none, now);
+    ck_assert(weir_breaker_view_is_asking(&a, now));
+    weir_breaker_report(&shared, &policy, now, &question, &reply);
+    learn(&a);
+    weir_breaker_view_granted(&a, now, &question, &reply, now);
     ck_assert(!weir_breaker_view_is_asking(&a, now));
     ck_assert_int_eq(ask(&a), WEIR_BREAKER_ADMIT);
+}
+END_TEST
+
+/* Nor does it mean that the end of a probe has been heard which was told after it. */
+START_TEST(test_an_answer_from_before_a_probe_ended)
+{
+    struct weir_breaker_report before = {.node = 1}, r;
+    struct weir_breaker_reply none = {0};
+    open_for_both();
+    ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_ASKED);
+    sync(&a);
+    ck_assert(request(&a, WEIR_BREAKER_SUCCESS));
+    ck_assert(weir_breaker_view_take(&a, now, &r)); /* which is lost */
+    ck_assert_uint_eq(r.probe_count, 1);
+    before.gen = none.gen = a.shared.gen;
+    weir_breaker_view_granted(&a, now, &before, &none, now);
+    now += WEIR_BREAKER_ASK_MS;
+    weir_breaker_view_hand_back(&a, &policy, now);
+    sync(&a);
+    ck_assert_int_eq(shared.phase, WEIR_BREAKER_CLOSED);
 }
 END_TEST
 
@@ -257,7 +283,7 @@ START_TEST(test_asked_a_moment_too_early)
     ck_assert_uint_eq(reply.permit_count, 0);
     struct weir_breaker_sight seen = weir_breaker_look(&shared);
     weir_breaker_view_learn(&a, &policy, now, &seen, now - 3);
-    weir_breaker_view_granted(&a, now, &reply, now - 3);
+    weir_breaker_view_granted(&a, now, &r, &reply, now - 3);
     ck_assert_int_eq(ask(&a), WEIR_BREAKER_REFUSE_OPEN);
     now += 3;
     ck_assert(weir_breaker_view_may_admit(&a, &policy, now));
@@ -271,4 +297,4 @@ CHECK_MAIN("breaker_permits", setup, NULL, test_successes_told_in_bulk, test_per
            test_an_idle_permit_goes_back, test_a_permit_that_nobody_wants_goes_back,
            test_a_probe_that_ends_while_the_store_is_away, test_a_permit_in_hand_when_the_store_goes,
            test_the_end_of_a_probe_that_was_not_heard, test_a_refusal_lasts, test_waits_for_the_answer_to_its_question,
-           test_asked_a_moment_too_early)
+           test_an_answer_from_before_a_probe_ended, test_asked_a_moment_too_early)

@@ -49,7 +49,7 @@ static void sync(struct weir_breaker_view *v)
     if (weir_breaker_view_take(v, now, &r)) {
         weir_breaker_report(&shared, &policy, STORE_MS, &r, &reply);
         learn(v);
-        weir_breaker_view_granted(v, now, &reply, STORE_MS);
+        weir_breaker_view_granted(v, now, &r, &reply, STORE_MS);
     }
 }
 
@@ -424,7 +424,7 @@ static void deliver_one(struct weir_rng *rng)
         check_unmoved(&before);
     if (weir_rng_next(rng) % 10 != 0) {
         learn(v);
-        weir_breaker_view_granted(v, now, &reply, STORE_MS);
+        weir_breaker_view_granted(v, now, &mail[i].report, &reply, STORE_MS);
     }
 }
 

@@ -1,8 +1,11 @@
 /* Which endpoint a request of a shard goes to: the same on every node, unless it has more than its share to do. */
+#include <pthread.h>
 #include <string.h>
 
 #include "check_main.h"
+#include "net/bell.h"
 #include "node/choose.h"
+#include "node/circuit_share.h"
 #include "node/worker.h"
 
 #define ENDPOINTS 4u
@@ -113,6 +116,74 @@ START_TEST(test_a_hot_shard_spreads_within_the_bound)
 }
 END_TEST
 
+/* -- a circuit of the cluster's, whose store answers while others choose -- */
+
+static struct weir_breaker_state store;
+static _Atomic bool store_ends;
+
+/* One report of the node's, and its answer; false: it owes none. */
+static bool answer_report(struct weir_endpoint *e)
+{
+    const struct weir_circuit_caller by = {WEIR_CIRCUIT_CONTROL, worker.reactor.now_ms, NULL};
+    struct weir_breaker_report r;
+    struct weir_breaker_policy policy;
+    struct weir_breaker_reply reply;
+    if (!weir_circuit_take_report(e, by.now_ms, WEIR_CLUSTER_URGENT, &r, &policy))
+        return false;
+    weir_breaker_report(&store, &policy, by.now_ms, &r, &reply);
+    struct weir_breaker_sight seen = weir_breaker_look(&store);
+    weir_circuit_learn(e, &by, &seen, by.now_ms, "");
+    weir_circuit_granted(e, &by, &r, &reply, by.now_ms);
+    return true;
+}
+
+static void *answer_reports(void *e)
+{
+    while (!atomic_load(&store_ends))
+        (void)answer_report(e);
+    return NULL;
+}
+
+static void open_circuit(struct weir_endpoint *e, struct weir_bell *bell)
+{
+    struct weir_circuit_caller by = {0, worker.reactor.now_ms, NULL};
+    weir_breaker_init(&store, by.now_ms);
+    weir_circuit_share(e, by.now_ms, 1, bell);
+    ck_assert(answer_report(e));
+    while (weir_circuit_look(e, by.now_ms).phase != WEIR_BREAKER_OPEN) {
+        struct weir_breaker_answer a = weir_circuit_admit(e, &by);
+        weir_circuit_done(e, &by, &a.ticket, WEIR_BREAKER_FAILURE, 0, "test");
+        (void)answer_report(e);
+    }
+    worker.reactor.now_ms += weir_circuit_look(e, by.now_ms).open_until_ms - by.now_ms;
+}
+
+/* At any moment a permit is there, is asked for, or may be: nobody is refused, however the answers fall. */
+START_TEST(test_an_answer_between_two_looks_refuses_nobody)
+{
+    struct weir_view *one = build("{url: 'http://127.0.0.1:1'}");
+    struct weir_endpoint *e = one->providers[0].endpoints[0].rt;
+    struct weir_bell bell = {.rung = true}; /* rung already: the store looks all the time */
+    const unsigned probes = check_rounds(100);
+    pthread_t thread;
+    open_circuit(e, &bell);
+    ck_assert_int_eq(pthread_create(&thread, NULL, answer_reports, e), 0);
+    const struct weir_circuit_caller by = {0, worker.reactor.now_ms, NULL};
+    for (unsigned n = 0; n < probes;) {
+        struct weir_choosing c = {.provider = &one->providers[0], .worker = &worker};
+        enum weir_choice choice = weir_choose(&c);
+        ck_assert_int_ne(choice, WEIR_CHOICE_OPEN);
+        if (choice != WEIR_CHOSEN)
+            continue;
+        weir_circuit_done(e, &by, &c.ticket, WEIR_BREAKER_NEITHER, 0, NULL);
+        n++;
+    }
+    atomic_store(&store_ends, true);
+    pthread_join(thread, NULL);
+    weir_view_unref(one);
+}
+END_TEST
+
 CHECK_MAIN("choose", setup, teardown, test_a_shard_has_its_endpoint, test_the_order_of_the_file_does_not_matter,
            test_one_that_leaves_moves_its_own_shards_only, test_one_that_failed_is_followed_by_the_next,
-           test_a_hot_shard_spreads_within_the_bound)
+           test_a_hot_shard_spreads_within_the_bound, test_an_answer_between_two_looks_refuses_nobody)

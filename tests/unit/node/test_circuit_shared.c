@@ -109,7 +109,7 @@ static bool report(unsigned node, enum weir_cluster_haste least)
     ck_assert_uint_eq(r.node, number_of(node));
     weir_breaker_report(&store, &policy, STORE_MS, &r, &reply);
     learn(node, "");
-    weir_circuit_granted(nodes[node].e, &by, &reply, STORE_MS);
+    weir_circuit_granted(nodes[node].e, &by, &r, &reply, STORE_MS);
     return true;
 }
 
