@@ -20,7 +20,8 @@ static void on_busy(uv_idle_t *busy)
     (void)busy; /* being active is what keeps the loop from sleeping */
 }
 
-static void note_events(struct weir_poller *p)
+/* False: that was all. */
+static bool note_events(struct weir_poller *p)
 {
     struct epoll_event events[WEIR_POLLER_BATCH];
     p->readable = false;
@@ -40,6 +41,14 @@ static void note_events(struct weir_poller *p)
         if (weir_list_empty(&src->queued))
             weir_list_push_back(&p->queue, &src->queued);
     }
+    return n == WEIR_POLLER_BATCH;
+}
+
+/* Each source is ready once, unless it becomes so anew meanwhile, which can wait. */
+static void note_all_events(struct weir_poller *p)
+{
+    for (uint64_t left = p->sources / WEIR_POLLER_BATCH + 1; left > 0 && note_events(p); left--)
+        ;
 }
 
 static void run_turn(uv_check_t *after)
@@ -49,8 +58,9 @@ static void run_turn(uv_check_t *after)
         return;
     p->turns++;
     p->in_turn = true;
-    bool looks = p->turn_clock != NULL && p->turn_clock(p->turn_arg);
-    if (p->readable || looks)
+    if (p->turn_clock != NULL && p->turn_clock(p->turn_arg))
+        note_all_events(p);
+    else if (p->readable)
         note_events(p);
     if (p->turn_start != NULL)
         p->turn_start(p->turn_arg);

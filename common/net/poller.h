@@ -6,11 +6,12 @@
  * with something left to do stand in the run queue; the loop does not sleep while it is not empty.
  *
  * A turn runs once in every iteration of the loop, after the loop's own poll phase: turn_clock is called, every event
- * of one epoll_wait is noted in its source's `ready`, then turn_start is called, then each source in the queue is run,
- * at most once, then turn_end. So whoever takes an idle connection off a shelf in this turn can see that its peer has
- * already hung up, and a clock that the turn judges has been read before the events that it is judged with: what came
- * before a deadline is seen before it, even by a thread that was kept from the processor between the loop's poll and
- * the turn. Work found by other handles of the loop (their callbacks come before the turn) is part of the same turn. */
+ * of one epoll_wait (of as many as it takes, where turn_clock says so) is noted in its source's `ready`, turn_start is
+ * called, then each source in the queue is run, at most once, then turn_end. So whoever takes an idle connection off a
+ * shelf in this turn can see that its peer has already hung up, and a clock that the turn judges has been read before
+ * the events that it is judged with: what came before a deadline is seen before it, even by a thread that was kept from
+ * the processor between the loop's poll and the turn. Work found by other handles of the loop (their callbacks come
+ * before the turn) is part of the same turn. */
 #ifndef WEIR_NET_POLLER_H
 #define WEIR_NET_POLLER_H
 
@@ -43,7 +44,7 @@ struct weir_poller {
     uint64_t turns;
     uint64_t sources; /* registered now */
     unsigned open_handles;
-    bool (*turn_clock)(void *arg); /* first of all. True: look for events even if the loop has announced none */
+    bool (*turn_clock)(void *arg); /* first of all. True: all that has come is to be noted, announced or not */
     void (*turn_start)(void *arg); /* before the first source of a turn runs: messages */
     bool (*turn_end)(
         void *arg); /* after the last: timers, gathered output. True: something is left for the next turn */

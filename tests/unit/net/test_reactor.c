@@ -8,8 +8,13 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct {
@@ -215,6 +220,103 @@ START_TEST(test_what_came_before_a_deadline_is_read_before_it_fires)
 }
 END_TEST
 
+/* -- what has arrived is read before deadlines are judged -- */
+
+struct answer {
+    struct weir_source source;
+    uint64_t come_ms; /* when it was sent; 0: it has not been read */
+};
+
+static void on_answer(struct weir_source *src)
+{
+    struct answer *a = WEIR_CONTAINER(src, struct answer, source);
+    if (read(src->fd, &a->come_ms, sizeof a->come_ms) == (ssize_t)sizeof a->come_ms)
+        step('a');
+}
+
+static char state_of(pid_t pid)
+{
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *stat = fopen(path, "r");
+    size_t n = stat != NULL ? fread(text, 1, sizeof text - 1, stat) : 0;
+    if (stat != NULL)
+        fclose(stat);
+    const char *name_ends = strrchr(text, ')');
+    return n > 0 && name_ends != NULL ? name_ends[2] : '?';
+}
+
+static void stop_the_test_while_its_answer_comes(int fd, uint64_t due_ms)
+{
+    pid_t test = getppid();
+    while (state_of(test) != 'S')
+        usleep(1000);
+    kill(test, SIGSTOP);
+    while (state_of(test) != 'T')
+        usleep(1000);
+    uint64_t now_ms = weir_clock_us() / 1000;
+    ssize_t n = write(fd, &now_ms, sizeof now_ms);
+    while (weir_clock_us() / 1000 < due_ms + 20)
+        usleep(1000);
+    kill(test, SIGCONT);
+    _exit(n == (ssize_t)sizeof now_ms ? 0 : 1);
+}
+
+/* The process is stopped while the loop sleeps, the answer comes, the deadline passes, and the process goes on. */
+START_TEST(test_a_stopped_process_reads_before_it_judges)
+{
+    uint64_t wait_ms = 100;
+    for (bool in_time = false; !in_time; wait_ms *= 2) { /* the other process may be slow to stop this one */
+        struct answer a = {.come_ms = 0};
+        int fds[2], status;
+        ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+        weir_source_init(&a.source, fds[0], on_answer);
+        ck_assert_int_eq(weir_poller_add(&f.r.poller, &a.source), 0);
+        run_idle(&f.r);
+        f.fired = f.step_count = 0;
+        memset(f.steps, 0, sizeof f.steps);
+        weir_reactor_clock(&f.r);
+        uint64_t due_ms = f.r.now_ms + wait_ms;
+        weir_reactor_deadline(&f.r, &f.d, due_ms);
+        pid_t other = fork();
+        if (other == 0)
+            stop_the_test_while_its_answer_comes(fds[1], due_ms);
+        RUN_UNTIL(&f.r, f.fired > 0 && a.come_ms != 0);
+        ck_assert_int_eq(waitpid(other, &status, 0), other);
+        ck_assert_int_eq(status, 0);
+        in_time = a.come_ms < due_ms;
+        if (in_time)
+            ck_assert_str_eq(f.steps, "ad");
+        weir_poller_forget(&f.r.poller, &a.source);
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+END_TEST
+
+/* More than one turn takes. */
+START_TEST(test_all_that_is_ready_is_read_before_a_deadline_is_judged)
+{
+    enum { COUNT = 3 * WEIR_POLLER_BATCH };
+    static struct answer a[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        weir_source_init(&a[i].source, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), on_answer);
+        ck_assert_int_eq(weir_poller_add(&f.r.poller, &a[i].source), 0);
+    }
+    run_idle(&f.r);
+    weir_reactor_deadline(&f.r, &f.d, f.r.now_ms + 1);
+    spin_ms(20);
+    for (unsigned i = 0; i < COUNT; i++)
+        ck_assert_int_eq(eventfd_write(a[i].source.fd, 1), 0);
+    RUN_UNTIL(&f.r, f.fired > 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        ck_assert_uint_eq(a[i].come_ms, 1);
+        weir_poller_forget(&f.r.poller, &a[i].source);
+        close(a[i].source.fd);
+    }
+}
+END_TEST
+
 static void on_stop(struct weir_message *m, void *receiver)
 {
     (void)m;
@@ -330,5 +432,6 @@ END_TEST
 CHECK_MAIN("reactor", setup, teardown, test_a_deadline_wakes_the_loop, test_an_earlier_deadline_moves_the_timer,
            test_a_far_deadline_set_while_firing_hides_no_near_one, test_moved_and_cleared_deadlines_cost_no_wake_ups,
            test_order_within_a_turn, test_what_came_before_a_deadline_is_read_before_it_fires,
+           test_a_stopped_process_reads_before_it_judges, test_all_that_is_ready_is_read_before_a_deadline_is_judged,
            test_runs_until_a_message_stops_it, test_a_long_turn_shows_as_lag, test_sleep_is_no_lag,
            test_out_of_memory_leaves_nothing, test_out_of_descriptors_leaves_none)
