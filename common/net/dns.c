@@ -40,6 +40,7 @@ struct query {
     struct weir_dns *dns;
     weir_dns_cb cb; /* NULL: answered already */
     void *owner;
+    bool late; /* its deadline has passed */
     char host[WEIR_DNS_NAME_MAX + 1];
 };
 
@@ -202,10 +203,15 @@ static void answer_error(struct query *q, int code, const char *why)
     call_back(q->dns, cb, q->owner, &(struct weir_dns_answer){.code = code, .message = message});
 }
 
+/* The loop looks at c-ares' sockets ahead of a turn only: it is to have done so once more, for what had come by now. */
 static void on_deadline(struct weir_deadline *d, uint64_t now_ms)
 {
-    (void)now_ms;
-    answer_error(WEIR_CONTAINER(d, struct query, deadline), WEIR_ETIMEOUT, "timed out");
+    struct query *q = WEIR_CONTAINER(d, struct query, deadline);
+    if (q->late)
+        answer_error(q, WEIR_ETIMEOUT, "timed out");
+    else
+        weir_reactor_deadline(q->dns->reactor, d, now_ms);
+    q->late = true;
 }
 
 static bool has_addr(const struct weir_addr *addrs, size_t count, const struct weir_addr *a)

@@ -5,6 +5,7 @@
 #include "helper/net_run.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static struct {
     struct weir_reactor r;
@@ -147,6 +148,40 @@ START_TEST(test_a_silent_server_runs_into_the_deadline)
 }
 END_TEST
 
+static struct {
+    uv_poll_t other;
+    int bell[2];
+} late;
+
+/* The loop has looked for events: what is answered here it has not announced. */
+static void answer_behind_the_loop(uv_poll_t *other, int status, int events)
+{
+    uint64_t until_us = weir_clock_us() + 60000;
+    (void)status, (void)events;
+    uv_poll_stop(other);
+    while (weir_clock_us() < until_us)
+        ;
+    f.server.source.run(&f.server.source);
+}
+
+START_TEST(test_what_was_answered_in_time_is_read_before_the_deadline_is_judged)
+{
+    serve();
+    ck_assert_int_eq(pipe(late.bell), 0);
+    run_idle(&f.r);
+    uv_poll_init(&f.r.loop, &late.other, late.bell[0]);
+    uv_poll_start(&late.other, UV_READABLE, answer_behind_the_loop);
+    ck_assert_int_eq(write(late.bell[1], "x", 1), 1);
+    weir_reactor_clock(&f.r);
+    weir_dns_resolve(f.dns, WEIR_STR("api.example.test"), 1, 50, on_answer, &f);
+    RUN_UNTIL(&f.r, f.answers == 1);
+    ck_assert_msg(f.code == WEIR_OK, "%s", f.message);
+    uv_close((uv_handle_t *)&late.other, NULL);
+    close(late.bell[0]);
+    close(late.bell[1]);
+}
+END_TEST
+
 START_TEST(test_closing_answers_what_is_open)
 {
     serve();
@@ -163,4 +198,5 @@ END_TEST
 
 CHECK_MAIN("dns", setup, teardown, test_literals_are_answered_at_once, test_localhost_is_known_without_a_server,
            test_what_is_no_name_is_refused, test_asks_the_server, test_an_alias_lives_no_longer_than_its_chain,
-           test_a_silent_server_runs_into_the_deadline, test_closing_answers_what_is_open)
+           test_a_silent_server_runs_into_the_deadline,
+           test_what_was_answered_in_time_is_read_before_the_deadline_is_judged, test_closing_answers_what_is_open)
