@@ -365,7 +365,9 @@ def test_a_probe_that_ends_while_the_store_is_frozen(stage):
 
 def test_an_endpoint_is_checked_by_one_node(stage):
     up = stage.upstream([OK])
-    cluster = Cluster(stage, connection_affinity="round_robin", health_check_interval=0.3)
+    # Who takes the store for lost, or others for dead, checks by itself.
+    patient = {"redis_timeout": 1, "failover_timeout": 6}
+    cluster = Cluster(stage, connection_affinity="round_robin", health_check_interval=0.3, **patient)
     health = {"health": {"enabled": True, "path": "/health", "unhealthy_threshold": 2}}
     nodes = cluster.nodes(3, {"p": {"base_url": up.url}}, http_client=health)
 
