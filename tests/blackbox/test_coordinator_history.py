@@ -160,7 +160,13 @@ def test_the_leader_is_lost(stage, cluster, mock, how):
     wait_for(lambda: all(hints(n).get("leader") == "two" for n in nodes), "the hints of the one that leads now")
     wait_for(lambda: all(n.metric("weir_cluster_map_epoch") > 1 for n in nodes), "its map")
     wait_for(lambda: command(cluster.redis, "XLEN", f"{BASE}:series:0") > points + 3, "the history to go on")
-    assert two.metric("weir_coordinator_forecast_steps_seen") > points
+
+    def knows_what_was_before():
+        """It has seen more than has come since."""
+        seen = two.metric("weir_coordinator_forecast_steps_seen")
+        return seen > command(cluster.redis, "XLEN", f"{BASE}:series:0") - points
+
+    wait_for(knows_what_was_before, "the one that leads now to go on from the history")
 
     # What the old one might still send, a moment or half a minute later, is refused.
     epoch = int(command(cluster.redis, "HGET", f"{BASE}:map", "epoch")) + 100
