@@ -5,12 +5,17 @@
 
 /* -- telling -- */
 
-void weir_cluster_agent_tell(struct weir_cluster_agent *a, uint64_t now_ms, struct weir_str event)
+static void say(struct weir_cluster_agent *a, uint64_t now_ms, struct weir_str event)
 {
     struct weir_coord_request request = {.op = WEIR_COORD_EVENT, .event = event};
     assert(event.len < WEIR_COORD_EVENT_MAX);
+    (void)agent_send(a, now_ms, &request);
+}
+
+void weir_cluster_agent_tell(struct weir_cluster_agent *a, uint64_t now_ms, struct weir_str event)
+{
     if (a->contact)
-        (void)agent_send(a, now_ms, &request);
+        say(a, now_ms, event);
 }
 
 void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_cluster_note kind, const char *node)
@@ -20,7 +25,10 @@ void agent_tell_all(struct weir_cluster_agent *a, uint64_t now_ms, enum weir_clu
     /* Ids have nothing in them that JSON would have escaped. */
     int n = snprintf(text, sizeof text, "{\"event\":\"%s\",\"node\":\"%s\",\"by\":\"%s\"%s}",
                      weir_cluster_note_text(kind), node, a->self.id, more);
-    weir_cluster_agent_tell(a, now_ms, (struct weir_str){text, (size_t)n});
+    /* What has become of another is read in an answer that is here now, though the store had been late before: nobody
+     * else tells it. */
+    if (a->contact || kind == WEIR_CLUSTER_PEER_LOST || kind == WEIR_CLUSTER_PEER_BACK)
+        say(a, now_ms, (struct weir_str){text, (size_t)n});
 }
 
 /* As the log has them; NULL: that a circuit was kept closed concerns the node alone. */

@@ -28,7 +28,7 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def cluster(stage):
     """Three nodes and a coordinator; a circuit stays open once it is."""
-    c = Cluster(stage, connection_affinity="round_robin", shard_count=48)
+    c = Cluster(stage, connection_affinity="round_robin", shard_count=48, redis_timeout=1)  # a loaded machine is no slow store
     c.mock = stage.mock()
     provider = {"base_url": c.mock.url, "rate_limit": {"requests_per_minute": 6000, "burst": 600}}
     c.nodes(3, {"openai": provider}, http_client={"circuit_breaker": {"failure_threshold": 3, "recovery_timeout": 600}},

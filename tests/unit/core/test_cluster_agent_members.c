@@ -148,6 +148,25 @@ START_TEST(test_the_first_of_the_living_tells_all)
 }
 END_TEST
 
+START_TEST(test_a_loss_is_told_though_the_store_was_late)
+{
+    agent_member("b")->instance = 4711;
+    (void)agent_member("c");
+    agent_join();
+    f.event[0] = '\0';
+    f.members[1].age_ms = FAILOVER;
+    agent_run(BEAT);
+    agent_answer(WEIR_COORD_BEAT);
+    agent_run(BEAT);
+    agent_fail(WEIR_COORD_BEAT, WEIR_COORD_AWAY);
+    agent_fail(WEIR_COORD_BEAT, WEIR_COORD_AWAY);
+    ck_assert(!sight()->contact);
+    agent_answer(WEIR_COORD_MEMBERS);
+    ck_assert_str_eq(agent_log(), "store_lost alone sight node_lost:c sight");
+    ck_assert_str_eq(f.event, "{\"event\":\"node_lost\",\"node\":\"c\",\"by\":\"b\"}");
+}
+END_TEST
+
 /* Whoever cannot be reached is passed over at once, here, and asked again after the failover timeout. */
 START_TEST(test_suspect)
 {
@@ -459,9 +478,10 @@ END_TEST
 
 CHECK_MAIN("cluster_agent_members", agent_setup, agent_teardown, test_alone_before_anybody_answers, test_joins,
            test_who_leads, test_a_map_is_known_before_it_joins, test_an_idle_node_asks_for_nothing_but_beats,
-           test_refused, test_lost_and_back, test_the_first_of_the_living_tells_all, test_suspect,
-           test_contact_lost_and_back, test_a_frozen_store, test_contents_lost, test_the_stores_clock_jumps,
-           test_pushes_do_not_flood, test_drain_and_leave, test_drain_and_stay, test_drained_when_the_map_says_so,
-           test_a_drain_ends_without_a_coordinator, test_leaving_while_the_store_is_away, test_reload,
-           test_a_copy_of_the_sight, test_loads_are_as_new_as_the_look, test_whoever_looks_often_asks_once_a_second,
+           test_refused, test_lost_and_back, test_the_first_of_the_living_tells_all,
+           test_a_loss_is_told_though_the_store_was_late, test_suspect, test_contact_lost_and_back, test_a_frozen_store,
+           test_contents_lost, test_the_stores_clock_jumps, test_pushes_do_not_flood, test_drain_and_leave,
+           test_drain_and_stay, test_drained_when_the_map_says_so, test_a_drain_ends_without_a_coordinator,
+           test_leaving_while_the_store_is_away, test_reload, test_a_copy_of_the_sight,
+           test_loads_are_as_new_as_the_look, test_whoever_looks_often_asks_once_a_second,
            test_several_wait_for_one_answer, test_nobody_waits_while_the_store_is_away)
