@@ -433,6 +433,7 @@ static void deadline_passed(struct weir_deadline *d, uint64_t now_ms)
     else if (r->limit_due_ms <= now_ms)
         weir_limit_clock(r, now_ms);
     else if (r->again_due_ms <= now_ms) {
+        weir_request_look_is_late(r, now_ms - r->again_due_ms);
         r->again_due_ms = WEIR_NEVER;
         weir_request_try(r);
     } else

@@ -244,6 +244,9 @@ bool weir_request_give_up(struct weir_request *r, enum weir_retry_reason reason)
 /* The cluster has been asked whether this node may probe an endpoint: tries again in a moment, for as long as the
  * answer can take. False: that is over. */
 bool weir_request_await_permit(struct weir_request *r);
+/* It looks so much later than it meant to: this node was held up, and with it what brings the answer, so that does not
+ * count as waiting. */
+void weir_request_look_is_late(struct weir_request *r, uint64_t late_ms);
 /* It has waited for that, and the store's clock said that it was a moment too early: in wait_ms it may ask again. */
 bool weir_request_asked_early(const struct weir_request *r, uint64_t wait_ms);
 /* No circuit lets it through for wait_ms; 0: that is not known. */

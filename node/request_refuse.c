@@ -43,6 +43,12 @@ bool weir_request_await_permit(struct weir_request *r)
     return true;
 }
 
+void weir_request_look_is_late(struct weir_request *r, uint64_t late_ms)
+{
+    if (r->permit_end_ms != 0 && late_ms > PERMIT_LOOK_MS)
+        r->permit_end_ms += late_ms;
+}
+
 bool weir_request_asked_early(const struct weir_request *r, uint64_t wait_ms)
 {
     return r->permit_end_ms != 0 && wait_ms > 0 && r->worker->reactor.now_ms + wait_ms < r->permit_end_ms;
