@@ -58,7 +58,10 @@ bool weir_peer_answered(struct weir_peer_state *p)
 
 enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p)
 {
-    return (enum weir_peer_news)atomic_exchange(&p->news, WEIR_PEER_NEWS_NONE);
+    /* Of two threads the one that was held up between its two steps has told last, and is not right for that. */
+    if (atomic_exchange(&p->news, WEIR_PEER_NEWS_NONE) == WEIR_PEER_NEWS_NONE)
+        return WEIR_PEER_NEWS_NONE;
+    return weir_peer_is_suspect(p) ? WEIR_PEER_NEWS_UNREACHABLE : WEIR_PEER_NEWS_REACHABLE;
 }
 
 static uint32_t sent(const struct weir_endpoint *e)

@@ -24,7 +24,7 @@ enum weir_peer_news { WEIR_PEER_NEWS_NONE, WEIR_PEER_NEWS_UNREACHABLE, WEIR_PEER
 
 struct weir_peer_state {
     _Atomic uint32_t refs;
-    _Atomic unsigned news;             /* enum weir_peer_news: the last, until control has taken it */
+    _Atomic unsigned news;             /* enum weir_peer_news: not NONE, until control has taken it */
     _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
     _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
     _Atomic uint64_t load_told_ms;     /* when that was; 0: never */
@@ -45,7 +45,7 @@ bool weir_peer_is_suspect(const struct weir_peer_state *p);
 bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms);
 /* It has answered: true when it was suspect, and then control takes note. */
 bool weir_peer_answered(struct weir_peer_state *p);
-/* Control: what is new since it last asked. */
+/* Control: how it stands, if something has been told since it last asked. */
 enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p);
 
 /* It has told its load; e: its peer listener, of which tries are counted. */

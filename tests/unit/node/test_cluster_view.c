@@ -173,6 +173,21 @@ START_TEST(test_a_suspect_is_tried_by_one_request_at_a_time)
 }
 END_TEST
 
+/* One request fails at a peer while another's answer comes: whoever of the two tells last, control hears what holds. */
+START_TEST(test_news_of_two_threads_at_once)
+{
+    struct weir_peer_state *s = view->peers[0].rt;
+    ck_assert(weir_peer_suspect(s, 1000, 500));
+    ck_assert(weir_peer_answered(s));
+    atomic_store(&s->news, WEIR_PEER_NEWS_UNREACHABLE); /* the first one's second step */
+    ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_REACHABLE);
+    ck_assert(weir_peer_suspect(s, 1000, 500));
+    atomic_store(&s->news, WEIR_PEER_NEWS_REACHABLE); /* likewise, of an answer before it */
+    ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_UNREACHABLE);
+    ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_NONE);
+}
+END_TEST
+
 START_TEST(test_load_is_what_was_told_and_what_was_sent_since)
 {
     const struct weir_peer *a = &view->peers[0];
@@ -196,4 +211,5 @@ END_TEST
 CHECK_MAIN("cluster_view", setup, teardown, test_peers_are_providers_and_this_node_is_none,
            test_runtimes_outlast_the_picture, test_a_new_address_is_a_new_endpoint, test_who_leaves_is_retired,
            test_alone_again_retires_all, test_an_address_that_is_none_is_an_error,
-           test_a_suspect_is_tried_by_one_request_at_a_time, test_load_is_what_was_told_and_what_was_sent_since)
+           test_a_suspect_is_tried_by_one_request_at_a_time, test_news_of_two_threads_at_once,
+           test_load_is_what_was_told_and_what_was_sent_since)
