@@ -5,6 +5,7 @@ from cluster import Redis, Wire
 
 SECRET = "the secret of the tests"
 ACK_S = 1  # a loaded machine is no slow peer
+STORE_S = 1  # nor is its store one
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -34,6 +35,7 @@ class Cluster:
                     "peer_secret": SECRET,
                     "shard_count": 64,
                     "peer_ack_timeout": ACK_S,
+                    "redis_timeout": STORE_S,
                     **reached[i],
                     **pool,
                 },

@@ -17,7 +17,8 @@ DEEP = '{"a":' * 10000 + "1" + "}" * 10000
 
 @pytest.fixture
 def cluster(stage):
-    return Cluster(stage, pool_sharding=False, connection_affinity="round_robin", shard_count=16)
+    # A busy machine's store is not away.
+    return Cluster(stage, pool_sharding=False, connection_affinity="round_robin", shard_count=16, redis_timeout=1)
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ ANALYTICS = {"enabled": True, "sample_interval": 1}
 @pytest.fixture(scope="module")
 def town(module_stage):
     """Two nodes with a rate limit, a coordinator and a Prometheus, under load until the end."""
-    cluster = Cluster(module_stage)
+    cluster = Cluster(module_stage, redis_timeout=1)  # a busy machine's store is not away
     limited = {"base_url": module_stage.mock().url, "rate_limit": {"requests_per_minute": 600000}}
     nodes = cluster.nodes(2, {"openai": limited}, analytics=ANALYTICS)
     coordinator = Coordinator(module_stage, cluster, "one", top={"analytics": ANALYTICS}, shard_count=4)

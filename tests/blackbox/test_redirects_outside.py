@@ -208,9 +208,10 @@ def test_names_outside(stage):
         node = anywhere(stage, first, dns={"servers": [names.address]})
         with node.client() as c:
             for _ in range(3):
+                before = names.asked["else.weir.test"]
                 assert c.get("/a").text == "/b"
+                assert names.asked["else.weir.test"] > before  # once, unless the answer is late
             assert other.requests[0].get("host") == f"else.weir.test:{other.port}"
-            assert names.asked["else.weir.test"] == 3
             r = c.get("/gone")
             assert (r.status, r.get("x-weir-error")) == (502, "redirect_failed")
         ok_at_provider(node)

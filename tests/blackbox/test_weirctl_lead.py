@@ -41,7 +41,7 @@ def kill(coordinator):
 
 
 def test_who_leads_now(stage, mock):
-    cluster = Cluster(stage, shard_count=24)
+    cluster = Cluster(stage, shard_count=24, redis_timeout=1)
     node = cluster.node({"mock": {"base_url": mock.url}})
     wait_for(lambda: lines_of_lead(cluster, node) == ["coordinator none has led yet"] * 2, "both to say that none has led")
     one = Coordinator(stage, cluster, "one")
@@ -67,7 +67,7 @@ def test_who_leads_now(stage, mock):
 
 
 def test_who_leads_is_not_known_without_the_store(stage, mock):
-    cluster = Cluster(stage, shard_count=24)
+    cluster = Cluster(stage, shard_count=24, redis_timeout=1)
     node = cluster.node({"mock": {"base_url": mock.url}})
     Coordinator(stage, cluster, "one").wait_leads()
     wait_for(lambda: coordinator_of(by_node(node)) == "one", "it to be named")
