@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from harness import Process, free_port, program, wait_for
-from http1 import Client
+from http1 import Client, end_listener
 
 # Short, so that tests of what follows from a timeout need not wait long.
 FAILOVER_S = 1.5
@@ -162,7 +162,7 @@ class Wire(threading.Thread):
 
     def close(self):
         self.cut()
-        self.listener.close()
+        end_listener(self.listener)
 
 
 class Cluster:

@@ -321,7 +321,8 @@ class Node(Process):
         while True:
             try:
                 return self.get(target)
-            except Closed:  # by a test's short idle_timeout, before a loaded machine had sent the question
+            except (Closed, ConnectionResetError, BrokenPipeError):
+                # By a test's short idle_timeout, before a loaded machine had sent the question.
                 if not self.alive():
                     raise
 

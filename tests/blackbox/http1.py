@@ -229,6 +229,16 @@ class Client(Wire):
         return event.decode()
 
 
+def end_listener(listener):
+    """Closed alone, it would go on to listen for the thread that waits in accept(), which, when a signal wakes it, goes on with
+    whatever listener has the same number by then: that of another test."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
+
+
 class Request:
     def __init__(self, line, headers):
         self.line = line
@@ -319,11 +329,7 @@ class Upstream:
 
     def close(self):
         self.ending.set()
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        end_listener(self.listener)
         for wire in list(self.wires):
             try:
                 wire.sock.shutdown(socket.SHUT_RDWR)

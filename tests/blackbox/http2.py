@@ -19,7 +19,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from http1 import BOUND_S, Client, Closed, Response
+from http1 import BOUND_S, Client, Closed, Response, end_listener
 from hyperframe.frame import GoAwayFrame
 
 HEAD_BYTES_MAX = 1 << 20
@@ -275,7 +275,7 @@ class Upstream2:
 
     def close(self):
         self.ending.set()
-        self.listener.close()
+        end_listener(self.listener)
         for wire in self.wires:
             wire.close()
         assert not self.errors, f"the scripted upstream failed: {self.errors!r}"
