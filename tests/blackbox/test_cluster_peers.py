@@ -260,7 +260,7 @@ def test_response_headers_can_be_left_out(stage, mock):
 
 
 def test_a_peer_that_is_gone_costs_nobody_a_request(stage, mock):
-    c = Cluster(stage, mock, failover_timeout=60)
+    c = Cluster(stage, mock, failover_timeout=60, peer_ack_timeout=10)  # that it is gone is no clock's to find out
     keys = [c.key_of(c.nodes[1]), c.key_of(c.nodes[2])]
     c.nodes[1].popen.kill()
     c.nodes[1].popen.wait()
