@@ -19,7 +19,8 @@ TOP = {"analytics": ANALYTICS}
 
 @pytest.fixture
 def cluster(stage):
-    return Cluster(stage, pool_sharding=False, connection_affinity="round_robin", shard_count=24)
+    # A loaded machine is no slow store.
+    return Cluster(stage, pool_sharding=False, connection_affinity="round_robin", shard_count=24, redis_timeout=1)
 
 
 def hints(node):
@@ -144,11 +145,12 @@ def test_the_leader_is_lost(stage, cluster, mock, how):
     wire = cluster.wire()
     one = Coordinator(stage, cluster, "one", top=TOP)
     one.wait_leads()
-    two = Coordinator(stage, cluster, "two", url=direct, top=TOP)
     epochs = Epochs(nodes)
     wait_for(lambda: one.metric("weir_coordinator_forecast_steps_seen") >= 5, "a history")
     wait_for(lambda: all(n.metric("weir_cluster_map_epoch") > 0 for n in nodes), "a map")
     wait_for(lambda: all(hints(n).get("leader") == "one" for n in nodes), "its hints")
+    two = Coordinator(stage, cluster, "two", url=direct, top=TOP)  # not before: a loaded machine might let it lead at once
+    wait_for(lambda: two.ready()["leader"] == "one", "the standby to know who leads")
     token = command(cluster.redis, "HGET", f"{BASE}:lead", "token")
     points = command(cluster.redis, "XLEN", f"{BASE}:series:0")
 
