@@ -41,7 +41,8 @@ def kill(coordinator):
 
 
 def test_who_leads_now(stage, mock):
-    cluster = Cluster(stage, shard_count=24, redis_timeout=1)
+    # A node that is slow is not lost: the second coordinator would publish a map of its own.
+    cluster = Cluster(stage, shard_count=24, failover_timeout=10, redis_timeout=2)
     node = cluster.node({"mock": {"base_url": mock.url}})
     wait_for(lambda: lines_of_lead(cluster, node) == ["coordinator none has led yet"] * 2, "both to say that none has led")
     one = Coordinator(stage, cluster, "one")

@@ -35,13 +35,16 @@ def foretold(node):
     return {(m["shard"], m["from"], m["to"]) for m in plan["moves"]}, {m["reason"] for m in plan["moves"]}, plan["why"]
 
 
-def in_flight(node):
-    return {n["id"]: n["load"]["in_flight"] for n in node.get("/api/cluster/nodes").json()["nodes"]}
+def told_in_flight(*nodes):
+    """As the store has it: what a node's page says of the others. Of itself it knows more than it has told."""
+    rows = [n for node in nodes for n in node.get("/api/cluster/nodes").json()["nodes"]]
+    return [n["load"]["in_flight"] for n in rows if not n["self"]]
 
 
 def test_a_round_does_what_was_foretold_for_loads(stage, mock):
     """Round after round, until one node holds a quarter less than its part, and nothing is left to do."""
-    cluster = Cluster(stage, shard_count=24, connection_affinity="sticky")
+    # A node that is slow is not lost: its shards stay where they are.
+    cluster = Cluster(stage, shard_count=24, connection_affinity="sticky", failover_timeout=10, redis_timeout=2)
     a, b = cluster.nodes(2, {"mock": {"base_url": mock.url}})
     coordinator = cluster.coordinator()
     cluster.wait_map()
@@ -50,7 +53,7 @@ def test_a_round_does_what_was_foretold_for_loads(stage, mock):
     for client in clients:
         client.ask("GET", "/echo", [("x-session-id", "one"), ("x-mock-gate", "g")])
     mock.wait_waiting("g", 8)
-    wait_for(lambda: max(in_flight(b).values()) >= 8, "the store to know of the load")
+    wait_for(lambda: max(told_in_flight(a, b)) >= 8, "the store to know of the load")
     rounds = 0
     while (plan := foretold(b))[0]:
         before = owners(b)
