@@ -42,7 +42,7 @@ bool weir_peer_is_suspect(const struct weir_peer_state *p)
 bool weir_peer_suspect(struct weir_peer_state *p, uint64_t now_ms, uint64_t for_ms)
 {
     bool news = atomic_exchange(&p->suspect_until_ms, now_ms + for_ms) == 0;
-    atomic_store(&p->news, WEIR_PEER_NEWS_UNREACHABLE); /* the agent's suspicion is renewed, too */
+    atomic_store(&p->has_news, true); /* the agent's suspicion is renewed, too */
     return news;
 }
 
@@ -52,14 +52,13 @@ bool weir_peer_answered(struct weir_peer_state *p)
         return false;
     bool news = atomic_exchange(&p->suspect_until_ms, 0) != 0;
     if (news)
-        atomic_store(&p->news, WEIR_PEER_NEWS_REACHABLE);
+        atomic_store(&p->has_news, true);
     return news;
 }
 
 enum weir_peer_news weir_peer_take_news(struct weir_peer_state *p)
 {
-    /* Of two threads the one that was held up between its two steps has told last, and is not right for that. */
-    if (atomic_exchange(&p->news, WEIR_PEER_NEWS_NONE) == WEIR_PEER_NEWS_NONE)
+    if (!atomic_exchange(&p->has_news, false))
         return WEIR_PEER_NEWS_NONE;
     return weir_peer_is_suspect(p) ? WEIR_PEER_NEWS_UNREACHABLE : WEIR_PEER_NEWS_REACHABLE;
 }

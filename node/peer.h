@@ -24,7 +24,7 @@ enum weir_peer_news { WEIR_PEER_NEWS_NONE, WEIR_PEER_NEWS_UNREACHABLE, WEIR_PEER
 
 struct weir_peer_state {
     _Atomic uint32_t refs;
-    _Atomic unsigned news;             /* enum weir_peer_news: not NONE, until control has taken it */
+    _Atomic bool has_news;             /* until control has taken it; what it is, suspect_until_ms says */
     _Atomic uint64_t suspect_until_ms; /* 0: not suspect; in the past: the next one tries it */
     _Atomic int64_t load_elsewhere;    /* its load, less what this node had sent it when it was told */
     _Atomic uint64_t load_told_ms;     /* when that was; 0: never */

@@ -179,10 +179,10 @@ START_TEST(test_news_of_two_threads_at_once)
     struct weir_peer_state *s = view->peers[0].rt;
     ck_assert(weir_peer_suspect(s, 1000, 500));
     ck_assert(weir_peer_answered(s));
-    atomic_store(&s->news, WEIR_PEER_NEWS_UNREACHABLE); /* the first one's second step */
+    atomic_store(&s->has_news, true); /* the first one's second step */
     ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_REACHABLE);
     ck_assert(weir_peer_suspect(s, 1000, 500));
-    atomic_store(&s->news, WEIR_PEER_NEWS_REACHABLE); /* likewise, of an answer before it */
+    atomic_store(&s->has_news, true); /* likewise, of an answer before it */
     ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_UNREACHABLE);
     ck_assert_int_eq(weir_peer_take_news(s), WEIR_PEER_NEWS_NONE);
 }
